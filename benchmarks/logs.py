@@ -1,0 +1,31 @@
+"""The real logs that benchmarks measure on, and how each names its training and test part."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+DATA = Path(__file__).parents[1].parent / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Log:
+    """A file with a `split` column, and the predicates of its parts."""
+
+    file: str
+    train_where: str
+    test_where: str = "split = 'test'"
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies; ends the program with a line if it is not there."""
+        path = DATA / self.file
+        if not path.exists():
+            sys.exit(f"{path} is not here: this benchmark needs the real logs")
+        return path
+
+
+LOGS = {
+    "yoochoose_100k": Log("yoochoose_100k.parquet", "split <> 'test'"),
+    "yoochoose1_64": Log("yoochoose1_64.parquet", "split = 'train'"),
+    "diginetica": Log("diginetica.parquet", "split = 'train'"),
+}

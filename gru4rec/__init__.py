@@ -1,0 +1,63 @@
+"""Session-based recommendation with GRU4Rec: from a click log to the next items."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gru4rec.baselines import Markov, Popularity
+    from gru4rec.clicks import read_clicks
+    from gru4rec.config import Config, EncoderConfig, TrainingConfig
+    from gru4rec.errors import CheckpointError, ConfigError, DataError, DeviceError, Gru4RecError
+    from gru4rec.evaluation import evaluate
+    from gru4rec.gru4rec import GRU4Rec, load
+    from gru4rec.recommender import Recommender
+    from gru4rec.sessions import split_by_time, split_last
+    from gru4rec.synthetic import generate_clicks
+
+# Imported on first use: torch and faiss take seconds, and `gru4rec --help` needs neither.
+_HOMES = {
+    "gru4rec.baselines": ("Markov", "Popularity"),
+    "gru4rec.clicks": ("read_clicks",),
+    "gru4rec.config": ("Config", "EncoderConfig", "TrainingConfig"),
+    "gru4rec.errors": ("CheckpointError", "ConfigError", "DataError", "DeviceError", "Gru4RecError"),
+    "gru4rec.evaluation": ("evaluate",),
+    "gru4rec.gru4rec": ("GRU4Rec", "load"),
+    "gru4rec.recommender": ("Recommender",),
+    "gru4rec.sessions": ("split_by_time", "split_last"),
+    "gru4rec.synthetic": ("generate_clicks",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__version__ = version("gru4rec")
+
+__all__ = [
+    "CheckpointError",
+    "Config",
+    "ConfigError",
+    "DataError",
+    "DeviceError",
+    "EncoderConfig",
+    "GRU4Rec",
+    "Gru4RecError",
+    "Markov",
+    "Popularity",
+    "Recommender",
+    "TrainingConfig",
+    "evaluate",
+    "generate_clicks",
+    "load",
+    "read_clicks",
+    "split_by_time",
+    "split_last",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'gru4rec' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,20 @@
+"""The peers a model must beat: recommenders without a neural net."""
+
+from collections.abc import Callable, Mapping
+
+from gru4rec.baselines.markov import Markov
+from gru4rec.baselines.popularity import Popularity
+from gru4rec.errors import ConfigError
+from gru4rec.recommender import Recommender
+
+BASELINES: Mapping[str, Callable[[], Recommender]] = {"popularity": Popularity, "markov": Markov}
+
+
+def make_baseline(name: str) -> Recommender:
+    """The baseline of that name, not yet fitted. Raises ConfigError for a name that is not in the table."""
+    if name not in BASELINES:
+        raise ConfigError(f"no baseline {name!r}; choose from {', '.join(BASELINES)}")
+    return BASELINES[name]()
+
+
+__all__ = ["BASELINES", "Markov", "Popularity", "make_baseline"]

@@ -1,0 +1,7 @@
+"""Cut sessions into batches of clicks to learn from or to encode."""
+
+from gru4rec.batching.batch import SessionBatch
+from gru4rec.batching.prefetch import prefetch
+from gru4rec.batching.session_parallel import SessionParallelWindows
+
+__all__ = ["SessionBatch", "SessionParallelWindows", "prefetch"]

@@ -1,0 +1,47 @@
+"""Make the next items of an iterator in a background thread."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+_WAIT_SECONDS = 0.1
+
+
+def prefetch(make: Callable[[int], Item], indexes: range, *, ahead: int = 4) -> Iterator[Item]:
+    """Yield `make(i)` for each index in order, made up to `ahead` items before they are asked for.
+
+    An exception raised in `make` is raised here. The thread ends with the iterator, however that ends.
+    """
+    made: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(maxsize=ahead)
+    stopped = threading.Event()
+
+    def put(item: Item | None, error: BaseException | None = None) -> None:
+        while not stopped.is_set():
+            try:
+                return made.put((item, error), timeout=_WAIT_SECONDS)
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for index in indexes:
+                if stopped.is_set():
+                    return
+                put(make(index))
+        except BaseException as error:  # handed to the consumer, who raises it
+            put(None, error)
+
+    worker = threading.Thread(target=work, name="gru4rec-prefetch", daemon=True)
+    worker.start()
+    try:
+        for _ in indexes:
+            item, error = made.get()
+            if error is not None:
+                raise error
+            yield item  # type: ignore[misc]
+    finally:
+        stopped.set()
+        worker.join()

@@ -1,0 +1,69 @@
+"""The items known to a model: item_id ↔ item index, and each item's support."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from gru4rec.schema import ITEM_ID
+
+_SUPPORT = "support"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Items by falling support, equal ones by id: index 0 is the most popular item.
+
+    So the order of the rows of a log does not matter, items met often lie together in memory, and
+    the rule "equal scores: the lower index first" prefers the more popular item.
+    """
+
+    item_ids: pl.Series
+    """Item ids by item index, in the type that the log has."""
+    support: npt.NDArray[np.int64]
+    """Clicks on each item in the training log."""
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    @classmethod
+    def of(cls, clicks: pl.LazyFrame) -> Self:
+        """The catalog of every item of a log."""
+        items = clicks.group_by(ITEM_ID).agg(pl.len().cast(pl.Int64).alias(_SUPPORT))
+        return cls.from_frame(items.sort([_SUPPORT, ITEM_ID], descending=[True, False]).collect())
+
+    @classmethod
+    def from_frame(cls, frame: pl.DataFrame) -> Self:
+        """The inverse of `to_frame`."""
+        return cls(frame[ITEM_ID], frame[_SUPPORT].to_numpy())
+
+    def to_frame(self) -> pl.DataFrame:
+        """Columns item_id and support, in the order of the item indexes."""
+        return pl.DataFrame({ITEM_ID: self.item_ids, _SUPPORT: self.support})
+
+    @cached_property
+    def _index_by_id(self) -> dict[object, int]:
+        return {item_id: index for index, item_id in enumerate(self.item_ids.to_list())}
+
+    def index_of(self, item_id: object) -> int | None:
+        """The item index of one id, None if it is unknown."""
+        return self._index_by_id.get(item_id)
+
+    def popular(self, k: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """(scores, item indexes) of the k most clicked items; the score is the share of all clicks."""
+        share = self.support[:k] / self.support.sum()
+        return share.astype(np.float32), np.arange(len(share))
+
+    def encode(self, clicks: pl.LazyFrame, name: str) -> pl.LazyFrame:
+        """`clicks` with the item index (UInt32) of each row as column `name`, null for unknown items.
+
+        Ids of another type than the catalog's are cast to it; one that cannot be is unknown.
+        """
+        ids = self.item_ids.alias(ITEM_ID)
+        known = ids.to_frame().lazy().with_row_index(name)
+        if clicks.collect_schema()[ITEM_ID] != ids.dtype:
+            clicks = clicks.with_columns(pl.col(ITEM_ID).cast(ids.dtype, strict=False))
+        return clicks.join(known, on=ITEM_ID, how="left", maintain_order="left")

@@ -1,0 +1,160 @@
+"""The folder that holds a trained recommender: written beside and renamed, checked when read."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gru4rec.catalog import Catalog
+from gru4rec.config import Config
+from gru4rec.errors import CheckpointError, ConfigError
+from gru4rec.index import ItemIndex
+
+CONFIG, META, CATALOG = "config.json", "meta.json", "catalog.parquet"
+WEIGHTS, INDEX = "weights.safetensors", "index.faiss"
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a folder holds; it holds no clicks."""
+
+    config: Config
+    meta: Mapping[str, Any]
+    """Versions, seed, counts, metrics, seconds: what `meta.json` says, less the list of files."""
+    catalog: Catalog
+    weights: Mapping[str, Tensor]
+    index: ItemIndex
+
+
+def check_free(path: Path, *, force: bool) -> None:
+    """Raise CheckpointError unless a checkpoint may be written to `path`.
+
+    With `force` an older checkpoint may stand there, or an empty folder, and nothing else.
+    """
+    if not path.exists() and not path.is_symlink():
+        return
+    if not force:
+        raise CheckpointError(f"{path} exists; choose another folder, or replace it with --force")
+    if not path.is_dir() or (any(path.iterdir()) and not (path / META).is_file()):
+        raise CheckpointError(f"{path} is no checkpoint, so --force does not replace it; choose another folder")
+
+
+def save(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> None:
+    """Write a folder beside `path` and swap it in by renames.
+
+    A reader finds the older checkpoint or this one, never a mix. What a crash on the way leaves is mended by
+    the next `save`; until then `load` finds the older one. Raises CheckpointError as `check_free` does, or when the disk refuses.
+    """
+    path = Path(os.path.abspath(path))
+    _mend(path)
+    check_free(path, force=force)
+    new, old = _beside(path, "new"), _beside(path, "old")
+    try:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        (new / CONFIG).write_text(json.dumps(checkpoint.config.to_dict(), indent=2) + "\n", encoding="utf-8")
+        checkpoint.catalog.to_frame().write_parquet(new / CATALOG)
+        save_file({name: weight.contiguous() for name, weight in checkpoint.weights.items()}, new / WEIGHTS)
+        shutil.copymode(new / CONFIG, new / WEIGHTS)  # safetensors lets only the owner read it
+        checkpoint.index.save(new / INDEX)
+        files = {name: _fingerprint(new / name) for name in (CONFIG, CATALOG, WEIGHTS, INDEX)}
+        meta = {**checkpoint.meta, "files": files}
+        (new / META).write_text(json.dumps(meta, indent=2, default=str) + "\n", encoding="utf-8")
+        for written in new.iterdir():
+            with written.open("rb") as file:
+                os.fsync(file.fileno())
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    except (OSError, SafetensorError, RuntimeError, pl.exceptions.PolarsError) as error:
+        _mend(path)
+        shutil.rmtree(new, ignore_errors=True)
+        raise CheckpointError(f"cannot write the checkpoint {path}: {error}") from error
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Read a folder. Nothing in it is executed or unpickled.
+
+    Raises CheckpointError if it is missing or incomplete, or if a file is not the one that was saved.
+    """
+    path = Path(os.path.abspath(path))
+    for _ in range(_ATTEMPTS):
+        folder = path if path.is_dir() else _beside(path, "old")  # just then being replaced
+        if not folder.is_dir():
+            raise CheckpointError(f"no checkpoint at {path}; give the folder that `gru4rec train -o` wrote")
+        began = _stamp(folder)
+        try:
+            return _read(folder)
+        except CheckpointError:
+            if _stamp(path) == began:
+                raise
+    raise CheckpointError(f"{path} was replaced again and again while it was read; try once more")
+
+
+def _read(folder: Path) -> Checkpoint:
+    missing = [name for name in (CONFIG, META, CATALOG, WEIGHTS, INDEX) if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(f"the checkpoint {folder} lacks {', '.join(missing)}; train again, or copy it whole")
+    try:
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        files = meta.pop("files")
+        for name in (CONFIG, CATALOG, WEIGHTS, INDEX):
+            if files[name] != _fingerprint(folder / name):
+                raise CheckpointError(
+                    f"{folder / name} is not the file this checkpoint was saved with (damaged, or of another "
+                    "checkpoint); train again, or copy it whole"
+                )
+        return Checkpoint(
+            Config.from_dict(json.loads((folder / CONFIG).read_text(encoding="utf-8"))),
+            meta,
+            Catalog.from_frame(pl.read_parquet(folder / CATALOG)),
+            load_file(folder / WEIGHTS),
+            ItemIndex.load(folder / INDEX),
+        )
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError,
+        SafetensorError, ConfigError, pl.exceptions.PolarsError,
+    ) as error:  # fmt: skip
+        raise CheckpointError(f"cannot read the checkpoint {folder}: {error!r}; train again") from error
+
+
+def _stamp(folder: Path) -> bytes | None:
+    """What tells one checkpoint at a path from another."""
+    try:
+        return (folder / META).read_bytes()
+    except OSError:
+        return None
+
+
+def _beside(path: Path, role: str) -> Path:
+    return path.with_name(f".{path.name}.{role}")
+
+
+def _mend(path: Path) -> None:
+    """Undo what a crash between the two renames of a swap left: the older folder comes back."""
+    old = _beside(path, "old")
+    if not old.is_dir():
+        return
+    try:
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} was being replaced; rename {old} to it ({error})") from error
+
+
+def _fingerprint(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

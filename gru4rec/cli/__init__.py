@@ -1,0 +1,53 @@
+"""The command line: one file per command, loaded when it is called."""
+
+import logging
+import sys
+from importlib import import_module
+
+import click
+
+from gru4rec.errors import Gru4RecError
+
+# name: what `gru4rec --help` says of it, without importing it
+COMMANDS = {
+    "train": "Train GRU4Rec on a click log.",
+    "recommend": "Recommend the next items of sessions.",
+    "evaluate": "Measure a checkpoint on held-out sessions.",
+    "sample": "Write the sample click log.",
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command's module only to run it or to show its help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"gru4rec.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; an error the user can mend becomes one line and exit status 2."""
+        try:
+            return super().invoke(ctx)
+        except Gru4RecError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gru4rec", prog_name="gru4rec")
+def main() -> None:
+    """From a click log to the next items of a running session."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("gru4rec")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.INFO)

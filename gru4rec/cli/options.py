@@ -1,0 +1,37 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _chain(*decorators: Callable[[Any], Any]) -> Callable[[Function], Function]:
+    def decorate(function: Function) -> Function:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+click_log_options = _chain(
+    click.option("--session-col", metavar="C", help="Column of the session id."),
+    click.option("--item-col", metavar="C", help="Column of the item id."),
+    click.option("--time-col", metavar="C", help="Column of the time."),
+    click.option("--where", metavar="SQL", help="Rows of CLICKS to take, e.g. \"split = 'train'\"."),
+    click.option("--drop-invalid", is_flag=True, help="Drop and count rows with bad ids or times."),
+)
+"""How to read CLICKS: the keyword arguments of `read_clicks`."""
+
+device_option = click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to compute."
+)
+
+
+def read_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the values of `click_log_options` out of a command's options."""
+    names = ("session_col", "item_col", "time_col", "where", "drop_invalid")
+    return {name: options.pop(name) for name in names}

@@ -1,0 +1,42 @@
+"""Show how far training is: a bar on a terminal, else a line per epoch."""
+
+import sys
+import time
+
+import click
+
+from gru4rec.trainer import Progress
+
+_BAR = 24
+_LINE_SECONDS = 30.0
+
+
+class ProgressPrinter:
+    """Prints to stderr; call it with each report of the trainer."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._started = time.monotonic()
+        self._printed = self._started
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.metrics is not None:
+            measured = "".join(f"  {name} {value:.4f}" for name, value in progress.metrics.items())
+            start = "\r\033[K" if self._terminal else ""
+            click.echo(f"{start}{self._figures(progress)}{measured}", err=True)
+            self._printed = time.monotonic()
+        elif self._terminal:
+            done = round(progress.share * _BAR)
+            bar = "█" * done + "░" * (_BAR - done)
+            click.echo(f"\r\033[K{bar} {self._figures(progress)}", nl=False, err=True)
+        elif time.monotonic() - self._printed > _LINE_SECONDS:
+            click.echo(self._figures(progress), err=True)
+            self._printed = time.monotonic()
+
+    def _figures(self, progress: Progress) -> str:
+        done = (progress.epoch - 1 + progress.share) / progress.epochs
+        left = (time.monotonic() - self._started) * (1 - done) / done
+        return (
+            f"epoch {progress.epoch}/{progress.epochs} {progress.share:4.0%}  loss {progress.loss:.4f}  "
+            f"{progress.clicks_per_second:,.0f} clicks/s  {left:.0f} s left"
+        )

@@ -1,0 +1,78 @@
+"""`gru4rec train`: options → a config → `GRU4Rec.fit` → a checkpoint folder."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gru4rec.cli.options import click_log_options, device_option, read_options
+
+# option: (setting, type, help); a flag left out leaves the setting to the config file or to `auto`
+_SETTINGS: dict[str, tuple[str, type, str]] = {
+    "--encoder": ("encoder.name", str, "Encoder of the clicks so far."),
+    "--loss": ("training.loss", str, "What training minimises."),
+    "--hidden-size": ("encoder.hidden_size", int, "Units of each layer."),
+    "--lanes": ("training.lanes", int, "Sessions that run side by side."),
+    "--steps": ("training.steps", int, "Clicks of each lane in one update; 1 is the paper."),
+    "--negatives": ("training.negatives", int, "Sampled negatives of one update."),
+    "--epochs": ("training.epochs", int, "Passes over the log."),
+    "--learning-rate": ("training.learning_rate", float, "Rate of Adagrad."),
+    "--seed": ("seed", int, "Seed of every random draw."),
+}
+
+
+def _setting_options(function: Any) -> Any:
+    for flag, (key, kind, text) in reversed(_SETTINGS.items()):
+        metavar = {int: "N", float: "X", str: "NAME"}[kind]
+        function = click.option(flag, key.replace(".", "__"), type=kind, metavar=metavar, help=text)(function)
+    return function
+
+
+@click.command("train")
+@click.argument("clicks", nargs=-1, required=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Checkpoint folder to write.")
+@click.option("--valid", metavar="PATH|1d|10%", help="Log, duration or share to measure on after each epoch.")
+@click.option("--valid-where", metavar="SQL", help="Rows of the --valid file to take.")
+@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")
+@click_log_options
+@_setting_options
+@click.option("--dropout", type=float, metavar="X", help="Drop probability of embeddings and session vectors.")
+@device_option
+@click.option("--force", is_flag=True, help="Replace an older checkpoint at DIR.")
+@click.option("--show-config", is_flag=True, help="Print the settings as TOML and stop.")
+def command(clicks: tuple[str, ...], **options: Any) -> None:
+    """Train GRU4Rec on the click logs CLICKS and write the checkpoint folder DIR.
+
+    What no option and no config file says is decided from the log, and printed.
+    """
+    from gru4rec.checkpoint import check_free
+    from gru4rec.cli.progress import ProgressPrinter
+    from gru4rec.clicks import read_clicks
+    from gru4rec.config import Config
+    from gru4rec.gru4rec import GRU4Rec
+    from gru4rec.sessions import is_part
+
+    output, show_config = options["output"], options["show_config"]
+    if output is None and not show_config:
+        raise click.UsageError("Missing option '-o' / '--output'.")
+    if output is not None and not show_config:
+        check_free(output, force=options["force"])
+    config = Config() if options["config"] is None else Config.from_toml(options["config"])
+    given = {key: options[key.replace(".", "__")] for key, _, _ in _SETTINGS.values()}
+    given |= dict.fromkeys(("training.embedding_dropout", "training.hidden_dropout"), options["dropout"])
+    config = config.replace({key: value for key, value in given.items() if value is not None})
+    recommender = GRU4Rec(config, device=options["device"])
+
+    read = read_options(options)
+    log = read_clicks(clicks, **read)
+    valid = options["valid"]
+    if valid is not None and not is_part(valid):
+        valid = read_clicks(valid, **{**read, "where": options["valid_where"]})
+    elif options["valid_where"] is not None:
+        raise click.UsageError("--valid-where filters the file of --valid, and none was given.")
+    if show_config:
+        click.echo(recommender.decide(log, valid=valid).to_toml(), nl=False)
+        return
+    recommender.fit(log, valid=valid, on_progress=ProgressPrinter())
+    recommender.save(output, force=options["force"])
+    click.echo(f"saved {output} after {recommender.meta['seconds']:.1f} s", err=True)

@@ -1,0 +1,178 @@
+"""Read click logs: files or frames of any naming become one LazyFrame of clicks."""
+
+import glob
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import polars as pl
+
+from gru4rec.errors import DataError
+from gru4rec.schema import ALIASES, ITEM_ID, OPTIONS, SESSION_ID, TIMESTAMP
+
+logger = logging.getLogger(__name__)
+
+ClickSource: TypeAlias = pl.LazyFrame | pl.DataFrame | str | Path | Iterable[str | Path]
+
+# Ids are inferred from this many rows: enough to meet a rare id that is no number.
+_scan_text = partial(pl.scan_csv, infer_schema_length=10_000)
+
+SCANNERS: Mapping[str, Callable[[Path], pl.LazyFrame]] = {
+    ".parquet": pl.scan_parquet,
+    ".csv": _scan_text,
+    ".tsv": partial(_scan_text, separator="\t"),
+    ".txt": partial(_scan_text, separator="\t"),
+}
+
+# Integer times are told apart by their largest value: (upper bound, unit, microseconds per unit).
+_UNITS = ((1e11, "s", 1e6), (1e14, "ms", 1e3), (1e17, "µs", 1.0), (float("inf"), "ns", 1e-3))
+
+
+def read_clicks(
+    source: ClickSource,
+    *,
+    session_col: str | None = None,
+    item_col: str | None = None,
+    time_col: str | None = None,
+    where: str | None = None,
+    drop_invalid: bool = False,
+) -> pl.LazyFrame:
+    """The clicks of `source` as a LazyFrame of session_id, item_id and, if there are times, timestamp.
+
+    `source` is a frame, a file (.parquet, .csv, .tsv, .txt with tabs), a glob, a folder, or several
+    of these; rows keep their order. Column names that are not given are looked up in
+    `schema.ALIASES`. `where` is a Polars SQL predicate over the columns of the source; a NULL in
+    it counts as false. `timestamp` is a Datetime in microseconds, made from datetimes, dates, ISO strings,
+    integers in s, ms, µs or ns (told apart by magnitude) or floats in seconds. A log without a time column,
+    or with nothing but nulls in it, has no `timestamp`: it is taken in the order of its rows.
+
+    Raises DataError when a file or column is missing, there are no rows, an id is null or empty, or a
+    time is missing or cannot be read; with `drop_invalid` such rows are dropped, counted and logged.
+    """
+    try:
+        frame = _scan(source).with_row_index("_row", offset=1)
+        given = [name for name in frame.collect_schema().names() if name != "_row"]
+        if where is not None:
+            frame = frame.filter(pl.sql_expr(where))
+            frame.collect_schema()
+        names = {
+            SESSION_ID: _find_column(SESSION_ID, session_col, given),
+            ITEM_ID: _find_column(ITEM_ID, item_col, given),
+            TIMESTAMP: _find_column(TIMESTAMP, time_col, given, required=False),
+        }
+        columns = [pl.col(name).alias(ours) for ours, name in names.items() if name is not None]
+        return _checked(_with_timestamp(frame.select("_row", *columns)), drop_invalid)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        asked = "" if where is None else f" (--where {where!r})"
+        raise DataError(f"cannot read the click log{asked}: {reason}") from error
+
+
+def _scan(source: ClickSource) -> pl.LazyFrame:
+    """The rows of all files or frames of a source, in their order."""
+    if isinstance(source, pl.LazyFrame | pl.DataFrame):
+        return source.lazy()
+    sources = [source] if isinstance(source, str | Path) else list(source)
+    frames = [_scan_file(path) for pattern in sources for path in _expand(Path(pattern))]
+    if not frames:
+        raise DataError("no click log given; name at least one file")
+    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
+
+
+def _expand(pattern: Path) -> list[Path]:
+    """The files that a path, a folder or a glob stands for, sorted by name."""
+    if pattern.is_file():
+        return [pattern]
+    if pattern.is_dir():
+        found = [path for path in pattern.rglob("*") if path.suffix.lower() in SCANNERS]
+    else:
+        found = [Path(path) for path in glob.glob(str(pattern), recursive=True)]
+    if not found:
+        raise DataError(f"no click log at {pattern}; give a file, a folder or a glob that exists")
+    return sorted(found)
+
+
+def _scan_file(path: Path) -> pl.LazyFrame:
+    scanner = SCANNERS.get(path.suffix.lower())
+    if scanner is None:
+        raise DataError(f"cannot tell the format of {path}; name it {', '.join(SCANNERS)}")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty; a click log has a header and a row per click")
+    return scanner(path)
+
+
+def _find_column(ours: str, named: str | None, given: list[str], *, required: bool = True) -> str | None:
+    """The column of the log that holds `ours`, or None if it may be and is absent."""
+    wanted = ALIASES[ours] if named is None else (named,)
+    for name in wanted:
+        if name in given:
+            return name
+    if named is None and not required:
+        return None
+    raise DataError(
+        f"click log lacks {list(wanted)[0]!r}; it has {given}. Name the column with {OPTIONS[ours]}."
+    )
+
+
+def _with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
+    """Turn a time column of any kind into Datetime("us"); drop it where it is all null."""
+    schema = clicks.collect_schema()
+    if TIMESTAMP not in schema:
+        logger.info("the click log has no time column: clicks are taken in the order of its rows")
+        return clicks
+    time = pl.col(TIMESTAMP)
+    rows, known, largest = clicks.select(pl.len(), time.count(), time.max().alias("max")).collect().row(0)
+    if rows and not known:
+        logger.info("the time column is entirely null: clicks are taken in the order of the rows")
+        return clicks.drop(TIMESTAMP)
+    dtype = schema[TIMESTAMP]
+    if dtype.is_integer():
+        _, unit, factor = next(row for row in _UNITS if abs(largest or 0) < row[0])
+        logger.info("integer times are read as %s", unit)
+        micros = time.cast(pl.Int64)
+        micros = micros * int(factor) if factor >= 1 else micros // round(1 / factor)
+        time = micros.cast(pl.Datetime("us"))
+    elif dtype.is_float():
+        time = (time.fill_nan(None) * 1e6).round().cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
+    elif dtype == pl.String:
+        time = time.str.to_datetime(time_unit="us", strict=False, time_zone="UTC").dt.replace_time_zone(None)
+    elif dtype == pl.Date:
+        time = time.cast(pl.Datetime("us"))
+    elif isinstance(dtype, pl.Datetime):
+        time = time.dt.convert_time_zone("UTC") if dtype.time_zone else time
+        time = time.dt.replace_time_zone(None).dt.cast_time_unit("us")
+    else:
+        raise DataError(f"cannot read times of type {dtype}; give integers, seconds, ISO strings or dates")
+    return clicks.with_columns(time.alias(TIMESTAMP))
+
+
+def _checked(clicks: pl.LazyFrame, drop_invalid: bool) -> pl.LazyFrame:
+    """Refuse, or drop and count, rows with a null or empty id or a time that is missing or unreadable."""
+    schema = clicks.collect_schema()
+    bad = {
+        name: pl.col(name).is_null() | (pl.col(name) == "" if dtype == pl.String else False)
+        for name, dtype in schema.items()
+        if name != "_row"
+    }
+    counts = [rows.sum().alias(name) for name, rows in bad.items()]
+    first = [pl.col("_row").filter(rows).first().alias(f"{name} row") for name, rows in bad.items()]
+    found = clicks.select(pl.len().alias("rows"), *counts, *first).collect().row(0, named=True)
+    if not found["rows"]:
+        raise DataError("the click log has no rows; check the file and --where")
+    for name in bad:
+        if found[name] and not drop_invalid:
+            what = "null or unreadable times" if name == TIMESTAMP else f"null or empty {name}"
+            raise DataError(
+                f"click log has {what} in {found[name]} of {found['rows']} rows, first in row "
+                f"{found[f'{name} row']}; mend them, or drop such rows with --drop-invalid"
+            )
+    if any(found[name] for name in bad):
+        invalid = pl.any_horizontal(*bad.values())
+        dropped = clicks.select(invalid.sum()).collect().item()
+        logger.warning("dropped %d of %d rows with invalid ids or times", dropped, found["rows"])
+        if dropped == found["rows"]:
+            raise DataError("every row of the click log is invalid; check the columns")
+        clicks = clicks.filter(~invalid)
+    return clicks.drop("_row")

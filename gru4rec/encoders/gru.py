@@ -1,0 +1,77 @@
+"""The GRU encoder: one or more stacked layers."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from gru4rec.config import EncoderConfig
+from gru4rec.encoders.packed_gru import PackedGRU
+from gru4rec.encoders.protocol import Encoder, Packing, State, dropout
+
+
+class GRULayer(nn.Module):
+    """One layer: torch's GRU, whose fused kernel it runs on a GPU; on a CPU our own `PackedGRU`.
+
+    Without an `input_size` it takes the gates' input products [M, 3H] as they are, less their bias.
+    """
+
+    def __init__(self, input_size: int | None, hidden_size: int) -> None:
+        super().__init__()
+        self.weight_ih = None if input_size is None else nn.Parameter(torch.empty(3 * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
+        self.bias_ih = nn.Parameter(torch.empty(3 * hidden_size))
+        self.bias_hh = nn.Parameter(torch.empty(3 * hidden_size))
+
+    def forward(self, inputs: Tensor, packing: Packing, initial: Tensor) -> Tensor:
+        """Outputs after every click [M, H], from the hidden state before each segment [S, H]."""
+        if self.weight_ih is None:
+            products = inputs + self.bias_ih
+        elif inputs.is_cuda:
+            return self.fused(inputs, packing, initial)
+        else:
+            products = torch.addmm(self.bias_ih, inputs, self.weight_ih.t())
+        outputs: Tensor = PackedGRU.apply(  # type: ignore[no-untyped-call]
+            products, initial, self.weight_hh, self.bias_hh, packing.block_sizes
+        )
+        return outputs
+
+    def fused(self, inputs: Tensor, packing: Packing, initial: Tensor) -> Tensor:
+        """The same by torch's own GRU: cuDNN's on a GPU."""
+        weights = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+        sequence = PackedSequence(inputs, torch.tensor(packing.block_sizes))
+        outputs: Tensor = torch._VF.gru(  # type: ignore[attr-defined]
+            sequence.data, sequence.batch_sizes, initial.unsqueeze(0), weights, True, 1, 0.0, self.training, False
+        )[0]
+        return outputs
+
+
+class GRU(Encoder):
+    """GRU layers, each reading the outputs of the one below; the last one's output is the session vector.
+
+    The reset gate is applied after the recurrent product (torch, cuDNN, the authors' PyTorch code). Its state is
+    the hidden state of each layer.
+    """
+
+    def __init__(self, config: EncoderConfig, input_size: int | None) -> None:
+        """`input_size` is the length of input embeddings; None: the inputs are gate products [M, 3H]."""
+        super().__init__()
+        self.output_size = config.hidden_size
+        self.layer_dropout = config.layer_dropout
+        sizes = [input_size] + [config.hidden_size] * (config.num_layers - 1)
+        self.layers = nn.ModuleList(GRULayer(size, config.hidden_size) for size in sizes)
+
+    def initial_state(self, num_sessions: int) -> State:
+        like = self.layers[0].weight_hh
+        return tuple(like.new_zeros(num_sessions, self.output_size) for _ in self.layers)
+
+    def forward(
+        self, inputs: Tensor, packing: Packing, state: State, random: torch.Generator | None = None
+    ) -> tuple[Tensor, State]:
+        ends = []
+        outputs = inputs
+        for depth, (layer, initial) in enumerate(zip(self.layers, state, strict=True)):
+            if depth > 0:
+                outputs = dropout(outputs, self.layer_dropout, random)
+            outputs = layer(outputs, packing, initial)
+            ends.append(outputs.index_select(0, packing.ends))
+        return outputs, tuple(ends)

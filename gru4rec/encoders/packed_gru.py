@@ -1,0 +1,102 @@
+"""One GRU layer over a packed window, with its backward pass written by hand."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class PackedGRU(torch.autograd.Function):
+    """torch's GRU (reset gate after the recurrent product) from ready-made input products.
+
+    For the gates' input products a = [a_r, a_z, a_n] and recurrent products c = h W_hhᵀ + b_hh:
+    r = σ(a_r + c_r), z = σ(a_z + c_z), n = tanh(a_n + r∘c_n), h' = n + z∘(h − n).
+
+    On a CPU this is faster than torch.nn.GRU, which calls a dozen small operations per position in both
+    directions: here each position costs a matrix product and five cheap operations forward, one and three
+    backward; all that does not depend on the order of positions is done for the whole window at once.
+    """
+
+    # M clicks, S segments, H units, G = 3H gate columns (reset, update, new)
+    @staticmethod
+    def forward(
+        ctx: Any,
+        products_MG: Tensor,
+        initial_SH: Tensor,
+        weight_GH: Tensor,
+        bias_G: Tensor,
+        block_sizes: list[int],
+    ) -> Tensor:
+        """Outputs after every click [M, H]."""
+        size = initial_SH.shape[1]
+        gates_MG = torch.empty_like(products_MG)
+        recurrent_MG = torch.empty_like(products_MG)
+        outputs_MH = products_MG.new_empty(len(products_MG), size)
+        blocks = zip(
+            products_MG[:, : 2 * size].split(block_sizes),
+            products_MG[:, 2 * size :].split(block_sizes),
+            gates_MG[:, : 2 * size].split(block_sizes),
+            gates_MG.split(block_sizes),
+            recurrent_MG.split(block_sizes),
+            outputs_MH.split(block_sizes),
+            strict=True,
+        )
+        weight_HG = weight_GH.t()
+        hidden = initial_SH
+        for products_rz, products_n, gates_rz, gates, recurrent, outputs in blocks:
+            hidden = hidden[: len(outputs)]
+            torch.addmm(bias_G, hidden, weight_HG, out=recurrent)
+            _, _, recurrent_n = recurrent.chunk(3, 1)
+            reset, update, new = gates.chunk(3, 1)
+            torch.add(products_rz, recurrent[:, : 2 * size], out=gates_rz).sigmoid_()
+            torch.addcmul(products_n, reset, recurrent_n, out=new).tanh_()
+            hidden = torch.lerp(new, hidden, update, out=outputs)
+        ctx.save_for_backward(initial_SH, weight_GH, gates_MG, recurrent_MG, outputs_MH)
+        ctx.block_sizes = block_sizes
+        return outputs_MH
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, Tensor, Tensor, None]:
+        initial_SH, weight_GH, gates_MG, recurrent_MG, outputs_MH = ctx.saved_tensors
+        block_sizes: list[int] = ctx.block_sizes
+        reset, update, new = gates_MG.chunk(3, 1)
+        recurrent_n = recurrent_MG.chunk(3, 1)[2]
+
+        # The hidden state before each click: the output of the position before, in its first rows.
+        before = [initial_SH[: block_sizes[0]]]
+        for block, next_size in zip(outputs_MH.split(block_sizes), block_sizes[1:], strict=False):
+            before.append(block[:next_size])
+        before_MH = torch.cat(before)
+
+        # How the gradient of an output reaches each recurrent product: d_recurrent = d_output ∘ factor.
+        factors_MG = torch.empty_like(gates_MG)
+        factor_r, factor_z, factor_n = factors_MG.chunk(3, 1)
+        to_new = (1 - update).mul_(1 - new * new)
+        torch.mul(to_new, reset, out=factor_n)
+        torch.mul(factor_n, 1 - reset, out=factor_r).mul_(recurrent_n)
+        torch.sub(before_MH, new, out=factor_z).mul_(update).mul_(1 - update)
+
+        d_outputs_MH = gradients[0].clone()
+        d_recurrent_MG = torch.empty_like(gates_MG)
+        size = initial_SH.shape[1]
+        blocks = list(
+            zip(
+                d_outputs_MH.split(block_sizes),
+                factors_MG.view(-1, 3, size).split(block_sizes),
+                d_recurrent_MG.view(-1, 3, size).split(block_sizes),
+                d_recurrent_MG.split(block_sizes),
+                update.split(block_sizes),
+                strict=True,
+            )
+        )
+        carried: Tensor | None = None
+        for d_outputs, factors, d_gates, d_recurrent, update_gate in reversed(blocks):
+            if carried is not None:
+                d_outputs[: len(carried)].add_(carried)
+            torch.mul(d_outputs.unsqueeze(1), factors, out=d_gates)
+            carried = torch.addmm(d_outputs * update_gate, d_recurrent, weight_GH)
+
+        d_weight = d_recurrent_MG.t() @ before_MH
+        d_bias = d_recurrent_MG.sum(0)
+        torch.mul(d_outputs_MH, to_new, out=d_recurrent_MG.chunk(3, 1)[2])  # now those of the inputs
+        return d_recurrent_MG, None, d_weight, d_bias, None

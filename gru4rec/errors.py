@@ -1,0 +1,31 @@
+"""The exceptions that a user of gru4rec can mend.
+
+    Gru4RecError            the root: catch this one to catch them all
+    ├── DataError           a click log cannot be read, or has nothing to learn from
+    ├── ConfigError         a setting is unknown, of the wrong type or out of range
+    ├── CheckpointError     a checkpoint folder is missing, damaged, or in the way
+    └── DeviceError         the device asked for is not on this machine
+
+Every message says in one line what is wrong, what was given and what to do. Anything else that
+is raised is a bug of ours.
+"""
+
+
+class Gru4RecError(Exception):
+    """Root of the errors a user can mend."""
+
+
+class DataError(Gru4RecError):
+    """A click log cannot be read, or has nothing to learn from."""
+
+
+class ConfigError(Gru4RecError):
+    """A setting is unknown, of the wrong type, out of range, or contradicts another."""
+
+
+class CheckpointError(Gru4RecError):
+    """A checkpoint folder is missing, damaged, incomplete, or in the way."""
+
+
+class DeviceError(Gru4RecError):
+    """The device asked for is not on this machine."""

@@ -1,0 +1,193 @@
+"""GRU4Rec as a recommender: settings, training, recommendation, saving and loading."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from gru4rec import auto, checkpoint
+from gru4rec.arrays import FloatArray, IntArray, SessionArrays, to_arrays
+from gru4rec.catalog import Catalog
+from gru4rec.clicks import ClickSource, read_clicks
+from gru4rec.config import Config
+from gru4rec.device import find_device
+from gru4rec.encoding import session_vectors
+from gru4rec.errors import CheckpointError, DataError
+from gru4rec.index import ItemIndex
+from gru4rec.live_session import LiveSession
+from gru4rec.metrics import mrr_at, recall_at
+from gru4rec.model import Model
+from gru4rec.recommender import Recommender, chunks
+from gru4rec.schema import TIMESTAMP
+from gru4rec.sessions import is_part, split_last
+from gru4rec.trainer import Progress, Trainer
+from gru4rec.training_batch import TrainingBatches
+
+logger = logging.getLogger(__name__)
+
+_PACKAGES = ("gru4rec", "torch", "faiss-cpu", "polars", "numpy", "safetensors")
+
+
+class GRU4Rec(Recommender):
+    """The GRU over the clicks of the running session (Hidasi et al., arXiv 1511.06939 and 1706.03847).
+
+    After `fit` or `load` it has a `config` with every setting decided, a `catalog`, a `model`, an `index` and
+    `meta` (versions, seed, counts, history, seconds).
+    """
+
+    def __init__(self, config: Config | None = None, *, device: str = "auto") -> None:
+        """What `config` leaves open is decided by `auto` at `fit`. Raises DeviceError for an absent device."""
+        self.config = config if config is not None else Config()
+        self.device = find_device(device)
+
+    def fit(
+        self,
+        clicks: ClickSource,
+        *,
+        valid: ClickSource | None = None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> Self:
+        """Train on every session of a click log that has two clicks; all of its items make the catalog.
+
+        With `valid`, a log or a part of `clicks` to hold out ("1d", "10%"), Recall@20 and MRR@20 are measured
+        after each epoch and the best epoch by MRR@20 is kept. Raises DataError if there is nothing to learn from.
+        """
+        started = time.perf_counter()
+        log, held_out = _parts(clicks, valid)
+        self.catalog, sessions = _sessions_to_learn(log)
+        targets = None if held_out is None else to_arrays(held_out, self.catalog).with_targets()
+        if targets is not None and not len(targets):
+            raise DataError("no session of the validation log has two clicks on items of the training log")
+        statistics = auto.LogStatistics.of(sessions, self.catalog)
+        self.config, choices = auto.resolve(self.config, statistics)
+        _report(statistics, choices)
+
+        self.model = Model(self.config, len(self.catalog))
+        self.model.initialize(torch.Generator().manual_seed(self.config.seed))
+        batches = TrainingBatches(sessions, self.catalog.support, self.config)
+        trainer = Trainer(self.model, batches, self.config, self.device)
+        validate = None if targets is None else lambda: _validation_metrics(self.target_ranks(targets))
+        history = trainer.run(validate=validate, on_progress=on_progress)
+        self._index_items()
+        self.meta: Mapping[str, Any] = {
+            "versions": {package: version(package) for package in _PACKAGES},
+            "seed": self.config.seed,
+            "counts": vars(statistics),
+            "times": _time_range(log),
+            "auto": {choice.setting: choice.reason for choice in choices},
+            "history": history,
+            "device": str(self.device),
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+        return self
+
+    def decide(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Config:
+        """The config that `fit` would train with: every setting decided. Trains nothing."""
+        catalog, sessions = _sessions_to_learn(_parts(clicks, valid)[0])
+        return auto.resolve(self.config, auto.LogStatistics.of(sessions, catalog))[0]
+
+    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
+        with torch.inference_mode():
+            item_vectors = self.model.item_vectors().t()
+            for some, vectors in session_vectors(self.model, sessions, clicks):
+                queries = self.model.query_vectors(vectors)
+                for rows in chunks(np.arange(len(some)), len(self.catalog)):
+                    yield some[rows], queries[rows[0] : rows[-1] + 1] @ item_vectors
+
+    def _top(
+        self, sessions: SessionArrays, clicks: IntArray, k: int
+    ) -> Iterator[tuple[IntArray, FloatArray, IntArray]]:
+        for some, vectors in session_vectors(self.model, sessions, clicks):
+            yield some, *self.index.search(self.model.query_vectors(vectors).cpu().numpy(), k)
+
+    def start_session(self) -> LiveSession:
+        """A running session to which clicks are added one by one."""
+        return LiveSession(self.model, self.catalog, self.index)
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the checkpoint folder `path`; with `force` it replaces an older checkpoint whole.
+
+        Raises CheckpointError if something stands there, or when the disk refuses.
+        """
+        if not hasattr(self, "meta"):
+            raise CheckpointError("nothing to save: this recommender was not fitted; call fit first")
+        weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
+        if self.model.shared:
+            del weights["input_table"]  # the same tensor as the output table
+        saved = checkpoint.Checkpoint(self.config, self.meta, self.catalog, weights, self.index)
+        checkpoint.save(saved, path, force=force)
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "auto") -> Self:
+        """The recommender that `save` wrote. Raises CheckpointError if it is missing, damaged or incomplete."""
+        saved = checkpoint.load(path)
+        recommender = cls(saved.config, device=device)
+        recommender.meta, recommender.catalog, recommender.index = saved.meta, saved.catalog, saved.index
+        recommender.model = Model(saved.config, len(saved.catalog))
+        weights = dict(saved.weights)
+        if recommender.model.shared and "output_table" in weights:
+            weights["input_table"] = weights["output_table"]
+        try:
+            recommender.model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise CheckpointError(f"the weights of {path} do not fit its config; train again") from error
+        recommender.model.to(recommender.device)
+        if saved.index.width != recommender.model.item_vectors().shape[1] or len(saved.index) != len(saved.catalog):
+            raise CheckpointError(f"the index of {path} does not fit its catalog and weights; train again")
+        return recommender
+
+    def _index_items(self) -> None:
+        with torch.inference_mode():
+            self.index = ItemIndex.build(self.model.item_vectors().cpu().numpy())
+
+
+def load(path: str | Path, *, device: str = "auto") -> GRU4Rec:
+    """The recommender saved at `path`; see `GRU4Rec.load`."""
+    return GRU4Rec.load(path, device=device)
+
+
+def _parts(clicks: ClickSource, valid: ClickSource | None) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
+    """(the log to train on, the log to measure on), the second cut off the first where `valid` asks for a part."""
+    log = read_clicks(clicks)
+    if isinstance(valid, str) and is_part(valid):
+        return split_last(log, valid)
+    return log, None if valid is None else read_clicks(valid)
+
+
+def _sessions_to_learn(log: pl.LazyFrame) -> tuple[Catalog, SessionArrays]:
+    """The catalog of all items of a log, and its sessions of two clicks or more."""
+    catalog = Catalog.of(log)
+    sessions = to_arrays(log, catalog).with_targets()
+    if not len(sessions):
+        raise DataError("no session has two clicks, so there is no next click to learn; check --session-col")
+    return catalog, sessions
+
+
+def _validation_metrics(ranks: Tensor) -> dict[str, float]:
+    return {"recall@20": recall_at(20, ranks), "mrr@20": mrr_at(20, ranks)}
+
+
+def _report(statistics: auto.LogStatistics, choices: list[auto.Choice]) -> None:
+    """Log what is learned from and what `auto` made of it."""
+    logger.info(
+        "training on %d clicks in %d sessions of two or more, %d items",
+        statistics.pairs + statistics.sessions, statistics.sessions, statistics.items,
+    )  # fmt: skip
+    for choice in choices:
+        logger.info("auto: %s = %s (%s)", choice.setting, choice.value, choice.reason)
+
+
+def _time_range(log: pl.LazyFrame) -> dict[str, str] | None:
+    """First and last time of a log in ISO form, None where it has no times."""
+    if TIMESTAMP not in log.collect_schema():
+        return None
+    time_column = pl.col(TIMESTAMP)
+    first, last = log.select(time_column.min(), time_column.max().alias("last")).collect().row(0)
+    return {"first": first.isoformat(), "last": last.isoformat()}

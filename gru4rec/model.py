@@ -1,0 +1,99 @@
+"""The model: item tables, an encoder between them, and the score of an item for a session vector."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gru4rec.config import Config
+from gru4rec.encoders import make_encoder
+
+
+class _Unit(torch.autograd.Function):
+    """Rows divided by their length; a row of zeros stays one."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        inverse = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min_(1e-12).reciprocal_()
+        unit = rows * inverse
+        ctx.save_for_backward(unit, inverse)
+        return unit
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        unit, inverse = ctx.saved_tensors
+        along = (gradients[0] * unit).sum(1, keepdim=True)
+        return torch.addcmul(gradients[0], unit, along, value=-1).mul_(inverse)
+
+
+def unit(rows: Tensor) -> Tensor:
+    """Rows [n, D] divided by their length."""
+    result: Tensor = _Unit.apply(rows)  # type: ignore[no-untyped-call]
+    return result
+
+
+class Model(nn.Module):
+    """Input embedding → encoder → scores against output embeddings (+ bias).
+
+    The item tables are updated row by row outside autograd (`gru4rec.optimizers`), so they ask for no gradient:
+    `embed` and `score` take rows of them that the caller has gathered.
+    """
+
+    # N items, M clicks, C candidates, E length of an input, D of a session vector
+    def __init__(self, config: Config, num_items: int) -> None:
+        super().__init__()
+        encoder, training = config.encoder, config.training
+        mode, width = encoder.embedding, encoder.hidden_size
+        input_size = encoder.embedding_size if mode == "separate" else width
+        self.encoder = make_encoder(encoder, None if mode == "onehot" else input_size)
+        self.cosine = training.scoring == "cosine"
+        self.scale = training.scale if self.cosine else 1.0
+        self.shared, self.onehot = mode == "shared", mode == "onehot"
+        self.output_table = _table(num_items, width)
+        self.input_table = (
+            self.output_table if self.shared else _table(num_items, 3 * width if self.onehot else input_size)
+        )
+        self.bias = None if self.cosine else _table(num_items)
+
+    def initialize(self, random: torch.Generator) -> None:
+        """Draw all weights: each gate's matrix and each table uniform ±√(6 / (rows + columns)), biases 0."""
+        with torch.no_grad():
+            for parameter in self.parameters():
+                if parameter.dim() == 1:
+                    parameter.zero_()
+                elif parameter is self.output_table or parameter is self.input_table:
+                    gates = 3 if self.onehot and parameter is self.input_table else 1
+                    _glorot(parameter, parameter.shape[0], parameter.shape[1] // gates, random)
+                else:
+                    _glorot(parameter, parameter.shape[0] // 3, parameter.shape[1], random)
+
+    def score(self, vectors_MD: Tensor, outputs_CD: Tensor, offset_C: Tensor | None) -> Tensor:
+        """Scores [M, C] of session vectors against output embeddings, plus an offset of each column."""
+        if self.cosine:
+            vectors_MD, outputs_CD = unit(vectors_MD) * self.scale, unit(outputs_CD)
+        if offset_C is None:
+            return vectors_MD @ outputs_CD.t()
+        return torch.addmm(offset_C, vectors_MD, outputs_CD.t())
+
+    def item_vectors(self) -> Tensor:
+        """Vectors [N, D or D+1] whose dot products with `query_vectors` are the scores."""
+        if self.cosine:
+            return unit(self.output_table)
+        assert self.bias is not None
+        return torch.cat((self.output_table, self.bias.unsqueeze(1)), dim=1)
+
+    def query_vectors(self, vectors_MD: Tensor) -> Tensor:
+        """Session vectors ready for a dot product with `item_vectors` [M, D or D+1]."""
+        if self.cosine:
+            return unit(vectors_MD) * self.scale
+        return torch.cat((vectors_MD, vectors_MD.new_ones(len(vectors_MD), 1)), dim=1)
+
+
+def _glorot(weight: Tensor, rows: int, columns: int, random: torch.Generator) -> None:
+    bound = math.sqrt(6 / (rows + columns))
+    weight.uniform_(-bound, bound, generator=random)
+
+
+def _table(*shape: int) -> nn.Parameter:
+    return nn.Parameter(torch.zeros(*shape), requires_grad=False)

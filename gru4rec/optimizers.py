@@ -1,0 +1,68 @@
+"""Adagrad with momentum, for whole parameters and for the touched rows of item tables."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+_EPSILON = 1e-6  # as in the authors' code
+
+
+class Adagrad:
+    """Elementwise acc += g², v = m·v − rate·g/√(acc + 1e-6), w += v; acc and v start at 0.
+
+    As the GRU4Rec authors' optimiser: epsilon stands under the root, and rows that an update does not touch keep
+    their v and do not move.
+    """
+
+    def __init__(self, weight: Tensor, momentum: float) -> None:
+        self.weight = weight
+        self.momentum = momentum
+        self.accumulated = torch.zeros_like(weight)
+        self.velocity = torch.zeros_like(weight) if momentum else None
+
+    @torch.no_grad()
+    def update(self, gradient: Tensor, rate: float) -> None:
+        """Move the whole weight."""
+        self.accumulated.addcmul_(gradient, gradient)
+        step = (self.accumulated + _EPSILON).rsqrt_().mul_(gradient).mul_(-rate)
+        if self.velocity is not None:
+            step = self.velocity.mul_(self.momentum).add_(step)
+        self.weight.add_(step)
+
+    @torch.no_grad()
+    def update_rows(self, rows: Tensor, gradient: Tensor, rate: float) -> None:
+        """Move the given rows [R], each named once, by their gradient [R, …]."""
+        accumulated = self.accumulated.index_select(0, rows).addcmul_(gradient, gradient)
+        self.accumulated.index_copy_(0, rows, accumulated)
+        step = accumulated.add_(_EPSILON).rsqrt_().mul_(gradient).mul_(-rate)
+        if self.velocity is not None:
+            step.add_(self.velocity.index_select(0, rows), alpha=self.momentum)
+            self.velocity.index_copy_(0, rows, step)
+        self.weight.index_add_(0, rows, step)
+
+
+class DenseOptimizer:
+    """Adagrad, or torch's AdamW, for parameters that every update touches."""
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], *, name: str, momentum: float, adamw_rate: float
+    ) -> None:
+        self._parameters = list(parameters)
+        self._adamw_rate = adamw_rate
+        self._adamw = torch.optim.AdamW(self._parameters, lr=adamw_rate) if name == "adamw" else None
+        self._adagrad = [] if self._adamw else [Adagrad(p, momentum) for p in self._parameters]
+
+    def update(self, rate: float, progress_left: float) -> None:
+        """Move all parameters by their gradients, and clear these.
+
+        `rate` is Adagrad's; AdamW's own falls with `progress_left`, the factor the schedule has come down to.
+        """
+        if self._adamw is not None:
+            self._adamw.param_groups[0]["lr"] = self._adamw_rate * progress_left
+            self._adamw.step()
+        for optimizer in self._adagrad:
+            assert isinstance(optimizer.weight.grad, Tensor)
+            optimizer.update(optimizer.weight.grad, rate)
+        for parameter in self._parameters:
+            parameter.grad = None

@@ -1,0 +1,122 @@
+"""What every recommender is: fit on a click log, score every item, recommend the best."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self, TypeAlias
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from gru4rec.arrays import FloatArray, IntArray, SessionArrays, from_lists, to_arrays
+from gru4rec.catalog import Catalog
+from gru4rec.clicks import ClickSource, read_clicks
+from gru4rec.errors import DataError
+from gru4rec.metrics import ranks
+from gru4rec.schema import ITEM_ID, RANK, SCORE, SESSION_ID
+
+logger = logging.getLogger(__name__)
+
+Prefixes: TypeAlias = ClickSource | Sequence[Sequence[object]]
+
+# Scores of a chunk: small enough to stay near the processor, large enough for its matrix product.
+_CHUNK_SCORES = 1 << 22
+
+
+class Recommender(ABC):
+    """Ranks the catalog for the clicks of a session so far."""
+
+    catalog: Catalog
+    """The items it knows, once fitted."""
+
+    @abstractmethod
+    def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
+        """Learn from a click log; return self. `valid` is for measuring, never for learning."""
+
+    @abstractmethod
+    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
+        """Scores of all items after each of the given clicks, by what is before and at it in its session.
+
+        `clicks` are places in `sessions.items`. Yields (some of these clicks [n], their scores [n, N]) in
+        bounded chunks, each click once, in any order.
+        """
+
+    def recommend(self, prefixes: Prefixes, k: int = 20) -> pl.DataFrame:
+        """The k best items for each session: session_id, rank (from 1), item_id, score, in this order.
+
+        `prefixes` is a click log (see `read_clicks`) or a list of sessions, each a list of item ids, whose
+        session ids are then 0, 1, … Sessions keep their order. Items outside the catalog are passed over; a session
+        without a known item gets the popular items, scored by their share of all clicks. Of equal scores the
+        more popular item comes first. Where k is larger than the catalog, all items are returned.
+
+        Raises DataError for k < 1.
+        """
+        return self._recommend(self._read_prefixes(prefixes), k)
+
+    def target_ranks(self, sessions: SessionArrays, *, ties: str = "conservative") -> Tensor:
+        """The rank of every click but the first of each session, predicted from those before it [targets].
+
+        In the order of the clicks; float64, on the CPU. `ties` as in `metrics.ranks`.
+        """
+        sessions = sessions.with_targets()
+        is_last = np.zeros(len(sessions.items), dtype=bool)
+        is_last[sessions.offsets[1:] - 1] = True
+        prefixes = np.flatnonzero(~is_last)
+        found = torch.empty(len(prefixes), dtype=torch.float64)
+        for clicks, scores in self.score(sessions, prefixes):
+            targets = torch.from_numpy(sessions.items[clicks + 1]).to(scores.device)
+            places = torch.from_numpy(np.searchsorted(prefixes, clicks))
+            found[places] = ranks(scores, targets, ties=ties).cpu()
+        return found
+
+    def _read_prefixes(self, prefixes: Prefixes) -> SessionArrays:
+        if isinstance(prefixes, Sequence) and not isinstance(prefixes, str):
+            if not all(isinstance(prefix, str | Path) for prefix in prefixes) or not prefixes:
+                return from_lists(prefixes, self.catalog)  # type: ignore[arg-type]
+        return to_arrays(read_clicks(prefixes), self.catalog, by_start=False)  # type: ignore[arg-type]
+
+    def _recommend(self, sessions: SessionArrays, k: int) -> pl.DataFrame:
+        if k < 1:
+            raise DataError(f"k must be at least 1, got {k}")
+        k = min(k, len(self.catalog))
+        if sessions.num_unknown:
+            logger.warning("skipped %d clicks on items that are not in the catalog", sessions.num_unknown)
+        if nothing_known := int((sessions.lengths == 0).sum()):
+            logger.warning("%d sessions have no known item and get the popular items", nothing_known)
+        scores, items = (np.tile(part, (len(sessions), 1)) for part in self.catalog.popular(k))
+        known = np.flatnonzero(sessions.lengths)
+        last_clicks = sessions.offsets[1:][known] - 1
+        for clicks, best_scores, best_items in self._top(sessions, last_clicks, k):
+            rows = known[np.searchsorted(last_clicks, clicks)]
+            scores[rows], items[rows] = best_scores, best_items
+        return pl.DataFrame(
+            {
+                SESSION_ID: sessions.session_ids.gather(np.repeat(np.arange(len(sessions)), k)),
+                RANK: np.tile(np.arange(1, k + 1), len(sessions)),
+                ITEM_ID: self.catalog.item_ids.gather(items.ravel()),
+                SCORE: scores.ravel(),
+            }
+        )
+
+    def _top(
+        self, sessions: SessionArrays, clicks: IntArray, k: int
+    ) -> Iterator[tuple[IntArray, FloatArray, IntArray]]:
+        """(clicks [n], scores [n, k], item indexes [n, k]) of the best k items after each click, in chunks."""
+        for some, scores in self.score(sessions, clicks):
+            best = top_k(scores, k)
+            yield some, scores.gather(1, best).numpy(), best.numpy()
+
+
+def top_k(scores_MN: Tensor, k: int) -> Tensor:
+    """Items of the k largest scores of each row [M, k], best first, of equal ones the lower index first."""
+    return torch.sort(scores_MN, dim=1, descending=True, stable=True).indices[:, :k]
+
+
+def chunks(clicks: IntArray, num_items: int) -> Iterator[IntArray]:
+    """Cut clicks into pieces whose scores of all items stay within a fixed size."""
+    size = max(1, _CHUNK_SCORES // num_items)
+    for start in range(0, len(clicks), size):
+        yield clicks[start : start + size]

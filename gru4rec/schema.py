@@ -1,0 +1,24 @@
+"""Column names of click logs and of results."""
+
+from collections.abc import Mapping
+
+SESSION_ID = "session_id"
+ITEM_ID = "item_id"
+TIMESTAMP = "timestamp"
+
+RANK = "rank"
+SCORE = "score"
+
+# The names a column may bear without being told, the first that a log has is taken.
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    SESSION_ID: (SESSION_ID, "SessionId", "session"),
+    ITEM_ID: (ITEM_ID, "ItemId", "item", "aid"),
+    TIMESTAMP: (TIMESTAMP, "Timestamp", "Time", "ts"),
+}
+
+# The command-line option that names each column, for error messages.
+OPTIONS: Mapping[str, str] = {
+    SESSION_ID: "--session-col",
+    ITEM_ID: "--item-col",
+    TIMESTAMP: "--time-col",
+}
