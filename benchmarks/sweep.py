@@ -31,7 +31,10 @@ def _value(text: str) -> object:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    """Fit every combination and print its validation metrics, epoch by epoch."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("logs", nargs="+", choices=LOGS)
     parser.add_argument("--set", action="append", default=[], type=parse_setting, dest="grid")
     parser.add_argument("--valid", default="10%", help="the part held out of the training part")
@@ -42,7 +45,9 @@ def main() -> None:
     keys = [key for key, _ in options.grid]
     for name in options.logs:
         log = LOGS[name]
-        train, valid = g4r.split_last(g4r.read_clicks(log.path, where=log.train_where), options.valid)
+        train, valid = g4r.split_last(
+            g4r.read_clicks(log.path, where=log.train_where), options.valid
+        )
         train, valid = train.collect(), valid.collect()
         for values in itertools.product(*(values for _, values in options.grid)):
             for seed in range(options.seeds):

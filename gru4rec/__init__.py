@@ -8,7 +8,14 @@ if TYPE_CHECKING:
     from gru4rec.baselines import Markov, Popularity
     from gru4rec.clicks import read_clicks
     from gru4rec.config import Config, EncoderConfig, TrainingConfig
-    from gru4rec.errors import CheckpointError, ConfigError, DataError, DeviceError, Gru4RecError
+    from gru4rec.errors import (
+        CheckpointError,
+        ConfigError,
+        DataError,
+        DeviceError,
+        DivergenceError,
+        Gru4RecError,
+    )
     from gru4rec.evaluation import evaluate
     from gru4rec.gru4rec import GRU4Rec, load
     from gru4rec.recommender import Recommender
@@ -20,7 +27,14 @@ _HOMES = {
     "gru4rec.baselines": ("Markov", "Popularity"),
     "gru4rec.clicks": ("read_clicks",),
     "gru4rec.config": ("Config", "EncoderConfig", "TrainingConfig"),
-    "gru4rec.errors": ("CheckpointError", "ConfigError", "DataError", "DeviceError", "Gru4RecError"),
+    "gru4rec.errors": (
+        "CheckpointError",
+        "ConfigError",
+        "DataError",
+        "DeviceError",
+        "DivergenceError",
+        "Gru4RecError",
+    ),
     "gru4rec.evaluation": ("evaluate",),
     "gru4rec.gru4rec": ("GRU4Rec", "load"),
     "gru4rec.recommender": ("Recommender",),
@@ -37,6 +51,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DeviceError",
+    "DivergenceError",
     "EncoderConfig",
     "GRU4Rec",
     "Gru4RecError",

@@ -16,7 +16,8 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class SessionArrays:
-    """The sessions of a log as item indexes in one array; session s is `items[offsets[s]:offsets[s+1]]`."""
+    """The sessions of a log as item indexes in one array; session s is
+    `items[offsets[s]:offsets[s+1]]`."""
 
     session_ids: pl.Series
     """Session ids [S], in the type that the log has."""
@@ -52,8 +53,8 @@ class SessionArrays:
 def to_arrays(clicks: pl.LazyFrame, catalog: Catalog, *, by_start: bool = True) -> SessionArrays:
     """The sessions of a log, each in time order, equal times in the order of the rows.
 
-    Sessions stand in the time order of their first click, or with `by_start=False` in the order in which the log
-    first names them. One whose items are all unknown is there, and empty.
+    Sessions stand in the time order of their first click, or with `by_start=False` in the order in
+    which the log first names them. One whose items are all unknown is there, and empty.
     """
     timed = TIMESTAMP in clicks.collect_schema()
     encoded = catalog.encode(clicks.with_row_index("_row"), "_index")
@@ -81,7 +82,8 @@ def to_arrays(clicks: pl.LazyFrame, catalog: Catalog, *, by_start: bool = True) 
 
 
 def from_lists(sessions: Sequence[Sequence[object]], catalog: Catalog) -> SessionArrays:
-    """Sessions given as lists of item ids; their session ids are 0, 1, … An empty list is an empty session."""
+    """Sessions given as lists of item ids; their session ids are 0, 1, … An empty list is an empty
+    session."""
     lists = pl.Series(ITEM_ID, [list(session) for session in sessions], strict=False)
     if not isinstance(lists.dtype, pl.List):
         lists = lists.cast(pl.List(catalog.item_ids.dtype))

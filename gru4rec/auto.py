@@ -21,7 +21,8 @@ class LogStatistics:
 
     @classmethod
     def of(cls, sessions: SessionArrays, catalog: Catalog) -> "LogStatistics":
-        """`sessions` are those with targets: sessions of one click are in the catalog's support only."""
+        """`sessions` are those with targets: sessions of one click are in the catalog's support
+        only."""
         return cls(
             clicks=int(catalog.support.sum()),
             sessions=len(sessions),
@@ -41,19 +42,19 @@ class Rule:
 
 RULES: tuple[Rule, ...] = (
     Rule("encoder.hidden_size", lambda log: 100 if log.pairs < 500_000 else 128, "small"),
-    Rule("training.lanes", lambda log: 32, "w"),
-    Rule("training.steps", lambda log: 16, "w"),
-    Rule("training.negatives", lambda log: 2048, "w"),
-    Rule("training.sample_alpha", lambda log: 0.5, "w"),
-    Rule("training.scoring", lambda log: "cosine", "w"),
-    Rule("training.scale", lambda log: 16.0, "w"),
-    Rule("training.learning_rate", lambda log: 0.1, "w"),
-    Rule("training.momentum", lambda log: 0.0, "w"),
-    Rule("training.schedule", lambda log: "linear", "w"),
-    Rule("training.final_rate", lambda log: 0.0, "w"),
-    Rule("training.epochs", lambda log: 4, "w"),
-    Rule("training.embedding_dropout", lambda log: 0.3, "w"),
-    Rule("training.hidden_dropout", lambda log: 0.2, "w"),
+    Rule("training.lanes", lambda _: 32, "w"),
+    Rule("training.steps", lambda _: 16, "w"),
+    Rule("training.negatives", lambda _: 2048, "w"),
+    Rule("training.sample_alpha", lambda _: 0.5, "w"),
+    Rule("training.scoring", lambda _: "cosine", "w"),
+    Rule("training.scale", lambda _: 16.0, "w"),
+    Rule("training.learning_rate", lambda _: 0.1, "w"),
+    Rule("training.momentum", lambda _: 0.0, "w"),
+    Rule("training.schedule", lambda _: "linear", "w"),
+    Rule("training.final_rate", lambda _: 0.0, "w"),
+    Rule("training.epochs", lambda _: 4, "w"),
+    Rule("training.embedding_dropout", lambda _: 0.3, "w"),
+    Rule("training.hidden_dropout", lambda _: 0.2, "w"),
 )
 
 

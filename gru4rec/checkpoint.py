@@ -46,25 +46,33 @@ def check_free(path: Path, *, force: bool) -> None:
     if not force:
         raise CheckpointError(f"{path} exists; choose another folder, or replace it with --force")
     if not path.is_dir() or (any(path.iterdir()) and not (path / META).is_file()):
-        raise CheckpointError(f"{path} is no checkpoint, so --force does not replace it; choose another folder")
+        raise CheckpointError(
+            f"{path} is no checkpoint, so --force does not replace it; choose another folder"
+        )
 
 
 def save(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> None:
     """Write a folder beside `path` and swap it in by renames.
 
-    A reader finds the older checkpoint or this one, never a mix. What a crash on the way leaves is mended by
-    the next `save`; until then `load` finds the older one. Raises CheckpointError as `check_free` does, or when the disk refuses.
+    A reader finds the older checkpoint or this one, never a mix. What a crash on the way leaves is
+    mended by the next `save`; until then `load` finds the older one. Raises CheckpointError as
+    `check_free` does, or when the disk refuses.
     """
-    path = Path(os.path.abspath(path))
+    path = Path(path).resolve()
     _mend(path)
     check_free(path, force=force)
     new, old = _beside(path, "new"), _beside(path, "old")
     try:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
-        (new / CONFIG).write_text(json.dumps(checkpoint.config.to_dict(), indent=2) + "\n", encoding="utf-8")
+        (new / CONFIG).write_text(
+            json.dumps(checkpoint.config.to_dict(), indent=2) + "\n", encoding="utf-8"
+        )
         checkpoint.catalog.to_frame().write_parquet(new / CATALOG)
-        save_file({name: weight.contiguous() for name, weight in checkpoint.weights.items()}, new / WEIGHTS)
+        save_file(
+            {name: weight.contiguous() for name, weight in checkpoint.weights.items()},
+            new / WEIGHTS,
+        )
         shutil.copymode(new / CONFIG, new / WEIGHTS)  # safetensors lets only the owner read it
         checkpoint.index.save(new / INDEX)
         files = {name: _fingerprint(new / name) for name in (CONFIG, CATALOG, WEIGHTS, INDEX)}
@@ -86,13 +94,16 @@ def save(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> No
 def load(path: str | Path) -> Checkpoint:
     """Read a folder. Nothing in it is executed or unpickled.
 
-    Raises CheckpointError if it is missing or incomplete, or if a file is not the one that was saved.
+    Raises CheckpointError if it is missing or incomplete, or if a file is not the one that was
+    saved.
     """
-    path = Path(os.path.abspath(path))
+    path = Path(path).resolve()
     for _ in range(_ATTEMPTS):
         folder = path if path.is_dir() else _beside(path, "old")  # just then being replaced
         if not folder.is_dir():
-            raise CheckpointError(f"no checkpoint at {path}; give the folder that `gru4rec train -o` wrote")
+            raise CheckpointError(
+                f"no checkpoint at {path}; give the folder that `gru4rec train -o` wrote"
+            )
         began = _stamp(folder)
         try:
             return _read(folder)
@@ -103,17 +114,21 @@ def load(path: str | Path) -> Checkpoint:
 
 
 def _read(folder: Path) -> Checkpoint:
-    missing = [name for name in (CONFIG, META, CATALOG, WEIGHTS, INDEX) if not (folder / name).is_file()]
+    missing = [
+        name for name in (CONFIG, META, CATALOG, WEIGHTS, INDEX) if not (folder / name).is_file()
+    ]
     if missing:
-        raise CheckpointError(f"the checkpoint {folder} lacks {', '.join(missing)}; train again, or copy it whole")
+        raise CheckpointError(
+            f"the checkpoint {folder} lacks {', '.join(missing)}; train again, or copy it whole"
+        )
     try:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
         files = meta.pop("files")
         for name in (CONFIG, CATALOG, WEIGHTS, INDEX):
             if files[name] != _fingerprint(folder / name):
                 raise CheckpointError(
-                    f"{folder / name} is not the file this checkpoint was saved with (damaged, or of another "
-                    "checkpoint); train again, or copy it whole"
+                    f"{folder / name} is not the file this checkpoint was saved with (damaged, or "
+                    "of another checkpoint); train again, or copy it whole"
                 )
         return Checkpoint(
             Config.from_dict(json.loads((folder / CONFIG).read_text(encoding="utf-8"))),
@@ -126,7 +141,9 @@ def _read(folder: Path) -> Checkpoint:
         OSError, ValueError, KeyError, TypeError, AttributeError,
         SafetensorError, ConfigError, pl.exceptions.PolarsError,
     ) as error:  # fmt: skip
-        raise CheckpointError(f"cannot read the checkpoint {folder}: {error!r}; train again") from error
+        raise CheckpointError(
+            f"cannot read the checkpoint {folder}: {error!r}; train again"
+        ) from error
 
 
 def _stamp(folder: Path) -> bytes | None:

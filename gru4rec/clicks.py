@@ -39,17 +39,20 @@ def read_clicks(
     where: str | None = None,
     drop_invalid: bool = False,
 ) -> pl.LazyFrame:
-    """The clicks of `source` as a LazyFrame of session_id, item_id and, if there are times, timestamp.
+    """The clicks of `source` as a LazyFrame of session_id, item_id and, if there are times,
+    timestamp.
 
     `source` is a frame, a file (.parquet, .csv, .tsv, .txt with tabs), a glob, a folder, or several
     of these; rows keep their order. Column names that are not given are looked up in
-    `schema.ALIASES`. `where` is a Polars SQL predicate over the columns of the source; a NULL in
-    it counts as false. `timestamp` is a Datetime in microseconds, made from datetimes, dates, ISO strings,
-    integers in s, ms, µs or ns (told apart by magnitude) or floats in seconds. A log without a time column,
-    or with nothing but nulls in it, has no `timestamp`: it is taken in the order of its rows.
+    `schema.ALIASES`. `where` is a Polars SQL predicate over the columns of the source; a NULL in it
+    counts as false. `timestamp` is a Datetime in microseconds, made from datetimes, dates, ISO
+    strings, integers in s, ms, µs or ns (told apart by magnitude) or floats in seconds. A log
+    without a time column, or with nothing but nulls in it, has no `timestamp`: it is taken in the
+    order of its rows.
 
-    Raises DataError when a file or column is missing, there are no rows, an id is null or empty, or a
-    time is missing or cannot be read; with `drop_invalid` such rows are dropped, counted and logged.
+    Raises DataError when a file or column is missing, there are no rows, an id is null or empty, or
+    a time is missing or cannot be read; with `drop_invalid` such rows are dropped, counted and
+    logged.
     """
     try:
         frame = _scan(source).with_row_index("_row", offset=1)
@@ -88,7 +91,7 @@ def _expand(pattern: Path) -> list[Path]:
     if pattern.is_dir():
         found = [path for path in pattern.rglob("*") if path.suffix.lower() in SCANNERS]
     else:
-        found = [Path(path) for path in glob.glob(str(pattern), recursive=True)]
+        found = [Path(path) for path in glob.glob(str(pattern), recursive=True)]  # noqa: PTH207 - takes absolute globs
     if not found:
         raise DataError(f"no click log at {pattern}; give a file, a folder or a glob that exists")
     return sorted(found)
@@ -103,7 +106,9 @@ def _scan_file(path: Path) -> pl.LazyFrame:
     return scanner(path)
 
 
-def _find_column(ours: str, named: str | None, given: list[str], *, required: bool = True) -> str | None:
+def _find_column(
+    ours: str, named: str | None, given: list[str], *, required: bool = True
+) -> str | None:
     """The column of the log that holds `ours`, or None if it may be and is absent."""
     wanted = ALIASES[ours] if named is None else (named,)
     for name in wanted:
@@ -112,7 +117,7 @@ def _find_column(ours: str, named: str | None, given: list[str], *, required: bo
     if named is None and not required:
         return None
     raise DataError(
-        f"click log lacks {list(wanted)[0]!r}; it has {given}. Name the column with {OPTIONS[ours]}."
+        f"click log lacks {wanted[0]!r}; it has {given}. Name the column with {OPTIONS[ours]}."
     )
 
 
@@ -123,7 +128,9 @@ def _with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
         logger.info("the click log has no time column: clicks are taken in the order of its rows")
         return clicks
     time = pl.col(TIMESTAMP)
-    rows, known, largest = clicks.select(pl.len(), time.count(), time.max().alias("max")).collect().row(0)
+    rows, known, largest = (
+        clicks.select(pl.len(), time.count(), time.max().alias("max")).collect().row(0)
+    )
     if rows and not known:
         logger.info("the time column is entirely null: clicks are taken in the order of the rows")
         return clicks.drop(TIMESTAMP)
@@ -135,21 +142,28 @@ def _with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
         micros = micros * int(factor) if factor >= 1 else micros // round(1 / factor)
         time = micros.cast(pl.Datetime("us"))
     elif dtype.is_float():
-        time = (time.fill_nan(None) * 1e6).round().cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
+        time = (
+            (time.fill_nan(None) * 1e6).round().cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
+        )
     elif dtype == pl.String:
-        time = time.str.to_datetime(time_unit="us", strict=False, time_zone="UTC").dt.replace_time_zone(None)
+        time = time.str.to_datetime(
+            time_unit="us", strict=False, time_zone="UTC"
+        ).dt.replace_time_zone(None)
     elif dtype == pl.Date:
         time = time.cast(pl.Datetime("us"))
     elif isinstance(dtype, pl.Datetime):
         time = time.dt.convert_time_zone("UTC") if dtype.time_zone else time
         time = time.dt.replace_time_zone(None).dt.cast_time_unit("us")
     else:
-        raise DataError(f"cannot read times of type {dtype}; give integers, seconds, ISO strings or dates")
+        raise DataError(
+            f"cannot read times of type {dtype}; give integers, seconds, ISO strings or dates"
+        )
     return clicks.with_columns(time.alias(TIMESTAMP))
 
 
 def _checked(clicks: pl.LazyFrame, drop_invalid: bool) -> pl.LazyFrame:
-    """Refuse, or drop and count, rows with a null or empty id or a time that is missing or unreadable."""
+    """Refuse, or drop and count, rows with a null or empty id or a time that is missing or
+    unreadable."""
     schema = clicks.collect_schema()
     bad = {
         name: pl.col(name).is_null() | (pl.col(name) == "" if dtype == pl.String else False)

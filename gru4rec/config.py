@@ -23,7 +23,8 @@ AUTO: Any = None
 def _setting(
     default: Any, *, low: float | None = None, below: float | None = None, choices: str = ""
 ) -> Any:
-    """A field with its bounds: `low` is allowed, `below` is not; choices are separated by spaces."""
+    """A field with its bounds: `low` is allowed, `below` is not; choices are separated by
+    spaces."""
     bounds = {"low": low, "below": below, "choices": tuple(choices.split())}
     return field(default=default, metadata=bounds)
 
@@ -64,7 +65,7 @@ class EncoderConfig:
     """`shared`: one tensor embeds clicked items and scores candidates; `separate`: two tensors;
     `onehot`: no input embedding, each item has its own input weights of the first layer."""
     embedding_size: int = _setting(AUTO, low=1)
-    """Length of an input embedding, in the `separate` mode only; else it is given by the mode."""
+    """Length of an input embedding in the `separate` mode; left out, as `hidden_size`."""
 
     def __post_init__(self) -> None:
         _check("encoder.", self)

@@ -8,11 +8,14 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def find_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one. Raises DeviceError for an unknown name or an absent GPU."""
+    """`auto` is the GPU where there is one. Raises DeviceError for an unknown name or an absent
+    GPU."""
     if name not in DEVICES:
         raise DeviceError(f"no device {name!r}; choose from {', '.join(DEVICES)}")
     if name == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("device cuda was asked for, but torch finds no GPU here; use --device cpu or auto")
+        raise DeviceError(
+            "device cuda was asked for, but torch finds no GPU here; use --device cpu or auto"
+        )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)

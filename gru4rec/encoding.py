@@ -16,19 +16,24 @@ from gru4rec.model import Model
 def session_vectors(
     model: Model, sessions: SessionArrays, clicks: IntArray, *, lanes: int = 256, steps: int = 32
 ) -> Iterator[tuple[IntArray, Tensor]]:
-    """(some of the clicks [n], the session vectors after them [n, D]), until each click had its turn.
+    """(some of the clicks [n], the session vectors after them [n, D]), until each click had its
+    turn.
 
-    `clicks` are places in `sessions.items`. Windows bound the memory, also for a session of a million
-    clicks; they do not change the vectors.
+    `clicks` are places in `sessions.items`. Windows bound the memory, also for a session of a
+    million clicks; they do not change the vectors.
     """
     wanted = np.zeros(len(sessions.items), dtype=bool)
     wanted[clicks] = True
     device = model.output_table.device
     model.eval()
     after: State = ()
-    for batch in SessionParallelWindows(sessions.offsets[:-1], sessions.lengths, lanes=lanes, steps=steps):
+    for batch in SessionParallelWindows(
+        sessions.offsets[:-1], sessions.lengths, lanes=lanes, steps=steps
+    ):
         packing = Packing.of(batch).to(device)
-        carried, carried_from = (torch.from_numpy(a).to(device) for a in (batch.carried, batch.carried_from))
+        carried, carried_from = (
+            torch.from_numpy(a).to(device) for a in (batch.carried, batch.carried_from)
+        )
         state = model.encoder.carry(len(batch.lengths), after, carried, carried_from)
         items = torch.from_numpy(sessions.items[batch.clicks]).to(device)
         vectors, after = model.encoder(model.input_table.index_select(0, items), packing, state)

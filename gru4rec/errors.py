@@ -4,7 +4,8 @@
     ├── DataError           a click log cannot be read, or has nothing to learn from
     ├── ConfigError         a setting is unknown, of the wrong type or out of range
     ├── CheckpointError     a checkpoint folder is missing, damaged, or in the way
-    └── DeviceError         the device asked for is not on this machine
+    ├── DeviceError         the device asked for is not on this machine
+    └── DivergenceError     training left the finite numbers
 
 Every message says in one line what is wrong, what was given and what to do. Anything else that
 is raised is a bug of ours.
@@ -29,3 +30,7 @@ class CheckpointError(Gru4RecError):
 
 class DeviceError(Gru4RecError):
     """The device asked for is not on this machine."""
+
+
+class DivergenceError(Gru4RecError):
+    """Training left the finite numbers: its rate is too high."""

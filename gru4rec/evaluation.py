@@ -21,11 +21,12 @@ def evaluate(
 ) -> pl.DataFrame:
     """Recall@k and MRR@k of next-click prediction: a row per recommender, metric and k.
 
-    Every click of a session but the first is a target, predicted from all clicks before it. The whole catalog
-    is ranked, nothing seen is left out, averages are over targets. Clicks on items outside a recommender's
-    catalog are dropped first (`num_unknown` counts them), then sessions of one click. `recall` and `mrr` are over the
-    targets that remain; `recall_all` and `mrr_all` also count as misses the dropped clicks that were not the first
-    of their session. `ties` says how many equally scored items stand before the target (`metrics.TIES`).
+    Every click of a session but the first is a target, predicted from all clicks before it. The
+    whole catalog is ranked, nothing seen is left out, averages are over targets. Clicks on items
+    outside a recommender's catalog are dropped first (`num_unknown` counts them), then sessions of
+    one click. `recall` and `mrr` are over the targets that remain; `recall_all` and `mrr_all` also
+    count as misses the dropped clicks that were not the first of their session. `ties` says how
+    many equally scored items stand before the target (`metrics.TIES`).
 
     Columns: recommender, metric, k, value, num_targets, num_unknown.
     Raises DataError if a k is below 1, `ties` is unknown, or no target is left for a recommender.
@@ -48,7 +49,14 @@ def evaluate(
         for suffix, counted in (("", found), ("_all", torch.cat((found, missed)))):
             for metric, measure in METRICS.items():
                 for k in sorted(set(ks)):
-                    row = (name, metric + suffix, k, measure(k, counted), len(counted), arrays.num_unknown)
+                    row = (
+                        name,
+                        metric + suffix,
+                        k,
+                        measure(k, counted),
+                        len(counted),
+                        arrays.num_unknown,
+                    )
                     rows.append(row)
     columns = ["recommender", "metric", "k", "value", "num_targets", "num_unknown"]
     return pl.DataFrame(rows, schema=columns, orient="row")

@@ -36,14 +36,16 @@ _PACKAGES = ("gru4rec", "torch", "faiss-cpu", "polars", "numpy", "safetensors")
 
 
 class GRU4Rec(Recommender):
-    """The GRU over the clicks of the running session (Hidasi et al., arXiv 1511.06939 and 1706.03847).
+    """The GRU over the clicks of the running session (Hidasi et al., arXiv 1511.06939 and
+    1706.03847).
 
-    After `fit` or `load` it has a `config` with every setting decided, a `catalog`, a `model`, an `index` and
-    `meta` (versions, seed, counts, history, seconds).
+    After `fit` or `load` it has a `config` with every setting decided, a `catalog`, a `model`, an
+    `index` and `meta` (versions, seed, counts, history, seconds).
     """
 
     def __init__(self, config: Config | None = None, *, device: str = "auto") -> None:
-        """What `config` leaves open is decided by `auto` at `fit`. Raises DeviceError for an absent device."""
+        """What `config` leaves open is decided by `auto` at `fit`. Raises DeviceError for an absent
+        device."""
         self.config = config if config is not None else Config()
         self.device = find_device(device)
 
@@ -54,17 +56,21 @@ class GRU4Rec(Recommender):
         valid: ClickSource | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> Self:
-        """Train on every session of a click log that has two clicks; all of its items make the catalog.
+        """Train on every session of a click log that has two clicks; all of its items make the
+        catalog.
 
-        With `valid`, a log or a part of `clicks` to hold out ("1d", "10%"), Recall@20 and MRR@20 are measured
-        after each epoch and the best epoch by MRR@20 is kept. Raises DataError if there is nothing to learn from.
+        With `valid`, a log or a part of `clicks` to hold out ("1d", "10%"), Recall@20 and MRR@20
+        are measured after each epoch and the best epoch by MRR@20 is kept. Raises DataError if
+        there is nothing to learn from.
         """
         started = time.perf_counter()
         log, held_out = _parts(clicks, valid)
         self.catalog, sessions = _sessions_to_learn(log)
         targets = None if held_out is None else to_arrays(held_out, self.catalog).with_targets()
         if targets is not None and not len(targets):
-            raise DataError("no session of the validation log has two clicks on items of the training log")
+            raise DataError(
+                "no session of the validation log has two clicks on items of the training log"
+            )
         statistics = auto.LogStatistics.of(sessions, self.catalog)
         self.config, choices = auto.resolve(self.config, statistics)
         _report(statistics, choices)
@@ -73,7 +79,9 @@ class GRU4Rec(Recommender):
         self.model.initialize(torch.Generator().manual_seed(self.config.seed))
         batches = TrainingBatches(sessions, self.catalog.support, self.config)
         trainer = Trainer(self.model, batches, self.config, self.device)
-        validate = None if targets is None else lambda: _validation_metrics(self.target_ranks(targets))
+        validate = (
+            None if targets is None else lambda: _validation_metrics(self.target_ranks(targets))
+        )
         history = trainer.run(validate=validate, on_progress=on_progress)
         self._index_items()
         self.meta: Mapping[str, Any] = {
@@ -94,6 +102,7 @@ class GRU4Rec(Recommender):
         return auto.resolve(self.config, auto.LogStatistics.of(sessions, catalog))[0]
 
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
+        """See `Recommender.score`."""
         with torch.inference_mode():
             item_vectors = self.model.item_vectors().t()
             for some, vectors in session_vectors(self.model, sessions, clicks):
@@ -117,7 +126,9 @@ class GRU4Rec(Recommender):
         Raises CheckpointError if something stands there, or when the disk refuses.
         """
         if not hasattr(self, "meta"):
-            raise CheckpointError("nothing to save: this recommender was not fitted; call fit first")
+            raise CheckpointError(
+                "nothing to save: this recommender was not fitted; call fit first"
+            )
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
         if self.model.shared:
             del weights["input_table"]  # the same tensor as the output table
@@ -126,10 +137,15 @@ class GRU4Rec(Recommender):
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> Self:
-        """The recommender that `save` wrote. Raises CheckpointError if it is missing, damaged or incomplete."""
+        """The recommender that `save` wrote. Raises CheckpointError if it is missing, damaged or
+        incomplete."""
         saved = checkpoint.load(path)
         recommender = cls(saved.config, device=device)
-        recommender.meta, recommender.catalog, recommender.index = saved.meta, saved.catalog, saved.index
+        recommender.meta, recommender.catalog, recommender.index = (
+            saved.meta,
+            saved.catalog,
+            saved.index,
+        )
         recommender.model = Model(saved.config, len(saved.catalog))
         weights = dict(saved.weights)
         if recommender.model.shared and "output_table" in weights:
@@ -137,10 +153,16 @@ class GRU4Rec(Recommender):
         try:
             recommender.model.load_state_dict(weights)
         except RuntimeError as error:
-            raise CheckpointError(f"the weights of {path} do not fit its config; train again") from error
+            raise CheckpointError(
+                f"the weights of {path} do not fit its config; train again"
+            ) from error
         recommender.model.to(recommender.device)
-        if saved.index.width != recommender.model.item_vectors().shape[1] or len(saved.index) != len(saved.catalog):
-            raise CheckpointError(f"the index of {path} does not fit its catalog and weights; train again")
+        if saved.index.width != recommender.model.item_vectors().shape[1] or len(
+            saved.index
+        ) != len(saved.catalog):
+            raise CheckpointError(
+                f"the index of {path} does not fit its catalog and weights; train again"
+            )
         return recommender
 
     def _index_items(self) -> None:
@@ -153,8 +175,11 @@ def load(path: str | Path, *, device: str = "auto") -> GRU4Rec:
     return GRU4Rec.load(path, device=device)
 
 
-def _parts(clicks: ClickSource, valid: ClickSource | None) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
-    """(the log to train on, the log to measure on), the second cut off the first where `valid` asks for a part."""
+def _parts(
+    clicks: ClickSource, valid: ClickSource | None
+) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
+    """(the log to train on, the log to measure on), the second cut off the first where `valid` asks
+    for a part."""
     log = read_clicks(clicks)
     if isinstance(valid, str) and is_part(valid):
         return split_last(log, valid)
@@ -166,7 +191,9 @@ def _sessions_to_learn(log: pl.LazyFrame) -> tuple[Catalog, SessionArrays]:
     catalog = Catalog.of(log)
     sessions = to_arrays(log, catalog).with_targets()
     if not len(sessions):
-        raise DataError("no session has two clicks, so there is no next click to learn; check --session-col")
+        raise DataError(
+            "no session has two clicks, so there is no next click to learn; check --session-col"
+        )
     return catalog, sessions
 
 

@@ -16,8 +16,8 @@ Places = npt.NDArray[np.int64]
 class ItemIndex:
     """Exact search for the items whose vectors have the largest dot products with a query.
 
-    The bias of an item is one more component of its vector, met by a 1 in the query. Equal scores are ordered
-    by item index, at the k-th place too, which FAISS alone does not promise.
+    The bias of an item is one more component of its vector, met by a 1 in the query. Equal scores
+    are ordered by item index, at the k-th place too, which FAISS alone does not promise.
     """
 
     # Q queries, N items, k results
@@ -58,6 +58,7 @@ class ItemIndex:
         return scores[order], order
 
     def save(self, path: Path) -> None:
+        """Write the index file, as FAISS writes it."""
         faiss.write_index(self._index, str(path))
 
     @classmethod

@@ -13,13 +13,16 @@ from gru4rec.schema import ITEM_ID, RANK, SCORE
 
 
 class LiveSession:
-    """One visitor's clicks so far, as the encoder's state: a click costs the same however many went before."""
+    """One visitor's clicks so far, as the encoder's state: a click costs the same however many went
+    before."""
 
     def __init__(self, model: Model, catalog: Catalog, index: ItemIndex) -> None:
         self._model, self._catalog, self._index = model, catalog, index
         self._state = model.encoder.initial_state(1)
         self._vector: torch.Tensor | None = None
-        self._packing = Packing([1], torch.zeros(1, dtype=torch.int64)).to(model.output_table.device)
+        self._packing = Packing([1], torch.zeros(1, dtype=torch.int64)).to(
+            model.output_table.device
+        )
 
     @torch.inference_mode()
     def click(self, item_id: object) -> bool:
@@ -35,7 +38,8 @@ class LiveSession:
 
     @torch.inference_mode()
     def recommend(self, k: int = 20) -> pl.DataFrame:
-        """The k best next items: rank (from 1), item_id, score. Before a known click, the popular items.
+        """The k best next items: rank (from 1), item_id, score. Before a known click, the popular
+        items.
 
         The same as `GRU4Rec.recommend` gives for these clicks. Raises DataError for k < 1.
         """
@@ -47,4 +51,6 @@ class LiveSession:
             query = self._model.query_vectors(self._vector).cpu().numpy()
             (scores,), (items,) = self._index.search(query, k)
         ranks = np.arange(1, len(items) + 1)
-        return pl.DataFrame({RANK: ranks, ITEM_ID: self._catalog.item_ids.gather(items), SCORE: scores})
+        return pl.DataFrame(
+            {RANK: ranks, ITEM_ID: self._catalog.item_ids.gather(items), SCORE: scores}
+        )

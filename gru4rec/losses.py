@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""(scores [M, C], column of each row's target [M]) → mean loss of the rows []; a score of −inf is no candidate."""
+"""(scores [M, C], column of each row's target [M]) → mean loss of the rows []; a score of −inf is
+no candidate."""
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Mean of log Σ_j exp(s_j) − s_target, in three passes over the scores forward and two backward."""
+    """Mean of log Σ_j exp(s_j) − s_target, in three passes over the scores forward and two
+    backward."""
 
     @staticmethod
     def forward(ctx: Any, scores_MC: Tensor, targets_M: Tensor) -> Tensor:
@@ -19,23 +21,20 @@ class _CrossEntropy(torch.autograd.Function):
         # The largest probability is at least 1/C: its log never underflows, whatever the scores.
         log_sum = scores_MC.amax(1) - probabilities_MC.amax(1).log()
         targets_M1 = targets_M.unsqueeze(1)
-        ctx.probabilities, ctx.targets = probabilities_MC, targets_M1
+        ctx.save_for_backward(probabilities_MC, targets_M1)
         return (log_sum - scores_MC.gather(1, targets_M1).squeeze(1)).mean()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        scores_gradient, ctx.probabilities = ctx.probabilities, None  # overwritten: for one use
-        per_row = gradients[0] / len(scores_gradient)
-        scores_gradient.mul_(per_row)
-        scores_gradient.scatter_add_(1, ctx.targets, (-per_row).expand_as(ctx.targets))
-        return scores_gradient, None
+        probabilities_MC, targets_M1 = ctx.saved_tensors
+        per_row = gradients[0] / len(targets_M1)
+        gradient_MC = probabilities_MC * per_row
+        gradient_MC.scatter_add_(1, targets_M1, (-per_row).expand_as(targets_M1))
+        return gradient_MC, None
 
 
 def cross_entropy(scores_MC: Tensor, targets_M: Tensor) -> Tensor:
-    """−log softmax of the target among the candidates, averaged over the rows.
-
-    One backward pass per forward pass: the probabilities become the gradient in place.
-    """
+    """−log softmax of the target among the candidates, averaged over the rows."""
     loss: Tensor = _CrossEntropy.apply(scores_MC, targets_M)  # type: ignore[no-untyped-call]
     return loss
 

@@ -12,7 +12,8 @@ TIES: Mapping[str, float] = {"conservative": 1.0, "median": 0.5, "standard": 0.0
 def ranks(scores_MN: Tensor, targets_M: Tensor, *, ties: str = "conservative") -> Tensor:
     """The rank of each row's target among all scores, from 1 [M], float64.
 
-    Counted within the one score matrix: 1 + the items that score higher + `TIES[ties]` of those that score the same.
+    Counted within the one score matrix: 1 + the items that score higher + `TIES[ties]` of those
+    that score the same.
     """
     target_M1 = scores_MN.gather(1, targets_M.unsqueeze(1))
     higher = _count(scores_MN > target_M1)
@@ -34,5 +35,6 @@ METRICS = {"recall": recall_at, "mrr": mrr_at}
 
 
 def _count(hits_MN: Tensor) -> Tensor:
-    """True entries of each row [M]; summing to int32 is several times faster than torch's default."""
+    """True entries of each row [M]; summing to int32 is several times faster than torch's
+    default."""
     return hits_MN.sum(1, dtype=torch.int32).double()

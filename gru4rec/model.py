@@ -1,4 +1,5 @@
-"""The model: item tables, an encoder between them, and the score of an item for a session vector."""
+"""The model: item tables, an encoder between them, and the score of an item for a session
+vector."""
 
 import math
 from typing import Any
@@ -15,8 +16,10 @@ class _Unit(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
-        inverse = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min_(1e-12).reciprocal_()
-        unit = rows * inverse
+        inverse = (
+            torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min_(1e-12).reciprocal_()
+        )
+        unit: Tensor = rows * inverse
         ctx.save_for_backward(unit, inverse)
         return unit
 
@@ -36,8 +39,8 @@ def unit(rows: Tensor) -> Tensor:
 class Model(nn.Module):
     """Input embedding → encoder → scores against output embeddings (+ bias).
 
-    The item tables are updated row by row outside autograd (`gru4rec.optimizers`), so they ask for no gradient:
-    `embed` and `score` take rows of them that the caller has gathered.
+    The item tables are updated row by row outside autograd (`gru4rec.optimizers`), so they ask for
+    no gradient: `embed` and `score` take rows of them that the caller has gathered.
     """
 
     # N items, M clicks, C candidates, E length of an input, D of a session vector
@@ -45,19 +48,22 @@ class Model(nn.Module):
         super().__init__()
         encoder, training = config.encoder, config.training
         mode, width = encoder.embedding, encoder.hidden_size
-        input_size = encoder.embedding_size if mode == "separate" else width
+        input_size = encoder.embedding_size or width
         self.encoder = make_encoder(encoder, None if mode == "onehot" else input_size)
         self.cosine = training.scoring == "cosine"
         self.scale = training.scale if self.cosine else 1.0
         self.shared, self.onehot = mode == "shared", mode == "onehot"
         self.output_table = _table(num_items, width)
         self.input_table = (
-            self.output_table if self.shared else _table(num_items, 3 * width if self.onehot else input_size)
+            self.output_table
+            if self.shared
+            else _table(num_items, 3 * width if self.onehot else input_size)
         )
         self.bias = None if self.cosine else _table(num_items)
 
     def initialize(self, random: torch.Generator) -> None:
-        """Draw all weights: each gate's matrix and each table uniform ±√(6 / (rows + columns)), biases 0."""
+        """Draw all weights: each gate's matrix and each table uniform ±√(6 / (rows + columns)),
+        biases 0."""
         with torch.no_grad():
             for parameter in self.parameters():
                 if parameter.dim() == 1:
@@ -69,7 +75,8 @@ class Model(nn.Module):
                     _glorot(parameter, parameter.shape[0] // 3, parameter.shape[1], random)
 
     def score(self, vectors_MD: Tensor, outputs_CD: Tensor, offset_C: Tensor | None) -> Tensor:
-        """Scores [M, C] of session vectors against output embeddings, plus an offset of each column."""
+        """Scores [M, C] of session vectors against output embeddings, plus an offset of each
+        column."""
         if self.cosine:
             vectors_MD, outputs_CD = unit(vectors_MD) * self.scale, unit(outputs_CD)
         if offset_C is None:

@@ -11,8 +11,8 @@ _EPSILON = 1e-6  # as in the authors' code
 class Adagrad:
     """Elementwise acc += g², v = m·v − rate·g/√(acc + 1e-6), w += v; acc and v start at 0.
 
-    As the GRU4Rec authors' optimiser: epsilon stands under the root, and rows that an update does not touch keep
-    their v and do not move.
+    As the GRU4Rec authors' optimiser: epsilon stands under the root, and rows that an update does
+    not touch keep their v and do not move.
     """
 
     def __init__(self, weight: Tensor, momentum: float) -> None:
@@ -50,13 +50,16 @@ class DenseOptimizer:
     ) -> None:
         self._parameters = list(parameters)
         self._adamw_rate = adamw_rate
-        self._adamw = torch.optim.AdamW(self._parameters, lr=adamw_rate) if name == "adamw" else None
+        self._adamw = (
+            torch.optim.AdamW(self._parameters, lr=adamw_rate) if name == "adamw" else None
+        )
         self._adagrad = [] if self._adamw else [Adagrad(p, momentum) for p in self._parameters]
 
     def update(self, rate: float, progress_left: float) -> None:
         """Move all parameters by their gradients, and clear these.
 
-        `rate` is Adagrad's; AdamW's own falls with `progress_left`, the factor the schedule has come down to.
+        `rate` is Adagrad's; AdamW's own falls with `progress_left`, the factor the schedule has
+        come down to.
         """
         if self._adamw is not None:
             self._adamw.param_groups[0]["lr"] = self._adamw_rate * progress_left

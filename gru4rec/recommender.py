@@ -4,7 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, cast
 
 import numpy as np
 import polars as pl
@@ -38,26 +38,30 @@ class Recommender(ABC):
 
     @abstractmethod
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
-        """Scores of all items after each of the given clicks, by what is before and at it in its session.
+        """Scores of all items after each of the given clicks, by what is before and at it in its
+        session.
 
-        `clicks` are places in `sessions.items`. Yields (some of these clicks [n], their scores [n, N]) in
-        bounded chunks, each click once, in any order.
+        `clicks` are places in `sessions.items`. Yields (some of these clicks [n], their scores [n,
+        N]) in bounded chunks, each click once, in any order.
         """
 
     def recommend(self, prefixes: Prefixes, k: int = 20) -> pl.DataFrame:
-        """The k best items for each session: session_id, rank (from 1), item_id, score, in this order.
+        """The k best items for each session: session_id, rank (from 1), item_id, score, in this
+        order.
 
-        `prefixes` is a click log (see `read_clicks`) or a list of sessions, each a list of item ids, whose
-        session ids are then 0, 1, … Sessions keep their order. Items outside the catalog are passed over; a session
-        without a known item gets the popular items, scored by their share of all clicks. Of equal scores the
-        more popular item comes first. Where k is larger than the catalog, all items are returned.
+        `prefixes` is a click log (see `read_clicks`) or a list of sessions, each a list of item
+        ids, whose session ids are then 0, 1, … Sessions keep their order. Items outside the catalog
+        are passed over; a session without a known item gets the popular items, scored by their
+        share of all clicks. Of equal scores the more popular item comes first. Where k is larger
+        than the catalog, all items are returned.
 
         Raises DataError for k < 1.
         """
         return self._recommend(self._read_prefixes(prefixes), k)
 
     def target_ranks(self, sessions: SessionArrays, *, ties: str = "conservative") -> Tensor:
-        """The rank of every click but the first of each session, predicted from those before it [targets].
+        """The rank of every click but the first of each session, predicted from those before it
+        [targets].
 
         In the order of the clicks; float64, on the CPU. `ties` as in `metrics.ranks`.
         """
@@ -73,19 +77,25 @@ class Recommender(ABC):
         return found
 
     def _read_prefixes(self, prefixes: Prefixes) -> SessionArrays:
-        if isinstance(prefixes, Sequence) and not isinstance(prefixes, str):
-            if not all(isinstance(prefix, str | Path) for prefix in prefixes) or not prefixes:
-                return from_lists(prefixes, self.catalog)  # type: ignore[arg-type]
-        return to_arrays(read_clicks(prefixes), self.catalog, by_start=False)  # type: ignore[arg-type]
+        paths = isinstance(prefixes, list | tuple) and any(
+            isinstance(prefix, str | Path) for prefix in prefixes
+        )
+        if isinstance(prefixes, list | tuple) and not paths:
+            return from_lists(cast(Sequence[Sequence[object]], prefixes), self.catalog)
+        return to_arrays(read_clicks(cast(ClickSource, prefixes)), self.catalog, by_start=False)
 
     def _recommend(self, sessions: SessionArrays, k: int) -> pl.DataFrame:
         if k < 1:
             raise DataError(f"k must be at least 1, got {k}")
         k = min(k, len(self.catalog))
         if sessions.num_unknown:
-            logger.warning("skipped %d clicks on items that are not in the catalog", sessions.num_unknown)
+            logger.warning(
+                "skipped %d clicks on items that are not in the catalog", sessions.num_unknown
+            )
         if nothing_known := int((sessions.lengths == 0).sum()):
-            logger.warning("%d sessions have no known item and get the popular items", nothing_known)
+            logger.warning(
+                "%d sessions have no known item and get the popular items", nothing_known
+            )
         scores, items = (np.tile(part, (len(sessions), 1)) for part in self.catalog.popular(k))
         known = np.flatnonzero(sessions.lengths)
         last_clicks = sessions.offsets[1:][known] - 1
@@ -104,14 +114,16 @@ class Recommender(ABC):
     def _top(
         self, sessions: SessionArrays, clicks: IntArray, k: int
     ) -> Iterator[tuple[IntArray, FloatArray, IntArray]]:
-        """(clicks [n], scores [n, k], item indexes [n, k]) of the best k items after each click, in chunks."""
+        """(clicks [n], scores [n, k], item indexes [n, k]) of the best k items after each click, in
+        chunks."""
         for some, scores in self.score(sessions, clicks):
             best = top_k(scores, k)
             yield some, scores.gather(1, best).numpy(), best.numpy()
 
 
 def top_k(scores_MN: Tensor, k: int) -> Tensor:
-    """Items of the k largest scores of each row [M, k], best first, of equal ones the lower index first."""
+    """Items of the k largest scores of each row [M, k], best first, of equal ones the lower index
+    first."""
     return torch.sort(scores_MN, dim=1, descending=True, stable=True).indices[:, :k]
 
 

@@ -1,4 +1,5 @@
-"""Candidates of a window: its targets and sampled negatives, each once, with their inclusion probabilities."""
+"""Candidates of a window: its targets and sampled negatives, each once, with their inclusion
+probabilities."""
 
 from dataclasses import dataclass
 
@@ -21,7 +22,8 @@ class Candidates:
     targets: IntArray
     """Column of each click's target [M]."""
     log_inclusion: FloatArray
-    """Log of the probability that each is a candidate without the help of a click's own session [C]."""
+    """Log of the probability that each is a candidate without the help of a click's own session
+    [C]."""
     masked: IntArray
     """Places row·C + column where a click must not see a candidate as its negative."""
 
@@ -29,18 +31,24 @@ class Candidates:
 class CandidateSampler:
     """Draws negatives ∝ support^alpha and joins them with a window's targets.
 
-    The probability that item j is in the set thanks to others than a click's own session is
-    π_j = 1 − (1−p_j)^M (1−q_j)^n, with p the distribution of targets, q ∝ support^alpha, n draws and M the targets
-    of the other sessions, for which the mean over the window's sessions stands.
+    The probability that item j is in the set thanks to others than a click's own session is π_j = 1
+    − (1−p_j)^M (1−q_j)^n, with p the distribution of targets, q ∝ support^alpha, n draws and M the
+    targets of the other sessions, for which the mean over the window's sessions stands.
 
-    The other targets of a click's own session are in the set with certainty. As negatives they would teach that
-    a session's items do not belong together, so they are masked for its clicks, unless another session or
-    a draw brought them too. A catalog no larger than `whole_below` is a candidate as a whole: nothing is drawn,
-    corrected or masked.
+    The other targets of a click's own session are in the set with certainty. As negatives they
+    would teach that a session's items do not belong together, so they are masked for its clicks,
+    unless another session or a draw brought them too. A catalog no larger than `whole_below` is a
+    candidate as a whole: nothing is drawn, corrected or masked.
     """
 
     def __init__(
-        self, support: IntArray, target_counts: IntArray, *, alpha: float, draws: int, whole_below: int
+        self,
+        support: IntArray,
+        target_counts: IntArray,
+        *,
+        alpha: float,
+        draws: int,
+        whole_below: int,
     ) -> None:
         weights = support.astype(np.float64) ** alpha
         self.draws = draws
@@ -54,7 +62,7 @@ class CandidateSampler:
         """Item indexes drawn with replacement ∝ support^alpha [draws]."""
         points = random.random(self.draws) * self._cumulative[-1]
         drawn = np.searchsorted(self._cumulative, points, side="right")
-        return np.minimum(drawn, len(self._cumulative) - 1)
+        return np.asarray(np.minimum(drawn, len(self._cumulative) - 1))
 
     def candidates(
         self, targets: IntArray, batch: SessionBatch, random: np.random.Generator
@@ -80,17 +88,22 @@ class CandidateSampler:
         """log π_j of each item, given the number of targets of other sessions [C]."""
         if other_targets == 0 and self.draws == 0:
             return np.zeros(len(items))  # a click that has no negatives has nothing to correct
-        log_absent = other_targets * self._log_untargeted[items] + self.draws * self._log_unsampled[items]
+        log_absent = (
+            other_targets * self._log_untargeted[items] + self.draws * self._log_unsampled[items]
+        )
         return np.asarray(np.log(-np.expm1(np.minimum(log_absent, -1e-12))))
 
 
 def _log_complement(probabilities: FloatArray) -> FloatArray:
     """log(1 − p), finite also for p = 1."""
-    return np.log1p(-np.minimum(probabilities, 1 - 1e-12))
+    return np.asarray(np.log1p(-np.minimum(probabilities, 1 - 1e-12)))
 
 
-def _own_session_only(columns: IntArray, drawn: npt.NDArray[np.bool_], batch: SessionBatch) -> IntArray:
-    """Places row·C + column of candidates that only the row's own session brought, its own target excepted."""
+def _own_session_only(
+    columns: IntArray, drawn: npt.NDArray[np.bool_], batch: SessionBatch
+) -> IntArray:
+    """Places row·C + column of candidates that only the row's own session brought, its own target
+    excepted."""
     num_segments, num_candidates = len(batch.lengths), len(drawn)
     pairs = np.unique(columns * num_segments + batch.segments)
     column, segment = pairs // num_segments, pairs % num_segments
@@ -102,4 +115,4 @@ def _own_session_only(columns: IntArray, drawn: npt.NDArray[np.bool_], batch: Se
     rows = batch.block_starts[position] + np.repeat(segment, repeats)
     column = np.repeat(column, repeats)
     other = columns[rows] != column
-    return rows[other] * num_candidates + column[other]
+    return np.asarray(rows[other] * num_candidates + column[other])

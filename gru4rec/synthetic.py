@@ -13,6 +13,7 @@ _DAY_MS = 86_400_000
 _STRIDES = np.array([-5, -4, -3, -2, -1, 1, 2, 3, 4, 5])
 _MAX_LENGTH = 60
 _TRIES = 6
+_LOG_PAUSE_MS = 10.3  # half of the clicks come within half a minute
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -33,13 +34,14 @@ class _Behaviour:
 def generate_clicks(
     *, sessions: int = 9_000, items: int = 600, categories: int = 12, days: int = 14, seed: int = 0
 ) -> pl.DataFrame:
-    """A click log with a structure that a session model can learn; the same one for the same arguments.
+    """A click log with a structure that a session model can learn; the same one for the same
+    arguments.
 
-    Items stand on a ring within their category. A session has a stride that nobody tells, and mostly walks along
-    its ring by it: the last click alone leaves several next items open, the last two nearly settle it. Sometimes it
-    repeats an item, visits a popular one, or jumps to another category. Popularity follows Zipf's law, two fifths
-    of the items appear during the `days`, all lose interest with age, visits follow the hours of the day, session
-    lengths a power law.
+    Items stand on a ring within their category. A session has a stride that nobody tells, and
+    mostly walks along its ring by it: the last click alone leaves several next items open, the last
+    two nearly settle it. Sometimes it repeats an item, visits a popular one, or jumps to another
+    category. Popularity follows Zipf's law, two fifths of the items appear during the `days`, all
+    lose interest with age, visits follow the hours of the day, session lengths a power law.
 
     Columns, in time order: session_id (Int64), item_id (String), timestamp (Datetime, ms).
     """
@@ -57,45 +59,45 @@ def generate_clicks(
     for position in range(1, lengths.max()):
         active = np.flatnonzero(lengths > position)
         last = clicked[active, position - 1]
-        now = times[active, position - 1] + random.lognormal(10.3, 1.0, len(active)).astype(np.int64)
+        pause_ms = random.lognormal(_LOG_PAUSE_MS, 1.0, len(active)).astype(np.int64)
+        now = times[active, position - 1] + pause_ms
         chance = random.random(len(active))
         following = shop.walk(last, stride[active], now)
-        popular = chance < behaviour.popular + behaviour.jump
-        category = shop.category_of[last]
-        category = np.where(
-            chance < behaviour.jump, shop.any_category(random, len(active)), category
-        )
-        following = np.where(popular, shop.visit(random, category, now), following)
+        anywhere = shop.any_category(random, len(active))
+        category = np.where(chance < behaviour.jump, anywhere, shop.category_of[last])
+        visited = shop.visit(random, category, now)
+        following = np.where(chance < behaviour.jump + behaviour.popular, visited, following)
         earlier = clicked[active, random.integers(0, position, len(active))]
         following = np.where(chance > 1 - behaviour.again, earlier, following)
         clicked[active, position], times[active, position] = following, now
 
-    session, position = np.nonzero(np.arange(_MAX_LENGTH) < lengths[:, None])
-    order = np.argsort(times[session, position], kind="stable")
-    session, position = session[order], position[order]
+    session, nth = np.nonzero(np.arange(_MAX_LENGTH) < lengths[:, None])
+    order = np.argsort(times[session, nth], kind="stable")
+    session, nth = session[order], nth[order]
     names = pl.Series([f"c{shop.category_of[i]:02d}-{i:04d}" for i in range(items)])
     return pl.DataFrame(
         {
             SESSION_ID: session + 1,
-            ITEM_ID: names.gather(clicked[session, position]),
-            TIMESTAMP: times[session, position] + _START.astype(np.int64),
+            ITEM_ID: names.gather(clicked[session, nth]),
+            TIMESTAMP: times[session, nth] + _START.astype(np.int64),
         }
     ).with_columns(pl.col(TIMESTAMP).cast(pl.Datetime("ms")))
 
 
 class _Shop:
-    """The catalog of the generator: categories of neighbouring item numbers, popularity, time of appearance."""
+    """The catalog of the generator: categories of neighbouring item numbers, popularity, time of
+    appearance."""
 
     def __init__(self, random: np.random.Generator, items: int, categories: int, days: int) -> None:
         self.category_of: Ints = np.sort(np.arange(items) % categories)
         self.first = np.searchsorted(self.category_of, np.arange(categories))
-        self.size = np.bincount(self.category_of, minlength=categories)
+        self.size: Ints = np.bincount(self.category_of, minlength=categories)
         popularity = 1 / (1 + random.permutation(items)) ** 0.8
         self.cumulative = np.concatenate(([0.0], np.cumsum(popularity)))
         appears = random.uniform(-days, days * 0.8, items)
-        self.born_ms: Ints = (np.where(random.random(items) < 0.4, appears, -days * random.random(items)) * _DAY_MS).astype(
-            np.int64
-        )
+        self.born_ms: Ints = (
+            np.where(random.random(items) < 0.4, appears, -days * random.random(items)) * _DAY_MS
+        ).astype(np.int64)
         self.born_ms[self.first] = -_DAY_MS  # each category always has an item
         self.life_ms = days * _DAY_MS
 
@@ -103,10 +105,11 @@ class _Shop:
         """Categories drawn by the popularity of their items."""
         points = random.random(count) * self.cumulative[-1]
         drawn = np.searchsorted(self.cumulative, points, side="right") - 1
-        return self.category_of[np.minimum(drawn, len(self.category_of) - 1)]
+        return np.asarray(self.category_of[np.minimum(drawn, len(self.category_of) - 1)])
 
     def visit(self, random: np.random.Generator, category: Ints, now_ms: Ints) -> Ints:
-        """An item of each category, drawn by popularity among those that are there, the younger the likelier."""
+        """An item of each category, drawn by popularity among those that are there, the younger the
+        likelier."""
         low = self.cumulative[self.first[category]]
         high = self.cumulative[self.first[category] + self.size[category]]
         chosen = self.first[category].copy()
@@ -116,7 +119,9 @@ class _Shop:
             drawn = np.searchsorted(self.cumulative, points, side="right") - 1
             drawn = np.minimum(drawn, self.first[category] + self.size[category] - 1)
             age = now_ms - self.born_ms[drawn]
-            taken = open_ & (age >= 0) & (random.random(len(category)) < np.exp(-age / self.life_ms))
+            taken = (
+                open_ & (age >= 0) & (random.random(len(category)) < np.exp(-age / self.life_ms))
+            )
             chosen[taken] = drawn[taken]
             open_ &= ~taken
         return chosen

@@ -11,7 +11,7 @@ from torch import Tensor
 from gru4rec.batching import prefetch
 from gru4rec.config import Config
 from gru4rec.encoders import State, dropout
-from gru4rec.errors import ConfigError, DataError
+from gru4rec.errors import ConfigError, DivergenceError
 from gru4rec.losses import LOSSES
 from gru4rec.model import Model
 from gru4rec.optimizers import Adagrad, DenseOptimizer
@@ -43,7 +43,9 @@ class Progress:
 class Trainer:
     """Owns the optimiser's state and the run's device; the model is trained in place."""
 
-    def __init__(self, model: Model, batches: TrainingBatches, config: Config, device: torch.device) -> None:
+    def __init__(
+        self, model: Model, batches: TrainingBatches, config: Config, device: torch.device
+    ) -> None:
         training = config.training
         if training.loss not in LOSSES:
             raise ConfigError(f"no loss {training.loss!r}; choose from {', '.join(LOSSES)}")
@@ -71,8 +73,8 @@ class Trainer:
     ) -> list[dict[str, float]]:
         """Train for the epochs of the config; return the history: a row of figures per epoch.
 
-        With `validate` (its mapping must hold "mrr@20") the epoch that is best by MRR@20 is kept, and training
-        stops after `patience` epochs without a better one.
+        With `validate` (its mapping must hold "mrr@20") the epoch that is best by MRR@20 is kept,
+        and training stops after `patience` epochs without a better one.
         """
         history: list[dict[str, float]] = []
         best, best_epoch = -1.0, 0
@@ -81,7 +83,12 @@ class Trainer:
             done = self._epoch(epoch, on_progress)
             metrics = {} if validate is None else dict(validate())
             history.append(
-                {"epoch": epoch + 1, "loss": done.loss, "clicks_per_second": done.clicks_per_second, **metrics}
+                {
+                    "epoch": epoch + 1,
+                    "loss": done.loss,
+                    "clicks_per_second": done.clicks_per_second,
+                    **metrics,
+                }
             )
             on_progress(Progress(**{**vars(done), "metrics": metrics}))
             if validate is None:
@@ -119,8 +126,9 @@ class Trainer:
                 on_progress(progress)
                 reported = now
         if not progress.loss < float("inf"):
-            raise DataError(
-                f"training diverged: the loss of epoch {epoch + 1} is {progress.loss}; lower --learning-rate"
+            raise DivergenceError(
+                f"training diverged: the loss of epoch {epoch + 1} is {progress.loss}; "
+                "lower --learning-rate"
             )
         return progress
 
@@ -134,7 +142,8 @@ class Trainer:
         return 1.0 - (1.0 - self.config.final_rate) * epochs_done / self.config.epochs
 
     def step(self, batch: TrainingBatch, state: State, rate_factor: float) -> tuple[Tensor, State]:
-        """One update; return its mean loss and the state after every segment, which the next window goes on from."""
+        """One update; return its mean loss and the state after every segment, which the next window
+        goes on from."""
         batch = batch.to(self._device)
         model, config = self.model, self.config
         self._random.manual_seed(batch.seed)
@@ -146,12 +155,16 @@ class Trainer:
             bias_C = model.bias.index_select(0, batch.candidates).requires_grad_()
             offset_C = bias_C + offset_C
 
-        before = model.encoder.carry(len(batch.packing.ends), state, batch.carried, batch.carried_from)
+        before = model.encoder.carry(
+            len(batch.packing.ends), state, batch.carried, batch.carried_from
+        )
         dropped_ME = dropout(inputs_ME, config.embedding_dropout, self._random)
         vectors_MD, after = model.encoder(dropped_ME, batch.packing, before, self._random)
         vectors_MD = dropout(vectors_MD, config.hidden_dropout, self._random)
         scores_MC = model.score(vectors_MD, outputs_CD, offset_C)
-        with torch.no_grad():  # a score of −inf takes no gradient from the loss, so autograd need not know
+        with (
+            torch.no_grad()
+        ):  # a score of −inf takes no gradient from the loss, so autograd need not know
             scores_MC.view(-1).index_fill_(0, batch.masked, -torch.inf)
         loss = self._loss(scores_MC, batch.targets)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -163,13 +176,17 @@ class Trainer:
         self._dense.update(rate, rate_factor)
         return loss.detach(), tuple(part.detach() for part in after)
 
-    def _update_tables(self, batch: TrainingBatch, inputs: Tensor, outputs: Tensor, rate: float) -> None:
+    def _update_tables(
+        self, batch: TrainingBatch, inputs: Tensor, outputs: Tensor, rate: float
+    ) -> None:
         """Move the rows of the item tables; a shared table takes the sum of both uses."""
         gradient = inputs.new_zeros(len(batch.input_rows), inputs.shape[1])
         if self.model.shared:
             gradient[: len(batch.candidates)] = _gradient(outputs)
         else:
-            self._tables[self.model.output_table].update_rows(batch.candidates, _gradient(outputs), rate)
+            self._tables[self.model.output_table].update_rows(
+                batch.candidates, _gradient(outputs), rate
+            )
         gradient.index_add_(0, batch.input_places, _gradient(inputs))
         self._tables[self.model.input_table].update_rows(batch.input_rows, gradient, rate)
 

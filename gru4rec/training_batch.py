@@ -2,13 +2,14 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gru4rec.arrays import IntArray, SessionArrays
-from gru4rec.batching import SessionBatch, SessionParallelWindows
+from gru4rec.batching import SessionParallelWindows
 from gru4rec.config import Config
 from gru4rec.encoders import Packing
 from gru4rec.sampling import CandidateSampler
@@ -27,7 +28,8 @@ class TrainingBatch:
     inputs: Tensor
     """Item of each click [M]."""
     input_rows: Tensor
-    """Rows of the input table that the update moves [U]; where tables are shared, the candidates come first."""
+    """Rows of the input table that the update moves [U]; where tables are shared, the candidates
+    come first."""
     input_places: Tensor
     """Place of each click's item in `input_rows` [M]."""
     candidates: Tensor
@@ -45,7 +47,7 @@ class TrainingBatch:
         """The batch on a device; from pinned memory the copies run on while the host goes on."""
         if device.type == "cpu":
             return self
-        tensors = {
+        tensors: dict[str, Any] = {
             field.name: value.pin_memory().to(device, non_blocking=True)
             for field in dataclasses.fields(self)
             if isinstance(value := getattr(self, field.name), Tensor)

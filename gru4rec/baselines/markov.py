@@ -14,12 +14,15 @@ from gru4rec.recommender import Recommender, chunks
 
 
 class Markov(Recommender):
-    """Scores an item by how often it was clicked right after the session's last item: a first-order chain.
+    """Scores an item by how often it was clicked right after the session's last item: a first-order
+    chain.
 
-    Items with equal counts, those that never followed among them, are told apart by their share of all clicks.
+    Items with equal counts, those that never followed among them, are told apart by their share of
+    all clicks.
     """
 
     def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
+        """Count who follows whom; `valid` is not needed."""
         log = read_clicks(clicks)
         self.catalog = Catalog.of(log)
         sessions = to_arrays(log, self.catalog)
@@ -38,11 +41,14 @@ class Markov(Recommender):
         return self
 
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
+        """See `Recommender.score`."""
         for some in chunks(clicks, len(self.catalog)):
             last = sessions.items[some]
             begin, end = self._offsets[last], self._offsets[last + 1]
             rows = np.repeat(np.arange(len(some)), end - begin)
-            nth = np.arange(len(rows)) - np.repeat(np.cumsum(end - begin) - (end - begin), end - begin)
+            nth = np.arange(len(rows)) - np.repeat(
+                np.cumsum(end - begin) - (end - begin), end - begin
+            )
             entries = torch.from_numpy(begin[rows] + nth)
             scores = self._share.repeat(len(some), 1)
             scores[torch.from_numpy(rows), self._followers[entries]] += self._counts[entries]

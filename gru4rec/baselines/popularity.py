@@ -16,10 +16,12 @@ class Popularity(Recommender):
     """Scores an item by its clicks in the training log, whatever the session."""
 
     def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
+        """Count the clicks on each item; `valid` is not needed."""
         self.catalog = Catalog.of(read_clicks(clicks))
         return self
 
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
+        """See `Recommender.score`."""
         support = torch.from_numpy(self.catalog.support).to(torch.float32)
         for some in chunks(clicks, len(self.catalog)):
             yield some, support.expand(len(some), -1)

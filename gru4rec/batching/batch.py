@@ -12,17 +12,19 @@ from gru4rec.arrays import IntArray
 class SessionBatch:
     """The segments of one window, longest first, laid out as torch's PackedSequence lays them out.
 
-    Row by row: the first click of every segment, then the second click of those that have one, and so on. So
-    the rows of one position form a block, and the segments of each block are the first of all segments.
+    Row by row: the first click of every segment, then the second click of those that have one, and
+    so on. So the rows of one position form a block, and the segments of each block are the first of
+    all segments.
     """
 
-    # M clicks, S segments, L clicks in the longest segment, K segments that go on from the window before
+    # M clicks, S segments, L clicks in the longest, K segments that go on from the window before
     clicks: IntArray
     """Place of each click among the clicks of the log [M]."""
     lengths: IntArray
     """Clicks of each segment, falling [S]."""
     carried: IntArray
-    """The segments whose session began in an earlier window [K]; the others start from a zero state."""
+    """The segments whose session began in an earlier window [K]; the others start from a zero
+    state."""
     carried_from: IntArray
     """The segments of the window before that they go on from [K]."""
 

@@ -13,7 +13,8 @@ _WAIT_SECONDS = 0.1
 def prefetch(make: Callable[[int], Item], indexes: range, *, ahead: int = 4) -> Iterator[Item]:
     """Yield `make(i)` for each index in order, made up to `ahead` items before they are asked for.
 
-    An exception raised in `make` is raised here. The thread ends with the iterator, however that ends.
+    An exception raised in `make` is raised here. The thread ends with the iterator, however that
+    ends.
     """
     made: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(maxsize=ahead)
     stopped = threading.Event()
@@ -21,7 +22,8 @@ def prefetch(make: Callable[[int], Item], indexes: range, *, ahead: int = 4) -> 
     def put(item: Item | None, error: BaseException | None = None) -> None:
         while not stopped.is_set():
             try:
-                return made.put((item, error), timeout=_WAIT_SECONDS)
+                made.put((item, error), timeout=_WAIT_SECONDS)
+                return
             except queue.Full:
                 continue
 
@@ -31,7 +33,7 @@ def prefetch(make: Callable[[int], Item], indexes: range, *, ahead: int = 4) -> 
                 if stopped.is_set():
                     return
                 put(make(index))
-        except BaseException as error:  # handed to the consumer, who raises it
+        except BaseException as error:  # noqa: BLE001 - handed to the consumer, who raises it
             put(None, error)
 
     worker = threading.Thread(target=work, name="gru4rec-prefetch", daemon=True)

@@ -12,13 +12,17 @@ from gru4rec.batching.batch import SessionBatch
 class SessionParallelWindows(Sequence[SessionBatch]):
     """The session-parallel mini-batches of the GRU4Rec paper (arXiv 1511.06939), `steps` at a time.
 
-    Each lane runs one session, a click a step, and takes the next session in order when that ends; of lanes
-    that end together the lowest takes first. Window w holds the steps from w·steps to (w+1)·steps of all
-    lanes; with one step it is the paper's mini-batch. Every click of every session is in one window.
+    Each lane runs one session, a click a step, and takes the next session in order when that ends;
+    of lanes that end together the lowest takes first. Window w holds the steps from w·steps to
+    (w+1)·steps of all lanes; with one step it is the paper's mini-batch. Every click of every
+    session is in one window.
     """
 
-    def __init__(self, first_clicks: IntArray, lengths: IntArray, *, lanes: int, steps: int) -> None:
-        """Sessions [S] by the place of their first click and their number of clicks; empty ones are passed over."""
+    def __init__(
+        self, first_clicks: IntArray, lengths: IntArray, *, lanes: int, steps: int
+    ) -> None:
+        """Sessions [S] by the place of their first click and their number of clicks; empty ones are
+        passed over."""
         sessions = np.flatnonzero(lengths)
         first_clicks, lengths = first_clicks[sessions], lengths[sessions]
         starts = _start_steps(lengths, lanes)

@@ -13,17 +13,45 @@ _FORMATS = ("table", "json", "csv")
 @click.command("evaluate")
 @click.argument("checkpoint", metavar="DIR")
 @click.argument("clicks", nargs=-1, required=True)
-@click.option("-k", "ks", multiple=True, type=int, default=(5, 10, 20), show_default=True, metavar="N", help="Cut-off; may be repeated.")
-@click.option("--baseline", "baselines", multiple=True, metavar="NAME", help="Baseline to compare with; may be repeated.")
-@click.option("--train", multiple=True, metavar="CLICKS", help="Log to fit the baselines on; may be repeated.")
+@click.option(
+    "-k",
+    "ks",
+    multiple=True,
+    type=int,
+    default=(5, 10, 20),
+    show_default=True,
+    metavar="N",
+    help="Cut-off; may be repeated.",
+)
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="NAME",
+    help="Baseline to compare with; may be repeated.",
+)
+@click.option(
+    "--train", multiple=True, metavar="CLICKS", help="Log to fit the baselines on; may be repeated."
+)
 @click.option("--train-where", metavar="SQL", help="Rows of the --train log to take.")
-@click.option("--ties", default="conservative", show_default=True, metavar="RULE", help="Equal scores: conservative, standard or median.")
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="Else the suffix of FILE decides.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write.")
+@click.option(
+    "--ties",
+    default="conservative",
+    show_default=True,
+    metavar="RULE",
+    help="Equal scores: conservative, standard or median.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(_FORMATS), help="Else the suffix of FILE decides."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write."
+)
 @click_log_options
 @device_option
 def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
-    """Measure the checkpoint DIR on the sessions in CLICKS: Recall@k and MRR@k of every next click."""
+    """Measure the checkpoint DIR on the sessions in CLICKS: Recall@k and MRR@k of every next
+    click."""
     from gru4rec.baselines import make_baseline
     from gru4rec.cli.output import choose_format, write_table
     from gru4rec.clicks import read_clicks

@@ -21,7 +21,9 @@ click_log_options = _chain(
     click.option("--session-col", metavar="C", help="Column of the session id."),
     click.option("--item-col", metavar="C", help="Column of the item id."),
     click.option("--time-col", metavar="C", help="Column of the time."),
-    click.option("--where", metavar="SQL", help="Rows of CLICKS to take, e.g. \"split = 'train'\"."),
+    click.option(
+        "--where", metavar="SQL", help="Rows of CLICKS to take, e.g. \"split = 'train'\"."
+    ),
     click.option("--drop-invalid", is_flag=True, help="Drop and count rows with bad ids or times."),
 )
 """How to read CLICKS: the keyword arguments of `read_clicks`."""

@@ -20,6 +20,7 @@ class ProgressPrinter:
         self._printed = self._started
 
     def __call__(self, progress: Progress) -> None:
+        """Print what is worth a look by now."""
         if progress.metrics is not None:
             measured = "".join(f"  {name} {value:.4f}" for name, value in progress.metrics.items())
             start = "\r\033[K" if self._terminal else ""
@@ -37,6 +38,7 @@ class ProgressPrinter:
         done = (progress.epoch - 1 + progress.share) / progress.epochs
         left = (time.monotonic() - self._started) * (1 - done) / done
         return (
-            f"epoch {progress.epoch}/{progress.epochs} {progress.share:4.0%}  loss {progress.loss:.4f}  "
-            f"{progress.clicks_per_second:,.0f} clicks/s  {left:.0f} s left"
+            f"epoch {progress.epoch}/{progress.epochs} {progress.share:4.0%}  "
+            f"loss {progress.loss:.4f}  {progress.clicks_per_second:,.0f} clicks/s  "
+            f"{left:.0f} s left"
         )

@@ -14,9 +14,15 @@ _FORMATS = ("table", "jsonl", "csv", "parquet")
 @click.argument("checkpoint", metavar="DIR")
 @click.argument("clicks", nargs=-1)
 @click.option("--items", metavar="A,B,C", help="One session given by hand: its items, in order.")
-@click.option("-k", default=20, show_default=True, metavar="N", help="Items to recommend for each session.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write.")
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="Else the suffix of FILE decides.")
+@click.option(
+    "-k", default=20, show_default=True, metavar="N", help="Items to recommend for each session."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write."
+)
+@click.option(
+    "--format", "form", type=click.Choice(_FORMATS), help="Else the suffix of FILE decides."
+)
 @click_log_options
 @device_option
 def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:

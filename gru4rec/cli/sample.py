@@ -6,7 +6,14 @@ import click
 
 
 @click.command("sample")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Parquet file to write.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Parquet file to write.",
+)
 @click.option("--force", is_flag=True, help="Replace a file at FILE.")
 def command(output: Path, force: bool) -> None:
     """Write the sample click log, the one in datasets/sample, to FILE."""

@@ -24,19 +24,33 @@ _SETTINGS: dict[str, tuple[str, type, str]] = {
 def _setting_options(function: Any) -> Any:
     for flag, (key, kind, text) in reversed(_SETTINGS.items()):
         metavar = {int: "N", float: "X", str: "NAME"}[kind]
-        function = click.option(flag, key.replace(".", "__"), type=kind, metavar=metavar, help=text)(function)
+        function = click.option(
+            flag, key.replace(".", "__"), type=kind, metavar=metavar, help=text
+        )(function)
     return function
 
 
 @click.command("train")
 @click.argument("clicks", nargs=-1, required=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Checkpoint folder to write.")
-@click.option("--valid", metavar="PATH|1d|10%", help="Log, duration or share to measure on after each epoch.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Checkpoint folder to write.",
+)
+@click.option(
+    "--valid", metavar="PATH|1d|10%", help="Log, duration or share to measure on after each epoch."
+)
 @click.option("--valid-where", metavar="SQL", help="Rows of the --valid file to take.")
-@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")
+@click.option(
+    "-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML."
+)
 @click_log_options
 @_setting_options
-@click.option("--dropout", type=float, metavar="X", help="Drop probability of embeddings and session vectors.")
+@click.option(
+    "--dropout", type=float, metavar="X", help="Drop probability of embeddings and session vectors."
+)
 @device_option
 @click.option("--force", is_flag=True, help="Replace an older checkpoint at DIR.")
 @click.option("--show-config", is_flag=True, help="Print the settings as TOML and stop.")
@@ -59,7 +73,9 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
         check_free(output, force=options["force"])
     config = Config() if options["config"] is None else Config.from_toml(options["config"])
     given = {key: options[key.replace(".", "__")] for key, _, _ in _SETTINGS.values()}
-    given |= dict.fromkeys(("training.embedding_dropout", "training.hidden_dropout"), options["dropout"])
+    given |= dict.fromkeys(
+        ("training.embedding_dropout", "training.hidden_dropout"), options["dropout"]
+    )
     config = config.replace({key: value for key, value in given.items() if value is not None})
     recommender = GRU4Rec(config, device=options["device"])
 

@@ -17,7 +17,9 @@ class GRULayer(nn.Module):
 
     def __init__(self, input_size: int | None, hidden_size: int) -> None:
         super().__init__()
-        self.weight_ih = None if input_size is None else nn.Parameter(torch.empty(3 * hidden_size, input_size))
+        self.weight_ih = (
+            None if input_size is None else nn.Parameter(torch.empty(3 * hidden_size, input_size))
+        )
         self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
         self.bias_ih = nn.Parameter(torch.empty(3 * hidden_size))
         self.bias_hh = nn.Parameter(torch.empty(3 * hidden_size))
@@ -37,23 +39,35 @@ class GRULayer(nn.Module):
 
     def fused(self, inputs: Tensor, packing: Packing, initial: Tensor) -> Tensor:
         """The same by torch's own GRU: cuDNN's on a GPU."""
-        weights = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+        if self.weight_ih is None:
+            raise TypeError("torch's GRU has no ready-made input products")
+        weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
         sequence = PackedSequence(inputs, torch.tensor(packing.block_sizes))
-        outputs: Tensor = torch._VF.gru(  # type: ignore[attr-defined]
-            sequence.data, sequence.batch_sizes, initial.unsqueeze(0), weights, True, 1, 0.0, self.training, False
+        outputs: Tensor = torch._VF.gru(
+            sequence.data,
+            sequence.batch_sizes,
+            initial.unsqueeze(0),
+            weights,
+            True,
+            1,
+            0.0,
+            self.training,
+            False,
         )[0]
         return outputs
 
 
 class GRU(Encoder):
-    """GRU layers, each reading the outputs of the one below; the last one's output is the session vector.
+    """GRU layers, each reading the outputs of the one below; the last one's output is the session
+    vector.
 
-    The reset gate is applied after the recurrent product (torch, cuDNN, the authors' PyTorch code). Its state is
-    the hidden state of each layer.
+    The reset gate is applied after the recurrent product (torch, cuDNN, the authors' PyTorch code).
+    Its state is the hidden state of each layer.
     """
 
     def __init__(self, config: EncoderConfig, input_size: int | None) -> None:
-        """`input_size` is the length of input embeddings; None: the inputs are gate products [M, 3H]."""
+        """`input_size` is the length of input embeddings; None: the inputs are gate products [M,
+        3H]."""
         super().__init__()
         self.output_size = config.hidden_size
         self.layer_dropout = config.layer_dropout
@@ -61,12 +75,14 @@ class GRU(Encoder):
         self.layers = nn.ModuleList(GRULayer(size, config.hidden_size) for size in sizes)
 
     def initial_state(self, num_sessions: int) -> State:
-        like = self.layers[0].weight_hh
+        """The hidden state of each layer, zeros [num_sessions, H]."""
+        like = next(self.parameters())
         return tuple(like.new_zeros(num_sessions, self.output_size) for _ in self.layers)
 
     def forward(
         self, inputs: Tensor, packing: Packing, state: State, random: torch.Generator | None = None
     ) -> tuple[Tensor, State]:
+        """See `Encoder.forward`."""
         ends = []
         outputs = inputs
         for depth, (layer, initial) in enumerate(zip(self.layers, state, strict=True)):

@@ -12,9 +12,10 @@ class PackedGRU(torch.autograd.Function):
     For the gates' input products a = [a_r, a_z, a_n] and recurrent products c = h W_hhᵀ + b_hh:
     r = σ(a_r + c_r), z = σ(a_z + c_z), n = tanh(a_n + r∘c_n), h' = n + z∘(h − n).
 
-    On a CPU this is faster than torch.nn.GRU, which calls a dozen small operations per position in both
-    directions: here each position costs a matrix product and five cheap operations forward, one and three
-    backward; all that does not depend on the order of positions is done for the whole window at once.
+    On a CPU this is faster than torch.nn.GRU, which calls a dozen small operations per position in
+    both directions: here each position costs a matrix product and five cheap operations forward,
+    one and three backward; all that does not depend on the order of positions is done for the whole
+    window at once.
     """
 
     # M clicks, S segments, H units, G = 3H gate columns (reset, update, new)
@@ -33,12 +34,12 @@ class PackedGRU(torch.autograd.Function):
         recurrent_MG = torch.empty_like(products_MG)
         outputs_MH = products_MG.new_empty(len(products_MG), size)
         blocks = zip(
-            products_MG[:, : 2 * size].split(block_sizes),
-            products_MG[:, 2 * size :].split(block_sizes),
-            gates_MG[:, : 2 * size].split(block_sizes),
-            gates_MG.split(block_sizes),
-            recurrent_MG.split(block_sizes),
-            outputs_MH.split(block_sizes),
+            torch.split(products_MG[:, : 2 * size], block_sizes),
+            torch.split(products_MG[:, 2 * size :], block_sizes),
+            torch.split(gates_MG[:, : 2 * size], block_sizes),
+            torch.split(gates_MG, block_sizes),
+            torch.split(recurrent_MG, block_sizes),
+            torch.split(outputs_MH, block_sizes),
             strict=True,
         )
         weight_HG = weight_GH.t()
@@ -57,18 +58,21 @@ class PackedGRU(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, Tensor, Tensor, None]:
+        """Gradients of the products, the weight and the bias; what is carried over takes none."""
         initial_SH, weight_GH, gates_MG, recurrent_MG, outputs_MH = ctx.saved_tensors
         block_sizes: list[int] = ctx.block_sizes
         reset, update, new = gates_MG.chunk(3, 1)
         recurrent_n = recurrent_MG.chunk(3, 1)[2]
 
-        # The hidden state before each click: the output of the position before, in its first rows.
+        # The hidden state before each click: the output of the position before.
         before = [initial_SH[: block_sizes[0]]]
-        for block, next_size in zip(outputs_MH.split(block_sizes), block_sizes[1:], strict=False):
+        for block, next_size in zip(
+            torch.split(outputs_MH, block_sizes), block_sizes[1:], strict=False
+        ):
             before.append(block[:next_size])
         before_MH = torch.cat(before)
 
-        # How the gradient of an output reaches each recurrent product: d_recurrent = d_output ∘ factor.
+        # How the gradient of an output reaches each recurrent product: d_output ∘ factor.
         factors_MG = torch.empty_like(gates_MG)
         factor_r, factor_z, factor_n = factors_MG.chunk(3, 1)
         to_new = (1 - update).mul_(1 - new * new)
@@ -81,11 +85,11 @@ class PackedGRU(torch.autograd.Function):
         size = initial_SH.shape[1]
         blocks = list(
             zip(
-                d_outputs_MH.split(block_sizes),
-                factors_MG.view(-1, 3, size).split(block_sizes),
-                d_recurrent_MG.view(-1, 3, size).split(block_sizes),
-                d_recurrent_MG.split(block_sizes),
-                update.split(block_sizes),
+                torch.split(d_outputs_MH, block_sizes),
+                torch.split(factors_MG.view(-1, 3, size), block_sizes),
+                torch.split(d_recurrent_MG.view(-1, 3, size), block_sizes),
+                torch.split(d_recurrent_MG, block_sizes),
+                torch.split(update, block_sizes),
                 strict=True,
             )
         )
@@ -98,5 +102,7 @@ class PackedGRU(torch.autograd.Function):
 
         d_weight = d_recurrent_MG.t() @ before_MH
         d_bias = d_recurrent_MG.sum(0)
-        torch.mul(d_outputs_MH, to_new, out=d_recurrent_MG.chunk(3, 1)[2])  # now those of the inputs
+        torch.mul(
+            d_outputs_MH, to_new, out=d_recurrent_MG.chunk(3, 1)[2]
+        )  # now those of the inputs
         return d_recurrent_MG, None, d_weight, d_bias, None

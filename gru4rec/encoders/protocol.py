@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from gru4rec.batching import SessionBatch
 
 State = tuple[Tensor, ...]
-"""What an encoder remembers of its sessions: tensors with one row per session, opaque to all others."""
+"""What an encoder remembers of its sessions: tensors with one row per session, opaque to all
+others."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Packing:
 
     @classmethod
     def of(cls, batch: SessionBatch) -> Self:
+        """The packing of a batch, on the CPU."""
         return cls(batch.block_sizes.tolist(), torch.from_numpy(batch.ends))
 
     def to(self, device: torch.device) -> Self:
@@ -40,11 +42,14 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def initial_state(self, num_sessions: int) -> State:
-        """The state of sessions without a click, on the encoder's device: zeros [num_sessions, …]."""
+        """The state of sessions without a click, on the encoder's device: zeros [num_sessions,
+        …]."""
 
-    def carry(self, num_sessions: int, after: State, carried: Tensor, carried_from: Tensor) -> State:
-        """The state before each of the sessions: for those `carried` the rows `carried_from` of a state
-        `after` earlier clicks, for the others the initial one."""
+    def carry(
+        self, num_sessions: int, after: State, carried: Tensor, carried_from: Tensor
+    ) -> State:
+        """The state before each of the sessions: for those `carried` the rows `carried_from` of a
+        state `after` earlier clicks, for the others the initial one."""
         state = self.initial_state(num_sessions)
         for before, earlier in zip(state, after, strict=False):
             before.index_copy_(0, carried, earlier.index_select(0, carried_from))
@@ -56,16 +61,17 @@ class Encoder(nn.Module, ABC):
     ) -> tuple[Tensor, State]:
         """Session vectors after every click [M, D], and the state after every segment [S, …].
 
-        `inputs` are input embeddings [M, E] in packed order; `state` is that before each segment [S, …].
-        `random` draws what dropout needs; without it nothing is dropped.
+        `inputs` are input embeddings [M, E] in packed order; `state` is that before each segment
+        [S, …]. `random` draws what dropout needs; without it nothing is dropped.
         """
 
 
 def dropout(values: Tensor, probability: float, random: torch.Generator | None) -> Tensor:
     """Zero each component with `probability`, scale the others by 1 / (1 − probability).
 
-    Sixteen random bits decide on a component (the probability is exact to 1e-5), so that four share a draw: that
-    is several times faster on a CPU than torch's dropout, and touches no global generator.
+    Sixteen random bits decide on a component (the probability is exact to 1e-5), so that four share
+    a draw: that is several times faster on a CPU than torch's dropout, and touches no global
+    generator.
     """
     if random is None or probability == 0:
         return values

@@ -1,0 +1,33 @@
+"""`import gru4rec` gives exactly what `__all__` names, and nothing heavy before it is used."""
+
+import subprocess
+import sys
+
+import gru4rec
+
+
+def test_every_public_name_is_there():
+    for name in gru4rec.__all__:
+        assert getattr(gru4rec, name) is not None
+
+
+def test_all_is_sorted_and_is_what_is_public():
+    assert gru4rec.__all__ == sorted(gru4rec.__all__)
+    assert set(gru4rec.__all__) == set(gru4rec._HOME_OF)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    assert not hasattr(gru4rec, "no_such_name")
+
+
+def test_every_public_name_says_what_it_is():
+    for name in gru4rec.__all__:
+        assert (getattr(gru4rec, name).__doc__ or "").strip(), name
+
+
+def test_importing_the_package_imports_neither_torch_nor_faiss_nor_polars():
+    code = (
+        "import gru4rec, sys; print([m for m in ('torch', 'faiss', 'polars') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

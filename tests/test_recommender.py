@@ -1,0 +1,184 @@
+"""What every recommender must do, and what GRU4Rec adds."""
+
+import logging
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from toys import TINY, clicks_of
+
+import gru4rec as g4r
+from gru4rec.arrays import from_lists, to_arrays
+from gru4rec.baselines import BASELINES
+from gru4rec.encoding import session_vectors
+from gru4rec.metrics import ranks
+from gru4rec.recommender import top_k
+
+NAMES = ["gru4rec", "gru4rec dot", *BASELINES]
+
+
+def fitted(name: str, log: pl.DataFrame) -> g4r.Recommender:
+    if name in BASELINES:
+        return BASELINES[name]().fit(log)
+    scoring = {"training.scoring": "dot" if "dot" in name else "cosine"}
+    return g4r.GRU4Rec(g4r.Config().replace({**TINY, **scoring}), device="cpu").fit(log)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def recommender(request, log) -> g4r.Recommender:
+    return fitted(request.param, log)
+
+
+def best_by_scores(recommender: g4r.Recommender, sessions: list[list[str]], k: int) -> list[list]:
+    """Item ids of the top k from the scores of all items, for sessions with known items."""
+    arrays = from_lists(sessions, recommender.catalog)
+    found: dict[int, list] = {}
+    last = arrays.offsets[1:] - 1
+    for clicks, scores in recommender.score(arrays, last):
+        for click, items in zip(clicks, top_k(scores, k).tolist(), strict=True):
+            ids = recommender.catalog.item_ids.gather(items).to_list()
+            found[int(np.searchsorted(last, click))] = ids
+    return [found[i] for i in range(len(sessions))]
+
+
+def items_by_session(table: pl.DataFrame) -> list[list]:
+    return table.group_by("session_id", maintain_order=True).agg("item_id")["item_id"].to_list()
+
+
+PREFIXES = [["c00-0001", "c00-0003"], ["c02-0055"], ["c01-0030", "c01-0029", "c01-0028"]]
+
+
+def test_recommendations_are_the_best_of_the_scores(recommender):
+    table = recommender.recommend(PREFIXES, k=10)
+    assert items_by_session(table) == best_by_scores(recommender, PREFIXES, 10)
+
+
+def test_the_table_has_its_columns_in_order_and_ranks_from_one(recommender):
+    table = recommender.recommend(PREFIXES, k=4)
+    assert table.columns == ["session_id", "rank", "item_id", "score"]
+    assert table["session_id"].to_list() == [0] * 4 + [1] * 4 + [2] * 4
+    assert table["rank"].to_list() == [1, 2, 3, 4] * 3
+    falling = table.group_by("session_id").agg(pl.col("score").diff().max())
+    assert falling["score"].max() <= 0
+
+
+def test_a_log_keeps_its_session_ids_their_type_and_order(recommender, log):
+    clicks = log.filter(pl.col("session_id").is_in([44, 7, 300])).sort(
+        "session_id", descending=True
+    )
+    table = recommender.recommend(clicks, k=3)
+    assert table["session_id"].unique(maintain_order=True).to_list() == [300, 44, 7]
+    assert table.schema["session_id"] == log.schema["session_id"]
+    assert table.schema["item_id"] == log.schema["item_id"]
+
+
+def test_k_above_the_catalog_returns_the_whole_catalog(recommender):
+    table = recommender.recommend([PREFIXES[0], ["unknown"]], k=1000)
+    size = len(recommender.catalog)
+    assert table.height == 2 * size
+    assert table["item_id"].n_unique() == size
+
+
+def test_a_session_of_unknown_items_gets_popular_items_and_it_is_said(recommender, caplog):
+    with caplog.at_level(logging.WARNING, logger="gru4rec"):
+        table = recommender.recommend([["nobody", "knows"], []], k=5)
+    popular = recommender.catalog.item_ids.head(5).to_list()
+    assert items_by_session(table) == [popular, popular]
+    assert "skipped 2 clicks" in caplog.text
+    assert "2 sessions have no known item" in caplog.text
+
+
+def test_unknown_items_are_passed_over(recommender):
+    known = recommender.recommend([PREFIXES[0]], k=5)
+    mixed = recommender.recommend([["zz", PREFIXES[0][0], "yy", PREFIXES[0][1]]], k=5)
+    assert mixed.equals(known)
+
+
+@pytest.mark.parametrize("k", [0, -3])
+def test_k_below_one_is_refused(recommender, k):
+    with pytest.raises(g4r.DataError, match="k must be at least 1"):
+        recommender.recommend(PREFIXES, k=k)
+
+
+def test_no_sessions_give_no_rows(recommender):
+    assert recommender.recommend([], k=5).height == 0
+
+
+def test_ranks_from_scores_are_the_places_in_the_recommendations(recommender, log):
+    arrays = to_arrays(log.head(200).lazy(), recommender.catalog).with_targets()
+    found = recommender.target_ranks(arrays, ties="standard")
+    lists = []
+    for begin, end in zip(arrays.offsets[:-1], arrays.offsets[1:], strict=True):
+        session = recommender.catalog.item_ids.gather(arrays.items[begin:end]).to_list()
+        lists += [(session[:i], session[i]) for i in range(1, len(session))]
+    table = recommender.recommend([prefix for prefix, _ in lists], k=1000)
+    for rank, ids, scores, (_, target) in zip(
+        found.tolist(),
+        items_by_session(table),
+        table.group_by("session_id", maintain_order=True).agg("score")["score"].to_list(),
+        lists,
+        strict=True,
+    ):
+        place = ids.index(target)
+        higher = sum(score > scores[place] + 1e-4 for score in scores)
+        near = sum(abs(score - scores[place]) <= 1e-4 for score in scores)
+        assert higher + 1 <= rank <= higher + near
+
+
+def test_int_ids_stay_ints():
+    log = clicks_of([[10, 20, 30], [20, 30], [10, 30]])
+    for name in NAMES:
+        table = fitted(name, log).recommend([[10]], k=2)
+        assert table.schema["item_id"] == pl.Int64
+
+
+def test_fit_leaves_the_callers_frame_as_it_was(log):
+    before = log.clone()
+    for name in NAMES:
+        fitted(name, log)
+    assert log.equals(before)
+
+
+def test_a_log_where_no_session_has_two_clicks_is_refused():
+    with pytest.raises(g4r.DataError, match="no session has two clicks"):
+        g4r.GRU4Rec().fit(clicks_of([["a"], ["b"]]))
+
+
+@pytest.mark.parametrize(
+    "sessions", [[["a", "a"]], [["a", "b"]], [["a"], ["a", "b", "a", "b"]], [["x", "y", "z"]] * 3]
+)
+def test_the_smallest_logs_train_with_the_default_settings(sessions):
+    recommender = g4r.GRU4Rec(device="cpu").fit(clicks_of(sessions))
+    table = recommender.recommend([[sessions[-1][0]]], k=2)
+    assert table["score"].is_finite().all()
+
+
+def test_metrics_are_the_same_for_1_7_and_512_lanes(trained, log):
+    arrays = to_arrays(log.lazy(), trained.catalog).with_targets()
+    is_last = np.zeros(len(arrays.items), dtype=bool)
+    is_last[arrays.offsets[1:] - 1] = True
+    prefixes = np.flatnonzero(~is_last)
+    expected = trained.target_ranks(arrays)
+    for lanes in (1, 7, 512):
+        found = torch.empty(len(prefixes), dtype=torch.float64)
+        for clicks, vectors in session_vectors(
+            trained.model, arrays, prefixes, lanes=lanes, steps=5
+        ):
+            scores = trained.model.query_vectors(vectors) @ trained.model.item_vectors().t()
+            targets = torch.from_numpy(arrays.items[clicks + 1])
+            found[torch.from_numpy(np.searchsorted(prefixes, clicks))] = ranks(scores, targets)
+        assert torch.equal(found, expected)
+
+
+def test_index_scores_agree_with_matrix_products(trained):
+    table = trained.recommend(PREFIXES, k=60)
+    arrays = from_lists(PREFIXES, trained.catalog)
+    scores = {}
+    for clicks, rows in trained.score(arrays, arrays.offsets[1:] - 1):
+        for click, row in zip(clicks, rows, strict=True):
+            scores[int(np.searchsorted(arrays.offsets[1:], click, side="right"))] = row
+    for session, _, item, score in table.iter_rows():
+        assert scores[session][trained.catalog.index_of(item)].item() == pytest.approx(
+            score, abs=1e-4
+        )

@@ -1,0 +1,354 @@
+"""One update against a simple reference, and what a run of them promises."""
+
+import dataclasses
+import math
+import random
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from toys import TINY, clicks_of
+
+import gru4rec as g4r
+from gru4rec.arrays import SessionArrays, to_arrays
+from gru4rec.catalog import Catalog
+from gru4rec.encoders import ENCODERS
+from gru4rec.losses import LOSSES
+from gru4rec.model import Model
+from gru4rec.trainer import Trainer
+from gru4rec.training_batch import TrainingBatches
+
+SESSIONS = [
+    ["a", "b", "c", "d", "e", "b", "f", "a"],
+    ["b", "a", "b"],
+    ["f", "g"],
+    ["c", "c", "h", "i"],
+    ["j", "k", "a"],
+]
+BASE = {
+    **TINY,
+    "encoder.hidden_size": 4,
+    "training.lanes": 2,
+    "training.steps": 3,
+    "training.negatives": 2,
+    "training.sample_alpha": 0.5,
+    "training.scoring": "dot",
+    "training.scale": 8.0,
+    "training.learning_rate": 0.1,
+    "training.momentum": 0.0,
+    "training.schedule": "linear",
+    "training.final_rate": 0.0,
+    "training.embedding_dropout": 0.0,
+    "training.hidden_dropout": 0.0,
+}
+
+
+def trainer_of(log: pl.DataFrame, **settings: object) -> tuple[Trainer, SessionArrays, Catalog]:
+    config = g4r.Config().replace({**BASE, **settings})
+    catalog = Catalog.of(log.lazy())
+    sessions = to_arrays(log.lazy(), catalog).with_targets()
+    model = Model(config, len(catalog))
+    model.initialize(torch.Generator().manual_seed(3))
+    if model.bias is not None:
+        model.bias.data.uniform_(-1, 1, generator=torch.Generator().manual_seed(4))
+    batches = TrainingBatches(sessions, catalog.support, config)
+    return Trainer(model, batches, config, torch.device("cpu")), sessions, catalog
+
+
+class Recorder:
+    """Stands in for an optimiser: keeps the gradient, moves nothing."""
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        self.gradient = torch.zeros_like(weight)
+
+    def update_rows(self, rows: torch.Tensor, gradient: torch.Tensor, rate: float) -> None:
+        assert len(rows.unique()) == len(rows)
+        self.gradient[rows] += gradient
+
+
+class DenseRecorder:
+    def update(self, rate: float, progress_left: float) -> None:
+        pass
+
+
+def reference_loss(model: Model, runs, candidates, correction) -> torch.Tensor:
+    """The mean loss of segments run one by one: `runs` are (items, targets, first hidden state)."""
+    layer = model.encoder.layers[0]
+    losses, finals = [], []
+    everyone = [set(targets) for _, targets, _ in runs]
+    for number, (items, targets, hidden) in enumerate(runs):
+        others = set().union(*(everyone[:number] + everyone[number + 1 :]))
+        for item, target in zip(items, targets, strict=True):
+            entered = model.input_table[item]
+            products = entered if layer.weight_ih is None else layer.weight_ih @ entered
+            a = (products + layer.bias_ih).chunk(3)
+            c = (layer.weight_hh @ hidden + layer.bias_hh).chunk(3)
+            reset, update = torch.sigmoid(a[0] + c[0]), torch.sigmoid(a[1] + c[1])
+            hidden = (1 - update) * torch.tanh(a[2] + reset * c[2]) + update * hidden
+            scores = []
+            for column, candidate in enumerate(candidates.items):
+                own_only = candidate in targets and candidate not in others | candidates.drawn
+                if own_only and candidate != target:
+                    continue
+                output = model.output_table[candidate]
+                if model.cosine:
+                    score = model.scale * torch.cosine_similarity(hidden, output, dim=0)
+                else:
+                    score = hidden @ output + model.bias[candidate]
+                scores.append(score - correction[column])
+                if candidate == target:
+                    of_target = scores[-1]
+            losses.append(torch.stack(scores).logsumexp(0) - of_target)
+        finals.append(hidden.detach())
+    return torch.stack(losses).mean(), finals
+
+
+@dataclasses.dataclass
+class Drawn:
+    items: list[int]
+    drawn: set[int]
+
+
+@pytest.mark.parametrize("scoring", ["dot", "cosine"])
+@pytest.mark.parametrize("mode", ["shared", "separate", "onehot"])
+def test_gradients_of_windows_equal_those_of_a_simple_reference(mode, scoring):
+    size = {"encoder.embedding_size": 3} if mode == "separate" else {}
+    settings = {"encoder.embedding": mode, "training.scoring": scoring, **size}
+    trainer, sessions, _ = trainer_of(clicks_of(SESSIONS), **settings)
+    model, batches = trainer.model, trainer.batches
+    state, finals = (), []
+    assert len(batches) >= 2
+    for window in range(len(batches)):
+        batch, layout = batches.make(0, window), batches._windows[window]
+        trainer._tables = {table: Recorder(table) for table in trainer._tables}
+        trainer._dense = DenseRecorder()
+        loss, state = trainer.step(batch, state, 1.0)
+
+        runs = []
+        carried = dict(zip(layout.carried.tolist(), layout.carried_from.tolist(), strict=True))
+        for segment in range(len(layout.lengths)):
+            clicks = layout.clicks[layout.segments == segment]
+            first = finals[carried[segment]] if segment in carried else torch.zeros(4)
+            runs.append(
+                (sessions.items[clicks].tolist(), sessions.items[clicks + 1].tolist(), first)
+            )
+        targets = {item for _, aims, _ in runs for item in aims}
+        stream = np.random.Generator(np.random.Philox(key=[0, window]))
+        draws = set(batches._sampler.draw(stream).tolist())
+        assert set(batch.candidates.tolist()) == targets | draws
+        model.requires_grad_(True)
+        candidates = Drawn(batch.candidates.tolist(), draws)
+        expected, finals = reference_loss(model, runs, candidates, batch.correction)
+        found = {name: p.grad for name, p in model.encoder.named_parameters()}
+        model.encoder.zero_grad()
+        expected.backward()
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+        for name, parameter in model.encoder.named_parameters():
+            assert torch.allclose(found[name], parameter.grad, atol=1e-6), name
+        for table, recorder in trainer._tables.items():
+            assert torch.allclose(recorder.gradient, table.grad, atol=1e-6)
+        model.zero_grad()
+        for table in trainer._tables:
+            table.requires_grad_(False)
+
+
+def test_only_targets_and_negatives_are_scored(monkeypatch):
+    log = clicks_of([[f"{n}", f"{n + 1}"] for n in range(300)])
+    trainer, _, catalog = trainer_of(log)
+    widths = []
+    score = trainer.model.score
+    monkeypatch.setattr(
+        trainer.model, "score", lambda v, o, b: widths.append(len(o)) or score(v, o, b)
+    )
+    trainer.run()
+    assert len(catalog) == 301
+    assert max(widths) <= 2 * 3 + 2
+
+
+def test_every_pair_is_learned_from_once_an_epoch_also_with_more_lanes_than_sessions():
+    log = clicks_of(SESSIONS)
+    for lanes in (1, 3, 64):
+        trainer, sessions, _ = trainer_of(log, **{"training.lanes": lanes})
+        pairs = []
+        for window in range(len(trainer.batches)):
+            batch = trainer.batches.make(0, window)
+            targets = batch.candidates[batch.targets]
+            pairs += list(zip(batch.inputs.tolist(), targets.tolist(), strict=True))
+        expected = [
+            (sessions.items[i], sessions.items[i + 1])
+            for begin, end in zip(sessions.offsets[:-1], sessions.offsets[1:], strict=True)
+            for i in range(begin, end - 1)
+        ]
+        assert sorted(pairs) == sorted(expected)
+
+
+def test_sessions_are_visited_in_the_time_order_of_their_first_click():
+    log = pl.DataFrame(
+        {
+            "session_id": [1, 1, 2, 2, 3, 3],
+            "item_id": ["late", "x", "early", "y", "middle", "z"],
+            "timestamp": [300, 301, 100, 400, 200, 201],
+        }
+    )
+    recommender = g4r.GRU4Rec(g4r.Config().replace(BASE)).fit(log)
+    clicks = g4r.read_clicks(log)
+    sessions = to_arrays(clicks, recommender.catalog)
+    firsts = recommender.catalog.item_ids.gather(sessions.items[sessions.offsets[:-1]])
+    assert firsts.to_list() == ["early", "middle", "late"]
+
+
+def history_of(log: pl.DataFrame, *, valid: pl.DataFrame | None = None, **settings: object):
+    config = g4r.Config().replace({**BASE, **settings})
+    recommender = g4r.GRU4Rec(config, device="cpu").fit(log, valid=valid)
+    weights = {name: w.tolist() for name, w in recommender.model.state_dict().items()}
+    return weights, recommender.meta["history"]
+
+
+def losses_of(history: list[dict[str, float]]) -> list[float]:
+    return [row["loss"] for row in history]
+
+
+# every setting: (what else must be set for it to matter, a value other than the base's)
+CHANGES: dict[str, tuple[dict[str, object], object]] = {
+    "encoder.hidden_size": ({}, 5),
+    "encoder.num_layers": ({}, 2),
+    "encoder.layer_dropout": ({"encoder.num_layers": 2}, 0.5),
+    "encoder.embedding": ({}, "separate"),
+    "encoder.embedding_size": ({"encoder.embedding": "separate"}, 7),
+    "training.lanes": ({}, 3),
+    "training.steps": ({}, 2),
+    "training.negatives": ({}, 3),
+    "training.sample_alpha": ({}, 1.0),
+    "training.logq": ({}, 0.5),
+    "training.scoring": ({}, "cosine"),
+    "training.scale": ({"training.scoring": "cosine"}, 4.0),
+    "training.learning_rate": ({}, 0.2),
+    "training.momentum": ({}, 0.5),
+    "training.dense_optimizer": ({}, "adamw"),
+    "training.dense_learning_rate": ({"training.dense_optimizer": "adamw"}, 0.1),
+    "training.schedule": ({}, "constant"),
+    "training.final_rate": ({}, 0.5),
+    "training.epochs": ({}, 3),
+    "training.patience": ({"training.epochs": 30, "training.learning_rate": 0.3}, 10),
+    "training.embedding_dropout": ({}, 0.4),
+    "training.hidden_dropout": ({}, 0.4),
+    "seed": ({}, 1),
+}
+# settings that choose from a table which has one entry so far; with a second one they join CHANGES
+TABLES = {"encoder.name": ENCODERS, "training.loss": LOSSES}
+
+
+def test_the_table_of_changes_names_every_setting():
+    sections = {"encoder": g4r.EncoderConfig, "training": g4r.TrainingConfig}
+    names = {f"{s}.{f.name}" for s, cls in sections.items() for f in dataclasses.fields(cls)}
+    single = {name for name, table in TABLES.items() if len(table) == 1}
+    assert set(CHANGES) | single == names | {"seed"}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_setting_has_an_effect(name):
+    needed, value = CHANGES[name]
+    log = clicks_of(SESSIONS * 3)
+    valid = clicks_of([["b", "a"], ["d", "e"], ["a", "c", "h"]]) if "patience" in name else None
+    assert history_of(log, valid=valid, **needed) != history_of(
+        log, valid=valid, **{**needed, name: value}
+    )
+
+
+def test_the_same_seed_gives_the_same_weights_and_the_world_is_left_as_it_was(log):
+    before = torch.random.get_rng_state(), random.getstate()
+    frame = log.clone()
+    weights, history = history_of(log)
+    again, history_again = history_of(log)
+    assert weights == again
+    assert losses_of(history) == losses_of(history_again)
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    assert log.equals(frame)
+
+
+def test_validation_measures_and_does_not_change_what_is_learned(log):
+    one_epoch = {"training.epochs": 1}
+    weights, _ = history_of(log, **one_epoch)
+    measured, history = history_of(log, valid=log, **one_epoch)
+    assert measured == weights
+    assert set(history[0]) >= {"recall@20", "mrr@20"}
+
+
+def test_the_best_epoch_by_mrr_is_kept_and_training_stops_without_a_better_one():
+    trainer, _, _ = trainer_of(clicks_of(SESSIONS), **{"training.epochs": 9})
+    values = iter([0.1, 0.3, 0.2, 0.9])
+    seen = []
+
+    def validate() -> dict[str, float]:
+        seen.append({name: w.clone() for name, w in trainer.model.state_dict().items()})
+        return {"mrr@20": next(values)}
+
+    history = trainer.run(validate=validate)
+    assert [row["mrr@20"] for row in history] == [0.1, 0.3, 0.2]
+    for name, weight in trainer.model.state_dict().items():
+        assert torch.equal(weight, seen[1][name])
+        assert not torch.equal(weight, seen[2][name]) or not weight.any()
+
+
+def test_both_dropouts_are_drop_probabilities_at_their_place(monkeypatch):
+    settings = {"training.embedding_dropout": 0.25, "training.hidden_dropout": 0.75}
+    trainer, _, _ = trainer_of(clicks_of(SESSIONS * 40), **{**settings, "training.lanes": 64})
+    seen = {}
+    encoder, score = trainer.model.encoder.forward, trainer.model.score
+
+    def spy_encoder(inputs, packing, state, random=None):
+        seen["inputs"] = inputs
+        return encoder(inputs, packing, state, random)
+
+    def spy_score(vectors, outputs, offset):
+        seen["vectors"] = vectors
+        return score(vectors, outputs, offset)
+
+    monkeypatch.setattr(trainer.model.encoder, "forward", spy_encoder)
+    monkeypatch.setattr(trainer.model, "score", spy_score)
+    trainer.step(trainer.batches.make(0, 0), (), 1.0)
+    dropped = {name: (seen[name] == 0).double().mean().item() for name in seen}
+    assert dropped == {
+        "inputs": pytest.approx(0.25, abs=0.08),
+        "vectors": pytest.approx(0.75, abs=0.08),
+    }
+
+
+def test_the_linear_schedule_falls_to_its_final_share_and_the_constant_one_stays():
+    settings = {"training.epochs": 4, "training.final_rate": 0.2}
+    linear, _, _ = trainer_of(clicks_of(SESSIONS), **settings)
+    assert [linear._rate_factor(done) for done in (0, 2, 4)] == pytest.approx([1, 0.6, 0.2])
+    constant, _, _ = trainer_of(clicks_of(SESSIONS), **{"training.schedule": "constant"})
+    assert constant._rate_factor(1.5) == 1
+
+
+def test_a_run_that_diverges_says_so(log):
+    with pytest.raises(g4r.DivergenceError, match=r"diverged.*learning-rate"):
+        history_of(log, **{"training.learning_rate": 1e39})
+
+
+def test_a_full_catalog_is_scored_where_it_is_not_larger_than_the_candidates():
+    trainer, _, catalog = trainer_of(clicks_of(SESSIONS), **{"training.negatives": 30})
+    batch = trainer.batches.make(0, 0)
+    assert batch.candidates.tolist() == list(range(len(catalog)))
+    assert not batch.correction.any()
+
+
+def test_two_epochs_draw_other_negatives():
+    trainer, _, _ = trainer_of(clicks_of([[str(i), str(i + 1)] for i in range(200)]))
+    one, other = trainer.batches.make(0, 0), trainer.batches.make(1, 0)
+    assert one.candidates.tolist() != other.candidates.tolist()
+    assert one.seed != other.seed
+    assert one.inputs.tolist() == other.inputs.tolist()
+
+
+def test_loss_is_a_mean_over_the_clicks_of_the_epoch():
+    trainer, _, catalog = trainer_of(
+        clicks_of(SESSIONS), **{"training.negatives": 30, "training.learning_rate": 0.0}
+    )
+    for table in trainer._tables:
+        table.zero_()
+    (row, _) = trainer.run()
+    assert row["loss"] == pytest.approx(math.log(len(catalog)))  # all scores equal
