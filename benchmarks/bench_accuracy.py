@@ -1,5 +1,4 @@
-"""Accuracy on the real logs: `auto` settings, trained on the training part, measured once on the
-test part.
+"""Accuracy on the real logs: `auto` settings, the test part measured once.
 
     python benchmarks/bench_accuracy.py --seeds 3
 

@@ -19,8 +19,7 @@ import gru4rec as g4r
 
 
 def flops_per_click(hidden: int, candidates: float) -> float:
-    """Multiplications and additions of one click's matrix products, backward twice as many as
-    forward."""
+    """Operations of one click's matrix products; backward takes twice as many as forward."""
     scores = 2 * candidates * hidden
     gru = 2 * 2 * hidden * 3 * hidden
     return 3 * (scores + gru)

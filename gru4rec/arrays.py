@@ -16,8 +16,7 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class SessionArrays:
-    """The sessions of a log as item indexes in one array; session s is
-    `items[offsets[s]:offsets[s+1]]`."""
+    """Sessions in one array of item indexes: session s is `items[offsets[s]:offsets[s + 1]]`."""
 
     session_ids: pl.Series
     """Session ids [S], in the type that the log has."""
@@ -82,8 +81,7 @@ def to_arrays(clicks: pl.LazyFrame, catalog: Catalog, *, by_start: bool = True) 
 
 
 def from_lists(sessions: Sequence[Sequence[object]], catalog: Catalog) -> SessionArrays:
-    """Sessions given as lists of item ids; their session ids are 0, 1, … An empty list is an empty
-    session."""
+    """Lists of item ids as sessions 0, 1, …; an empty list is an empty session."""
     lists = pl.Series(ITEM_ID, [list(session) for session in sessions], strict=False)
     if not isinstance(lists.dtype, pl.List):
         lists = lists.cast(pl.List(catalog.item_ids.dtype))

@@ -1,4 +1,8 @@
-"""Settings from a log's statistics: the rules for whatever a config leaves to `auto`."""
+"""Settings from a log's statistics: the rules for whatever a config leaves to `auto`.
+
+Each rule was fitted on the last tenth of the training sessions of yoochoose_100k, yoochoose1_64 and
+diginetica, never on a test part; `benchmarks/LOG.md` has the figures.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,15 +18,17 @@ class LogStatistics:
     """What the rules read of a training log."""
 
     clicks: int
+    """Rows."""
     sessions: int
+    """Sessions of two clicks or more."""
     items: int
+    """Items of the catalog."""
     pairs: int
     """(click, next click) pairs: what there is to learn from."""
 
     @classmethod
     def of(cls, sessions: SessionArrays, catalog: Catalog) -> "LogStatistics":
-        """`sessions` are those with targets: sessions of one click are in the catalog's support
-        only."""
+        """The statistics of a log's sessions with targets and its catalog."""
         return cls(
             clicks=int(catalog.support.sum()),
             sessions=len(sessions),
@@ -40,21 +46,39 @@ class Rule:
     reason: str
 
 
+def _epochs(log: LogStatistics) -> int:
+    return min(10, max(2, round(360 / log.pairs ** (1 / 3))))
+
+
+def _hidden_dropout(log: LogStatistics) -> float:
+    return round(min(0.5, max(0.05, 0.4 * (50_000 / log.pairs) ** 0.25)), 2)
+
+
 RULES: tuple[Rule, ...] = (
-    Rule("encoder.hidden_size", lambda log: 100 if log.pairs < 500_000 else 128, "small"),
-    Rule("training.lanes", lambda _: 32, "w"),
-    Rule("training.steps", lambda _: 16, "w"),
-    Rule("training.negatives", lambda _: 2048, "w"),
-    Rule("training.sample_alpha", lambda _: 0.5, "w"),
-    Rule("training.scoring", lambda _: "cosine", "w"),
-    Rule("training.scale", lambda _: 16.0, "w"),
-    Rule("training.learning_rate", lambda _: 0.1, "w"),
-    Rule("training.momentum", lambda _: 0.0, "w"),
-    Rule("training.schedule", lambda _: "linear", "w"),
-    Rule("training.final_rate", lambda _: 0.0, "w"),
-    Rule("training.epochs", lambda _: 4, "w"),
-    Rule("training.embedding_dropout", lambda _: 0.3, "w"),
-    Rule("training.hidden_dropout", lambda _: 0.2, "w"),
+    Rule(
+        "encoder.hidden_size",
+        lambda log: 100 if log.pairs < 500_000 else 128,
+        "more units pay from half a million pairs on",
+    ),
+    Rule(
+        "training.scoring", lambda _: "cosine", "learns in half the epochs of dot and ends higher"
+    ),
+    Rule("training.scale", lambda _: 16.0, "20 was worse on every log"),
+    Rule("training.epochs", _epochs, "360 / ∛pairs, 2 to 10: small logs need more passes"),
+    Rule("training.lanes", lambda _: 32, "the paper's size; more lanes make fewer updates"),
+    Rule("training.steps", lambda _: 16, "windows of 16 steps train fast and lose nothing"),
+    Rule("training.negatives", lambda _: 2048, "as the authors of GRU4Rec advise"),
+    Rule("training.sample_alpha", lambda _: 0.5, "between uniform and popular negatives"),
+    Rule("training.learning_rate", lambda _: 0.1, "Adagrad's steps shrink by themselves"),
+    Rule("training.momentum", lambda _: 0.0, "not needed with cosine scores"),
+    Rule("training.schedule", lambda _: "linear", "the last updates settle the weights"),
+    Rule(
+        "training.final_rate", lambda _: 0.5, "the newest sessions come last and must still count"
+    ),
+    Rule("training.embedding_dropout", lambda _: 0.25, "0.2 to 0.3 was best on every log"),
+    Rule(
+        "training.hidden_dropout", _hidden_dropout, "0.4 at 50,000 pairs, halved at 16 times that"
+    ),
 )
 
 

@@ -53,14 +53,12 @@ class Catalog:
         return self._index_by_id.get(item_id)
 
     def popular(self, k: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """(scores, item indexes) of the k most clicked items; the score is the share of all
-        clicks."""
+        """(scores, item indexes) of the k most clicked items, scored by their share of clicks."""
         share = self.support[:k] / self.support.sum()
         return share.astype(np.float32), np.arange(len(share))
 
     def encode(self, clicks: pl.LazyFrame, name: str) -> pl.LazyFrame:
-        """`clicks` with the item index (UInt32) of each row as column `name`, null for unknown
-        items.
+        """`clicks` with the item index of each row as column `name` (UInt32), null if unknown.
 
         Ids of another type than the catalog's are cast to it; one that cannot be is unknown.
         """

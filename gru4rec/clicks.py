@@ -39,8 +39,7 @@ def read_clicks(
     where: str | None = None,
     drop_invalid: bool = False,
 ) -> pl.LazyFrame:
-    """The clicks of `source` as a LazyFrame of session_id, item_id and, if there are times,
-    timestamp.
+    """The clicks of `source`: session_id, item_id and, if there are times, timestamp.
 
     `source` is a frame, a file (.parquet, .csv, .tsv, .txt with tabs), a glob, a folder, or several
     of these; rows keep their order. Column names that are not given are looked up in
@@ -68,7 +67,7 @@ def read_clicks(
         columns = [pl.col(name).alias(ours) for ours, name in names.items() if name is not None]
         return _checked(_with_timestamp(frame.select("_row", *columns)), drop_invalid)
     except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         asked = "" if where is None else f" (--where {where!r})"
         raise DataError(f"cannot read the click log{asked}: {reason}") from error
 
@@ -162,8 +161,7 @@ def _with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _checked(clicks: pl.LazyFrame, drop_invalid: bool) -> pl.LazyFrame:
-    """Refuse, or drop and count, rows with a null or empty id or a time that is missing or
-    unreadable."""
+    """Refuse, or drop and count, rows with an empty id or an unreadable time."""
     schema = clicks.collect_schema()
     bad = {
         name: pl.col(name).is_null() | (pl.col(name) == "" if dtype == pl.String else False)

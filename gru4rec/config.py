@@ -23,8 +23,7 @@ AUTO: Any = None
 def _setting(
     default: Any, *, low: float | None = None, below: float | None = None, choices: str = ""
 ) -> Any:
-    """A field with its bounds: `low` is allowed, `below` is not; choices are separated by
-    spaces."""
+    """A field with its bounds: `low` is allowed, `below` is not; spaces part the choices."""
     bounds = {"low": low, "below": below, "choices": tuple(choices.split())}
     return field(default=default, metadata=bounds)
 

@@ -8,8 +8,7 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def find_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one. Raises DeviceError for an unknown name or an absent
-    GPU."""
+    """`auto` is the GPU where there is one. Raises DeviceError if the name or the GPU is unknown."""
     if name not in DEVICES:
         raise DeviceError(f"no device {name!r}; choose from {', '.join(DEVICES)}")
     if name == "cuda" and not torch.cuda.is_available():

@@ -16,8 +16,7 @@ from gru4rec.model import Model
 def session_vectors(
     model: Model, sessions: SessionArrays, clicks: IntArray, *, lanes: int = 256, steps: int = 32
 ) -> Iterator[tuple[IntArray, Tensor]]:
-    """(some of the clicks [n], the session vectors after them [n, D]), until each click had its
-    turn.
+    """Pairs (some of the clicks [n], the session vectors after them [n, D]), each click once.
 
     `clicks` are places in `sessions.items`. Windows bound the memory, also for a session of a
     million clicks; they do not change the vectors.

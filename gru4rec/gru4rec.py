@@ -36,16 +36,14 @@ _PACKAGES = ("gru4rec", "torch", "faiss-cpu", "polars", "numpy", "safetensors")
 
 
 class GRU4Rec(Recommender):
-    """The GRU over the clicks of the running session (Hidasi et al., arXiv 1511.06939 and
-    1706.03847).
+    """A GRU over the clicks of the session (Hidasi et al., arXiv 1511.06939 and 1706.03847).
 
     After `fit` or `load` it has a `config` with every setting decided, a `catalog`, a `model`, an
     `index` and `meta` (versions, seed, counts, history, seconds).
     """
 
     def __init__(self, config: Config | None = None, *, device: str = "auto") -> None:
-        """What `config` leaves open is decided by `auto` at `fit`. Raises DeviceError for an absent
-        device."""
+        """What `config` leaves open, `auto` decides at `fit`. Raises DeviceError."""
         self.config = config if config is not None else Config()
         self.device = find_device(device)
 
@@ -56,8 +54,7 @@ class GRU4Rec(Recommender):
         valid: ClickSource | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> Self:
-        """Train on every session of a click log that has two clicks; all of its items make the
-        catalog.
+        """Train on the sessions of a click log; all of its items make the catalog.
 
         With `valid`, a log or a part of `clicks` to hold out ("1d", "10%"), Recall@20 and MRR@20
         are measured after each epoch and the best epoch by MRR@20 is kept. Raises DataError if
@@ -137,8 +134,7 @@ class GRU4Rec(Recommender):
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> Self:
-        """The recommender that `save` wrote. Raises CheckpointError if it is missing, damaged or
-        incomplete."""
+        """The recommender that `save` wrote. Raises CheckpointError if it is not there whole."""
         saved = checkpoint.load(path)
         recommender = cls(saved.config, device=device)
         recommender.meta, recommender.catalog, recommender.index = (
@@ -178,8 +174,7 @@ def load(path: str | Path, *, device: str = "auto") -> GRU4Rec:
 def _parts(
     clicks: ClickSource, valid: ClickSource | None
 ) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
-    """(the log to train on, the log to measure on), the second cut off the first where `valid` asks
-    for a part."""
+    """(the log to train on, the log to measure on): `valid` may ask for a part of `clicks`."""
     log = read_clicks(clicks)
     if isinstance(valid, str) and is_part(valid):
         return split_last(log, valid)

@@ -47,15 +47,13 @@ class ItemIndex:
         order = np.lexsort((items, -scores), axis=1)[:, :wanted]
         tied = np.flatnonzero(scores[:, wanted - 1] == scores[:, -1]) if wanted < len(self) else ()
         scores, items = np.take_along_axis(scores, order, 1), np.take_along_axis(items, order, 1)
-        for query in tied:  # which of the equal ones FAISS returned is chance: look at all
-            scores[query], items[query] = self._search_all(queries[query], wanted)
+        if len(tied):  # which of the equal ones FAISS returned is chance: look at all
+            vectors = self._index.reconstruct_n(0, len(self))
+            for query in tied:
+                every = vectors @ queries[query]
+                items[query] = np.argsort(-every, kind="stable")[:wanted]
+                scores[query] = every[items[query]]
         return scores, items
-
-    def _search_all(self, query: Vectors, k: int) -> tuple[Vectors, Places]:
-        """The best k of one query, from the scores of all items."""
-        scores = self._index.reconstruct_n(0, len(self)) @ query
-        order = np.lexsort((np.arange(len(scores)), -scores))[:k]
-        return scores[order], order
 
     def save(self, path: Path) -> None:
         """Write the index file, as FAISS writes it."""

@@ -13,8 +13,7 @@ from gru4rec.schema import ITEM_ID, RANK, SCORE
 
 
 class LiveSession:
-    """One visitor's clicks so far, as the encoder's state: a click costs the same however many went
-    before."""
+    """One visitor's clicks so far, as the encoder's state: the hundredth costs as the first."""
 
     def __init__(self, model: Model, catalog: Catalog, index: ItemIndex) -> None:
         self._model, self._catalog, self._index = model, catalog, index
@@ -38,10 +37,9 @@ class LiveSession:
 
     @torch.inference_mode()
     def recommend(self, k: int = 20) -> pl.DataFrame:
-        """The k best next items: rank (from 1), item_id, score. Before a known click, the popular
-        items.
+        """The k best next items: rank (from 1), item_id, score.
 
-        The same as `GRU4Rec.recommend` gives for these clicks. Raises DataError for k < 1.
+        As `GRU4Rec.recommend` gives for these clicks; before a known click, the popular items. Raises DataError for k < 1.
         """
         if k < 1:
             raise DataError(f"k must be at least 1, got {k}")

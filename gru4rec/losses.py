@@ -7,13 +7,11 @@ import torch
 from torch import Tensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""(scores [M, C], column of each row's target [M]) → mean loss of the rows []; a score of −inf is
-no candidate."""
+"""(scores [M, C], target columns [M]) → mean loss []; a score of −inf is no candidate."""
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Mean of log Σ_j exp(s_j) − s_target, in three passes over the scores forward and two
-    backward."""
+    """Mean of log Σ_j exp(s_j) − s_target, in few passes over the scores."""
 
     @staticmethod
     def forward(ctx: Any, scores_MC: Tensor, targets_M: Tensor) -> Tensor:

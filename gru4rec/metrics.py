@@ -35,6 +35,5 @@ METRICS = {"recall": recall_at, "mrr": mrr_at}
 
 
 def _count(hits_MN: Tensor) -> Tensor:
-    """True entries of each row [M]; summing to int32 is several times faster than torch's
-    default."""
+    """True entries of each row [M]; a sum to int32 is several times faster than to int64."""
     return hits_MN.sum(1, dtype=torch.int32).double()

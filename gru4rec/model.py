@@ -1,5 +1,4 @@
-"""The model: item tables, an encoder between them, and the score of an item for a session
-vector."""
+"""Item tables, an encoder between them, and the score of an item for a session vector."""
 
 import math
 from typing import Any
@@ -62,8 +61,7 @@ class Model(nn.Module):
         self.bias = None if self.cosine else _table(num_items)
 
     def initialize(self, random: torch.Generator) -> None:
-        """Draw all weights: each gate's matrix and each table uniform ±√(6 / (rows + columns)),
-        biases 0."""
+        """Draw each gate's matrix and each table uniform ±√(6 / (rows + columns)); biases 0."""
         with torch.no_grad():
             for parameter in self.parameters():
                 if parameter.dim() == 1:
@@ -75,8 +73,7 @@ class Model(nn.Module):
                     _glorot(parameter, parameter.shape[0] // 3, parameter.shape[1], random)
 
     def score(self, vectors_MD: Tensor, outputs_CD: Tensor, offset_C: Tensor | None) -> Tensor:
-        """Scores [M, C] of session vectors against output embeddings, plus an offset of each
-        column."""
+        """Scores [M, C] of session vectors against output embeddings, plus column offsets."""
         if self.cosine:
             vectors_MD, outputs_CD = unit(vectors_MD) * self.scale, unit(outputs_CD)
         if offset_C is None:

@@ -38,16 +38,14 @@ class Recommender(ABC):
 
     @abstractmethod
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
-        """Scores of all items after each of the given clicks, by what is before and at it in its
-        session.
+        """Scores of all items after each given click, by its session up to and with it.
 
         `clicks` are places in `sessions.items`. Yields (some of these clicks [n], their scores [n,
         N]) in bounded chunks, each click once, in any order.
         """
 
     def recommend(self, prefixes: Prefixes, k: int = 20) -> pl.DataFrame:
-        """The k best items for each session: session_id, rank (from 1), item_id, score, in this
-        order.
+        """The k best items of each session: session_id, rank (from 1), item_id, score.
 
         `prefixes` is a click log (see `read_clicks`) or a list of sessions, each a list of item
         ids, whose session ids are then 0, 1, … Sessions keep their order. Items outside the catalog
@@ -60,10 +58,9 @@ class Recommender(ABC):
         return self._recommend(self._read_prefixes(prefixes), k)
 
     def target_ranks(self, sessions: SessionArrays, *, ties: str = "conservative") -> Tensor:
-        """The rank of every click but the first of each session, predicted from those before it
-        [targets].
+        """The rank of every click but the first of each session, given those before it.
 
-        In the order of the clicks; float64, on the CPU. `ties` as in `metrics.ranks`.
+        In the order of the clicks [targets], float64, on the CPU. `ties` as in `metrics.ranks`.
         """
         sessions = sessions.with_targets()
         is_last = np.zeros(len(sessions.items), dtype=bool)
@@ -114,16 +111,14 @@ class Recommender(ABC):
     def _top(
         self, sessions: SessionArrays, clicks: IntArray, k: int
     ) -> Iterator[tuple[IntArray, FloatArray, IntArray]]:
-        """(clicks [n], scores [n, k], item indexes [n, k]) of the best k items after each click, in
-        chunks."""
+        """In chunks, (clicks [n], scores [n, k], item indexes [n, k]) of the best k items."""
         for some, scores in self.score(sessions, clicks):
             best = top_k(scores, k)
             yield some, scores.gather(1, best).numpy(), best.numpy()
 
 
 def top_k(scores_MN: Tensor, k: int) -> Tensor:
-    """Items of the k largest scores of each row [M, k], best first, of equal ones the lower index
-    first."""
+    """Items of the k largest scores of each row [M, k]; of equal ones the lower index first."""
     return torch.sort(scores_MN, dim=1, descending=True, stable=True).indices[:, :k]
 
 

@@ -1,5 +1,4 @@
-"""Candidates of a window: its targets and sampled negatives, each once, with their inclusion
-probabilities."""
+"""Candidates of a window: its targets and sampled negatives, and how likely each was."""
 
 from dataclasses import dataclass
 
@@ -22,8 +21,7 @@ class Candidates:
     targets: IntArray
     """Column of each click's target [M]."""
     log_inclusion: FloatArray
-    """Log of the probability that each is a candidate without the help of a click's own session
-    [C]."""
+    """Log of the probability that others than a click's own session made it a candidate [C]."""
     masked: IntArray
     """Places row·C + column where a click must not see a candidate as its negative."""
 
@@ -102,8 +100,7 @@ def _log_complement(probabilities: FloatArray) -> FloatArray:
 def _own_session_only(
     columns: IntArray, drawn: npt.NDArray[np.bool_], batch: SessionBatch
 ) -> IntArray:
-    """Places row·C + column of candidates that only the row's own session brought, its own target
-    excepted."""
+    """Places row·C + column of other targets that only the row's own session brought."""
     num_segments, num_candidates = len(batch.lengths), len(drawn)
     pairs = np.unique(columns * num_segments + batch.segments)
     column, segment = pairs // num_segments, pairs % num_segments

@@ -86,6 +86,5 @@ def _parse_part(part: str) -> tuple[float | None, float]:
 
 
 def is_part(text: str) -> bool:
-    """Whether `text` asks for a part of a log, as `split_last` takes it, rather than naming a
-    file."""
+    """Whether `text` asks for a part of a log, as `split_last` takes it, or names a file."""
     return re.fullmatch(r"\d+(\.\d+)?[%smhdw]", text) is not None

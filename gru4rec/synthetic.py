@@ -34,8 +34,7 @@ class _Behaviour:
 def generate_clicks(
     *, sessions: int = 9_000, items: int = 600, categories: int = 12, days: int = 14, seed: int = 0
 ) -> pl.DataFrame:
-    """A click log with a structure that a session model can learn; the same one for the same
-    arguments.
+    """A click log that a session model can learn; the same one for the same arguments.
 
     Items stand on a ring within their category. A session has a stride that nobody tells, and
     mostly walks along its ring by it: the last click alone leaves several next items open, the last
@@ -85,8 +84,7 @@ def generate_clicks(
 
 
 class _Shop:
-    """The catalog of the generator: categories of neighbouring item numbers, popularity, time of
-    appearance."""
+    """The catalog: categories of neighbouring item numbers, popularity, time of appearance."""
 
     def __init__(self, random: np.random.Generator, items: int, categories: int, days: int) -> None:
         self.category_of: Ints = np.sort(np.arange(items) % categories)
@@ -108,8 +106,7 @@ class _Shop:
         return np.asarray(self.category_of[np.minimum(drawn, len(self.category_of) - 1)])
 
     def visit(self, random: np.random.Generator, category: Ints, now_ms: Ints) -> Ints:
-        """An item of each category, drawn by popularity among those that are there, the younger the
-        likelier."""
+        """An item of each category by popularity, of those that are there, the younger likelier."""
         low = self.cumulative[self.first[category]]
         high = self.cumulative[self.first[category] + self.size[category]]
         chosen = self.first[category].copy()

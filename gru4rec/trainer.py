@@ -142,8 +142,7 @@ class Trainer:
         return 1.0 - (1.0 - self.config.final_rate) * epochs_done / self.config.epochs
 
     def step(self, batch: TrainingBatch, state: State, rate_factor: float) -> tuple[Tensor, State]:
-        """One update; return its mean loss and the state after every segment, which the next window
-        goes on from."""
+        """One update; return its mean loss and the state that the next window goes on from."""
         batch = batch.to(self._device)
         model, config = self.model, self.config
         self._random.manual_seed(batch.seed)

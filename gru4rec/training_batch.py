@@ -28,8 +28,7 @@ class TrainingBatch:
     inputs: Tensor
     """Item of each click [M]."""
     input_rows: Tensor
-    """Rows of the input table that the update moves [U]; where tables are shared, the candidates
-    come first."""
+    """Rows of the input table that are moved [U]; of a shared one, the candidates first."""
     input_places: Tensor
     """Place of each click's item in `input_rows` [M]."""
     candidates: Tensor

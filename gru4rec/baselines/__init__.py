@@ -11,8 +11,7 @@ BASELINES: Mapping[str, Callable[[], Recommender]] = {"popularity": Popularity, 
 
 
 def make_baseline(name: str) -> Recommender:
-    """The baseline of that name, not yet fitted. Raises ConfigError for a name that is not in the
-    table."""
+    """The baseline of that name, not yet fitted. Raises ConfigError for an unknown name."""
     if name not in BASELINES:
         raise ConfigError(f"no baseline {name!r}; choose from {', '.join(BASELINES)}")
     return BASELINES[name]()

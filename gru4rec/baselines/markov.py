@@ -14,8 +14,7 @@ from gru4rec.recommender import Recommender, chunks
 
 
 class Markov(Recommender):
-    """Scores an item by how often it was clicked right after the session's last item: a first-order
-    chain.
+    """Scores an item by how often it was clicked right after the session's last item.
 
     Items with equal counts, those that never followed among them, are told apart by their share of
     all clicks.

@@ -23,8 +23,7 @@ class SessionBatch:
     lengths: IntArray
     """Clicks of each segment, falling [S]."""
     carried: IntArray
-    """The segments whose session began in an earlier window [K]; the others start from a zero
-    state."""
+    """The segments whose session began earlier [K]; the others start from a zero state."""
     carried_from: IntArray
     """The segments of the window before that they go on from [K]."""
 

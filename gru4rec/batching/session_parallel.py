@@ -21,8 +21,7 @@ class SessionParallelWindows(Sequence[SessionBatch]):
     def __init__(
         self, first_clicks: IntArray, lengths: IntArray, *, lanes: int, steps: int
     ) -> None:
-        """Sessions [S] by the place of their first click and their number of clicks; empty ones are
-        passed over."""
+        """Sessions [S] by the place of their first click and their number of clicks, 0 allowed."""
         sessions = np.flatnonzero(lengths)
         first_clicks, lengths = first_clicks[sessions], lengths[sessions]
         starts = _start_steps(lengths, lanes)

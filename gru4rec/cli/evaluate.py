@@ -50,8 +50,7 @@ _FORMATS = ("table", "json", "csv")
 @click_log_options
 @device_option
 def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
-    """Measure the checkpoint DIR on the sessions in CLICKS: Recall@k and MRR@k of every next
-    click."""
+    """Measure the checkpoint DIR on the sessions in CLICKS: Recall@k and MRR@k of next clicks."""
     from gru4rec.baselines import make_baseline
     from gru4rec.cli.output import choose_format, write_table
     from gru4rec.clicks import read_clicks

@@ -42,8 +42,7 @@ FORMATS: Mapping[str, Callable[[pl.DataFrame], Iterator[str]]] = {
 
 
 def choose_format(asked: str | None, output: Path | None, formats: tuple[str, ...]) -> str:
-    """The format asked for, or that of the output's suffix, or else a table on a terminal, jsonl in
-    a pipe.
+    """The format asked for or of the output's suffix; else a table on a terminal, jsonl in a pipe.
 
     `formats` are those of the command. Raises DataError for a suffix that says none of them.
     """
@@ -80,8 +79,7 @@ def write_table(table: pl.DataFrame, form: str, output: Path | None) -> None:
 
 
 def write_beside(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file beside `path`, then rename it to `path`, so that a failure leaves
-    `path` as it was.
+    """Let `write` fill a file beside `path`, then rename it: a failure leaves `path` as it was.
 
     Raises DataError where the file cannot be written.
     """

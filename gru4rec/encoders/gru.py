@@ -58,16 +58,14 @@ class GRULayer(nn.Module):
 
 
 class GRU(Encoder):
-    """GRU layers, each reading the outputs of the one below; the last one's output is the session
-    vector.
+    """GRU layers, each over the outputs of the one below; the last gives the session vector.
 
     The reset gate is applied after the recurrent product (torch, cuDNN, the authors' PyTorch code).
     Its state is the hidden state of each layer.
     """
 
     def __init__(self, config: EncoderConfig, input_size: int | None) -> None:
-        """`input_size` is the length of input embeddings; None: the inputs are gate products [M,
-        3H]."""
+        """`input_size` is that of input embeddings; None: inputs are gate products [M, 3H]."""
         super().__init__()
         self.output_size = config.hidden_size
         self.layer_dropout = config.layer_dropout

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from gru4rec.batching import SessionBatch
 
 State = tuple[Tensor, ...]
-"""What an encoder remembers of its sessions: tensors with one row per session, opaque to all
-others."""
+"""What an encoder remembers: tensors with one row per session, opaque to all others."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def initial_state(self, num_sessions: int) -> State:
-        """The state of sessions without a click, on the encoder's device: zeros [num_sessions,
-        …]."""
+        """The state of sessions without a click, on the encoder's device [num_sessions, …]."""
 
     def carry(
         self, num_sessions: int, after: State, carried: Tensor, carried_from: Tensor
