@@ -68,8 +68,8 @@ def main() -> None:
         candidates = options.negatives + options.lanes * options.steps
         limit = matmul * 1e9 / flops_per_click(options.hidden_size, candidates)
         print(
-            f"{speed:,.0f} clicks/s  matmul {matmul:.0f} GFLOP/s  {speed / matmul:.0f} clicks per GFLOP  "
-            f"{speed / limit:.0%} of the limit  {speed * 280 / matmul:,.0f} clicks/s at 280 GFLOP/s  "
+            f"{speed:,.0f} clicks/s  matmul {matmul:.0f} GFLOP/s  {speed / matmul:.0f} per GFLOP  "
+            f"{speed / limit:.0%} of the limit  {speed * 280 / matmul:,.0f} at 280 GFLOP/s  "
             f"peak {peak_memory_mib():.0f} MiB"
         )
 

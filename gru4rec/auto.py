@@ -4,6 +4,7 @@ Each rule was fitted on the last tenth of the training sessions of yoochoose_100
 diginetica, never on a test part; `benchmarks/LOG.md` has the figures.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,11 +48,11 @@ class Rule:
 
 
 def _epochs(log: LogStatistics) -> int:
-    return min(10, max(2, round(360 / log.pairs ** (1 / 3))))
+    return min(10, max(2, round(360 / math.cbrt(log.pairs))))
 
 
 def _hidden_dropout(log: LogStatistics) -> float:
-    return round(min(0.5, max(0.05, 0.4 * (50_000 / log.pairs) ** 0.25)), 2)
+    return round(min(0.5, max(0.05, 0.4 * math.sqrt(math.sqrt(50_000 / log.pairs)))), 2)
 
 
 RULES: tuple[Rule, ...] = (

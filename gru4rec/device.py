@@ -8,7 +8,7 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def find_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one. Raises DeviceError if the name or the GPU is unknown."""
+    """`auto` is the GPU where there is one. Raises DeviceError if there is no such device."""
     if name not in DEVICES:
         raise DeviceError(f"no device {name!r}; choose from {', '.join(DEVICES)}")
     if name == "cuda" and not torch.cuda.is_available():

@@ -39,7 +39,8 @@ class LiveSession:
     def recommend(self, k: int = 20) -> pl.DataFrame:
         """The k best next items: rank (from 1), item_id, score.
 
-        As `GRU4Rec.recommend` gives for these clicks; before a known click, the popular items. Raises DataError for k < 1.
+        As `GRU4Rec.recommend` gives for these clicks; before a known click, the popular items.
+        Raises DataError for k < 1.
         """
         if k < 1:
             raise DataError(f"k must be at least 1, got {k}")
