@@ -17,14 +17,17 @@ logger = logging.getLogger(__name__)
 ClickSource: TypeAlias = pl.LazyFrame | pl.DataFrame | str | Path | Iterable[str | Path]
 
 # Ids are inferred from this many rows: enough to meet a rare id that is no number.
-_scan_text = partial(pl.scan_csv, infer_schema_length=10_000)
+_scan_text = partial(pl.scan_csv, infer_schema_length=10_000, glob=False)
 
 SCANNERS: Mapping[str, Callable[[Path], pl.LazyFrame]] = {
-    ".parquet": pl.scan_parquet,
+    ".parquet": partial(pl.scan_parquet, glob=False),
     ".csv": _scan_text,
     ".tsv": partial(_scan_text, separator="\t"),
     ".txt": partial(_scan_text, separator="\t"),
 }
+
+# The number of each row in its log, for error messages; no log has a column of this name.
+_ROW = "__gru4rec_row"
 
 # Integer times are told apart by their largest value: (upper bound, unit, microseconds per unit).
 _UNITS = ((1e11, "s", 1e6), (1e14, "ms", 1e3), (1e17, "µs", 1.0), (float("inf"), "ns", 1e-3))
@@ -54,18 +57,18 @@ def read_clicks(
     logged.
     """
     try:
-        frame = _scan(source).with_row_index("_row", offset=1)
-        given = [name for name in frame.collect_schema().names() if name != "_row"]
-        if where is not None:
-            frame = frame.filter(pl.sql_expr(where))
-            frame.collect_schema()
+        frame = _scan(source)
+        given = frame.collect_schema().names()
+        wanted = pl.lit(True) if where is None else pl.sql_expr(where)
+        frame.filter(wanted).collect_schema()
+        frame = frame.with_row_index(_ROW, offset=1).filter(wanted)
         names = {
             SESSION_ID: _find_column(SESSION_ID, session_col, given),
             ITEM_ID: _find_column(ITEM_ID, item_col, given),
             TIMESTAMP: _find_column(TIMESTAMP, time_col, given, required=False),
         }
         columns = [pl.col(name).alias(ours) for ours, name in names.items() if name is not None]
-        return _checked(_with_timestamp(frame.select("_row", *columns)), drop_invalid)
+        return _checked(_with_timestamp(frame.select(_ROW, *columns)), drop_invalid)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         asked = "" if where is None else f" (--where {where!r})"
@@ -166,10 +169,10 @@ def _checked(clicks: pl.LazyFrame, drop_invalid: bool) -> pl.LazyFrame:
     bad = {
         name: pl.col(name).is_null() | (pl.col(name) == "" if dtype == pl.String else False)
         for name, dtype in schema.items()
-        if name != "_row"
+        if name != _ROW
     }
     counts = [rows.sum().alias(name) for name, rows in bad.items()]
-    first = [pl.col("_row").filter(rows).first().alias(f"{name} row") for name, rows in bad.items()]
+    first = [pl.col(_ROW).filter(rows).first().alias(f"{name} row") for name, rows in bad.items()]
     found = clicks.select(pl.len().alias("rows"), *counts, *first).collect().row(0, named=True)
     if not found["rows"]:
         raise DataError("the click log has no rows; check the file and --where")
@@ -187,4 +190,4 @@ def _checked(clicks: pl.LazyFrame, drop_invalid: bool) -> pl.LazyFrame:
         if dropped == found["rows"]:
             raise DataError("every row of the click log is invalid; check the columns")
         clicks = clicks.filter(~invalid)
-    return clicks.drop("_row")
+    return clicks.drop(_ROW)

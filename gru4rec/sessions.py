@@ -12,6 +12,7 @@ from gru4rec.schema import SESSION_ID, TIMESTAMP
 
 logger = logging.getLogger(__name__)
 
+_CENTURY = 100 * 365 * 86400.0  # seconds; longer than any log
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -79,7 +80,7 @@ def _parse_part(part: str) -> tuple[float | None, float]:
     if part.endswith("%") and 0 < amount < 100:
         return amount / 100, 0.0
     if amount > 0 and part[-1] in _SECONDS:
-        return None, amount * _SECONDS[part[-1]]
+        return None, min(amount * _SECONDS[part[-1]], _CENTURY)
     raise DataError(
         f"cannot read {part!r} as a part; give a duration such as 1d or 6h, or a share such as 10%"
     )

@@ -28,7 +28,12 @@ def _json(table: pl.DataFrame) -> Iterator[str]:
 
 
 def _text(table: pl.DataFrame) -> Iterator[str]:
-    shown = {"tbl_rows": -1, "tbl_cols": -1, "tbl_hide_dataframe_shape": True}
+    shown = {
+        "tbl_rows": -1,
+        "tbl_cols": -1,
+        "tbl_hide_dataframe_shape": True,
+        "tbl_width_chars": 1000,
+    }
     with pl.Config(tbl_formatting="ASCII_MARKDOWN", tbl_hide_column_data_types=True, **shown):  # type: ignore[arg-type]
         yield f"{table}\n"
 
