@@ -58,8 +58,8 @@ def _hidden_dropout(log: LogStatistics) -> float:
 RULES: tuple[Rule, ...] = (
     Rule(
         "encoder.hidden_size",
-        lambda log: 100 if log.pairs < 500_000 else 128,
-        "more units pay from half a million pairs on",
+        lambda log: 100 if log.pairs < 200_000 else 128,
+        "more units pay where there is more to learn from",
     ),
     Rule(
         "training.scoring", lambda _: "cosine", "learns in half the epochs of dot and ends higher"
@@ -67,7 +67,11 @@ RULES: tuple[Rule, ...] = (
     Rule("training.scale", lambda _: 16.0, "20 was worse on every log"),
     Rule("training.epochs", _epochs, "360 / ∛pairs, 2 to 10: small logs need more passes"),
     Rule("training.lanes", lambda _: 32, "the paper's size; more lanes make fewer updates"),
-    Rule("training.steps", lambda _: 16, "windows of 16 steps train fast and lose nothing"),
+    Rule(
+        "training.steps",
+        lambda log: 8 if log.pairs < 200_000 else 16,
+        "16 train fast and lose nothing; small logs gain by twice the updates",
+    ),
     Rule("training.negatives", lambda _: 2048, "as the authors of GRU4Rec advise"),
     Rule("training.sample_alpha", lambda _: 0.5, "between uniform and popular negatives"),
     Rule("training.learning_rate", lambda _: 0.1, "Adagrad's steps shrink by themselves"),

@@ -57,8 +57,9 @@ class CandidateSampler:
         self._drawn = np.zeros(len(support), dtype=bool)  # scratch: all False between calls
 
     def draw(self, random: np.random.Generator) -> IntArray:
-        """Item indexes drawn with replacement ∝ support^alpha [draws]."""
-        points = random.random(self.draws) * self._cumulative[-1]
+        """Item indexes drawn with replacement ∝ support^alpha, rising [draws]."""
+        # In rising order neighbouring searches meet the same memory: several times faster.
+        points = np.sort(random.random(self.draws)) * self._cumulative[-1]
         drawn = np.searchsorted(self._cumulative, points, side="right")
         return np.asarray(np.minimum(drawn, len(self._cumulative) - 1))
 
@@ -70,7 +71,7 @@ class CandidateSampler:
             every = np.arange(len(self._cumulative))
             return Candidates(every, targets, np.zeros(len(every)), np.empty(0, dtype=np.int64))
         draws = self.draw(random)
-        items = np.unique(np.concatenate((targets, draws)))
+        items = _distinct(np.concatenate((targets, draws)))
         self._drawn[draws] = True
         drawn = self._drawn[items]
         self._drawn[draws] = False
@@ -97,12 +98,18 @@ def _log_complement(probabilities: FloatArray) -> FloatArray:
     return np.asarray(np.log1p(-np.minimum(probabilities, 1 - 1e-12)))
 
 
+def _distinct(values: IntArray) -> IntArray:
+    """The values, rising, each once; faster than np.unique on a few thousand."""
+    values = np.sort(values)
+    return values[np.concatenate(([True], values[1:] != values[:-1]))]
+
+
 def _own_session_only(
     columns: IntArray, drawn: npt.NDArray[np.bool_], batch: SessionBatch
 ) -> IntArray:
     """Places row·C + column of other targets that only the row's own session brought."""
     num_segments, num_candidates = len(batch.lengths), len(drawn)
-    pairs = np.unique(columns * num_segments + batch.segments)
+    pairs = _distinct(columns * num_segments + batch.segments)
     column, segment = pairs // num_segments, pairs % num_segments
     alone = (np.bincount(column, minlength=num_candidates) == 1) & ~drawn
     keep = alone[column] & (batch.lengths[segment] > 1)
