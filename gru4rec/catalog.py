@@ -11,6 +11,7 @@ import polars as pl
 from gru4rec.schema import ITEM_ID
 
 _SUPPORT = "support"
+_KEY = "__gru4rec_key"
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,7 @@ class Catalog:
 
         Ids of another type than the catalog's are cast to it; one that cannot be is unknown.
         """
-        ids = self.item_ids.alias(ITEM_ID)
+        ids = self.item_ids.alias(_KEY)
         known = ids.to_frame().lazy().with_row_index(name)
-        if clicks.collect_schema()[ITEM_ID] != ids.dtype:
-            clicks = clicks.with_columns(pl.col(ITEM_ID).cast(ids.dtype, strict=False))
-        return clicks.join(known, on=ITEM_ID, how="left", maintain_order="left")
+        keyed = clicks.with_columns(pl.col(ITEM_ID).cast(ids.dtype, strict=False).alias(_KEY))
+        return keyed.join(known, on=_KEY, how="left", maintain_order="left").drop(_KEY)

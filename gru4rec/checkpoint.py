@@ -21,6 +21,7 @@ from gru4rec.index import ItemIndex
 
 CONFIG, META, CATALOG = "config.json", "meta.json", "catalog.parquet"
 WEIGHTS, INDEX = "weights.safetensors", "index.faiss"
+_FILES = (CONFIG, META, CATALOG, WEIGHTS, INDEX)
 _ATTEMPTS = 3
 
 
@@ -39,13 +40,20 @@ class Checkpoint:
 def check_free(path: Path, *, force: bool) -> None:
     """Raise CheckpointError unless a checkpoint may be written to `path`.
 
-    With `force` an older checkpoint may stand there, or an empty folder, and nothing else.
+    With `force` an older checkpoint may stand there, or an empty folder, and nothing else. What a
+    crash left beside the path is put back first.
     """
-    if not path.exists() and not path.is_symlink():
+    path = path.resolve()
+    _mend(path)
+    if not path.exists():
+        above = next(parent for parent in path.parents if parent.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise CheckpointError(f"cannot write {path}: {above} is no folder to write in")
         return
     if not force:
         raise CheckpointError(f"{path} exists; choose another folder, or replace it with --force")
-    if not path.is_dir() or (any(path.iterdir()) and not (path / META).is_file()):
+    names = {file.name for file in path.iterdir()} if path.is_dir() else {"a file"}
+    if names and not {META} <= names <= set(_FILES):
         raise CheckpointError(
             f"{path} is no checkpoint, so --force does not replace it; choose another folder"
         )
@@ -59,7 +67,6 @@ def save(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> No
     `check_free` does, or when the disk refuses.
     """
     path = Path(path).resolve()
-    _mend(path)
     check_free(path, force=force)
     new, old = _beside(path, "new"), _beside(path, "old")
     try:
@@ -98,25 +105,27 @@ def load(path: str | Path) -> Checkpoint:
     saved.
     """
     path = Path(path).resolve()
+    failure = CheckpointError(f"{path} was replaced again and again while it was read; try later")
     for _ in range(_ATTEMPTS):
         folder = path if path.is_dir() else _beside(path, "old")  # just then being replaced
-        if not folder.is_dir():
-            raise CheckpointError(
-                f"no checkpoint at {path}; give the folder that `gru4rec train -o` wrote"
-            )
         began = _stamp(folder)
         try:
-            return _read(folder)
-        except CheckpointError:
-            if _stamp(path) == began:
-                raise
-    raise CheckpointError(f"{path} was replaced again and again while it was read; try once more")
+            found = _read(folder, path)
+        except CheckpointError as error:
+            failure = error
+            continue
+        if _stamp(folder) == began:  # else some of it was read before a swap, some after
+            return found
+    raise failure
 
 
-def _read(folder: Path) -> Checkpoint:
-    missing = [
-        name for name in (CONFIG, META, CATALOG, WEIGHTS, INDEX) if not (folder / name).is_file()
-    ]
+def _read(folder: Path, path: Path) -> Checkpoint:
+    """What a folder holds; `path` is the one that was asked for."""
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"no checkpoint at {path}; give the folder that `gru4rec train -o` wrote"
+        )
+    missing = [name for name in _FILES if not (folder / name).is_file()]
     if missing:
         raise CheckpointError(
             f"the checkpoint {folder} lacks {', '.join(missing)}; train again, or copy it whole"

@@ -129,7 +129,7 @@ class Config:
     """What turns the clicks so far into the session vector."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """How the model learns and what its scores are."""
-    seed: int = _setting(0, low=0)
+    seed: int = _setting(0, low=0, below=2**63)
     """Seed of every random draw: initial weights, negatives, dropout."""
 
     def __post_init__(self) -> None:
@@ -175,11 +175,11 @@ class Config:
         lines, whole = [], self.to_dict()
         for key, value in whole.items():
             if not isinstance(value, dict):
-                lines.append(f"{key} = {json.dumps(value)}")
+                lines.append(f"{key} = {_toml(value)}")
         for section, settings in whole.items():
             if isinstance(settings, dict):
                 lines += ["", f"[{section}]"]
-                lines += [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+                lines += [f"{key} = {_toml(value)}" for key, value in settings.items()]
         return "\n".join(lines) + "\n"
 
     def replace(self, settings: Mapping[str, Any]) -> Self:
@@ -189,6 +189,11 @@ class Config:
             section, _, key = dotted.rpartition(".")
             (whole.setdefault(section, {}) if section else whole)[key] = value
         return type(self).from_dict(whole)
+
+
+def _toml(value: object) -> str:
+    """A number, truth value or text as TOML writes it: as JSON does, DEL escaped besides."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _known_keys(prefix: str, settings: Mapping[str, Any], cls: type) -> list[tuple[str, Any]]:

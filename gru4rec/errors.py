@@ -11,6 +11,11 @@ Every message says in one line what is wrong, what was given and what to do. Any
 is raised is a bug of ours.
 """
 
+from collections.abc import Mapping
+from typing import TypeVar
+
+Entry = TypeVar("Entry")
+
 
 class Gru4RecError(Exception):
     """Root of the errors a user can mend."""
@@ -34,3 +39,10 @@ class DeviceError(Gru4RecError):
 
 class DivergenceError(Gru4RecError):
     """Training left the finite numbers: its rate is too high."""
+
+
+def choose(kind: str, name: str, table: Mapping[str, Entry]) -> Entry:
+    """The entry of that name. Raises ConfigError, which lists the table, for an unknown one."""
+    if name not in table:
+        raise ConfigError(f"no {kind} {name!r}; choose from {', '.join(table)}")
+    return table[name]

@@ -7,7 +7,7 @@ import torch
 
 from gru4rec.arrays import to_arrays
 from gru4rec.clicks import ClickSource, read_clicks
-from gru4rec.errors import DataError
+from gru4rec.errors import DataError, choose
 from gru4rec.metrics import METRICS, TIES
 from gru4rec.recommender import Recommender
 
@@ -29,12 +29,12 @@ def evaluate(
     many equally scored items stand before the target (`metrics.TIES`).
 
     Columns: recommender, metric, k, value, num_targets, num_unknown.
-    Raises DataError if a k is below 1, `ties` is unknown, or no target is left for a recommender.
+    Raises ConfigError for an unknown `ties`, DataError if a k is below 1 or if no target is left
+    for a recommender.
     """
     if not ks or min(ks) < 1:
         raise DataError(f"every k must be at least 1, got {list(ks)}")
-    if ties not in TIES:
-        raise DataError(f"no tie rule {ties!r}; choose from {', '.join(TIES)}")
+    choose("tie rule", ties, TIES)
     clicks = read_clicks(sessions)
     rows = []
     for name, recommender in recommenders.items():

@@ -18,10 +18,12 @@ from gru4rec.catalog import Catalog
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.config import Config
 from gru4rec.device import find_device
+from gru4rec.encoders import ENCODERS
 from gru4rec.encoding import session_vectors
-from gru4rec.errors import CheckpointError, DataError
+from gru4rec.errors import CheckpointError, DataError, choose
 from gru4rec.index import ItemIndex
 from gru4rec.live_session import LiveSession
+from gru4rec.losses import LOSSES
 from gru4rec.metrics import mrr_at, recall_at
 from gru4rec.model import Model
 from gru4rec.recommender import Recommender, chunks
@@ -43,8 +45,13 @@ class GRU4Rec(Recommender):
     """
 
     def __init__(self, config: Config | None = None, *, device: str = "auto") -> None:
-        """What `config` leaves open, `auto` decides at `fit`. Raises DeviceError."""
+        """What `config` leaves open, `auto` decides at `fit`.
+
+        Raises ConfigError for an unknown encoder or loss, DeviceError for an absent device.
+        """
         self.config = config if config is not None else Config()
+        choose("encoder", self.config.encoder.name, ENCODERS)
+        choose("loss", self.config.training.loss, LOSSES)
         self.device = find_device(device)
 
     def fit(

@@ -11,7 +11,7 @@ from torch import Tensor
 from gru4rec.batching import prefetch
 from gru4rec.config import Config
 from gru4rec.encoders import State, dropout
-from gru4rec.errors import ConfigError, DivergenceError
+from gru4rec.errors import DivergenceError, choose
 from gru4rec.losses import LOSSES
 from gru4rec.model import Model
 from gru4rec.optimizers import Adagrad, DenseOptimizer
@@ -47,13 +47,11 @@ class Trainer:
         self, model: Model, batches: TrainingBatches, config: Config, device: torch.device
     ) -> None:
         training = config.training
-        if training.loss not in LOSSES:
-            raise ConfigError(f"no loss {training.loss!r}; choose from {', '.join(LOSSES)}")
         self.model = model.to(device)
         self.batches = batches
         self.config = training
         self._device = device
-        self._loss = LOSSES[training.loss]
+        self._loss = choose("loss", training.loss, LOSSES)
         self._random = torch.Generator(device)
         tables = {model.output_table, model.input_table}
         tables |= set() if model.bias is None else {model.bias}

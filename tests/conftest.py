@@ -1,5 +1,6 @@
 """Logs and recommenders that many tests share."""
 
+import os
 import pickle  # noqa: TID251 - to forbid it
 
 import polars as pl
@@ -7,6 +8,8 @@ import pytest
 from toys import TINY
 
 import gru4rec as g4r
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch
 
 
 @pytest.fixture

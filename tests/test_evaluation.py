@@ -93,5 +93,5 @@ def test_a_log_without_targets_is_refused_with_what_was_found():
 
 
 def test_an_unknown_tie_rule_is_refused_with_the_choices():
-    with pytest.raises(g4r.DataError, match="conservative, median, standard"):
+    with pytest.raises(g4r.ConfigError, match="conservative, median, standard"):
         g4r.evaluate({"p": g4r.Popularity().fit(TRAIN)}, TRAIN, ties="best")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from gru4rec.baselines.markov import Markov
 from gru4rec.baselines.popularity import Popularity
-from gru4rec.errors import ConfigError
+from gru4rec.errors import choose
 from gru4rec.recommender import Recommender
 
 BASELINES: Mapping[str, Callable[[], Recommender]] = {"popularity": Popularity, "markov": Markov}
@@ -12,9 +12,7 @@ BASELINES: Mapping[str, Callable[[], Recommender]] = {"popularity": Popularity, 
 
 def make_baseline(name: str) -> Recommender:
     """The baseline of that name, not yet fitted. Raises ConfigError for an unknown name."""
-    if name not in BASELINES:
-        raise ConfigError(f"no baseline {name!r}; choose from {', '.join(BASELINES)}")
-    return BASELINES[name]()
+    return choose("baseline", name, BASELINES)()
 
 
 __all__ = ["BASELINES", "Markov", "Popularity", "make_baseline"]

@@ -1,12 +1,17 @@
 """The command line: one file per command, loaded when it is called."""
 
 import logging
+import os
 import sys
 from importlib import import_module
 
 import click
 
 from gru4rec.errors import Gru4RecError
+
+# Threads that wait for each other are to sleep, not to spin: where another process needs the same
+# cores, spinning made training thirty times slower. OpenMP reads this once, when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # name: what `gru4rec --help` says of it, without importing it
 COMMANDS = {
@@ -42,11 +47,27 @@ class _Commands(click.Group):
             sys.exit(2)
 
 
+class _Once(logging.Filter):
+    """Lets each message through once: a log may be read by more than one step of a command."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message is new."""
+        message = record.getMessage()
+        new = message not in self._said
+        self._said.add(message)
+        return new
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gru4rec", prog_name="gru4rec")
 def main() -> None:
     """From a click log to the next items of a running session."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_Once())
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("gru4rec")
     logger.handlers, logger.propagate = [handler], False

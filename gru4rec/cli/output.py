@@ -28,13 +28,9 @@ def _json(table: pl.DataFrame) -> Iterator[str]:
 
 
 def _text(table: pl.DataFrame) -> Iterator[str]:
-    shown = {
-        "tbl_rows": -1,
-        "tbl_cols": -1,
-        "tbl_hide_dataframe_shape": True,
-        "tbl_width_chars": 1000,
-    }
-    with pl.Config(tbl_formatting="ASCII_MARKDOWN", tbl_hide_column_data_types=True, **shown):  # type: ignore[arg-type]
+    whole = {"tbl_rows": -1, "tbl_cols": -1, "tbl_width_chars": 10_000, "fmt_str_lengths": 10_000}
+    bare = {"tbl_hide_dataframe_shape": True, "tbl_hide_column_data_types": True}
+    with pl.Config(tbl_formatting="ASCII_MARKDOWN", **whole, **bare):  # type: ignore[arg-type]
         yield f"{table}\n"
 
 

@@ -1,0 +1,59 @@
+"""The rules that decide what a config leaves out."""
+
+import dataclasses
+import logging
+
+import pytest
+from toys import clicks_of
+
+import gru4rec as g4r
+from gru4rec.arrays import to_arrays
+from gru4rec.auto import RULES, LogStatistics, resolve
+from gru4rec.catalog import Catalog
+from gru4rec.config import AUTO
+
+
+def log_of(pairs: int, items: int = 1000) -> LogStatistics:
+    return LogStatistics(clicks=2 * pairs, sessions=pairs, items=items, pairs=pairs)
+
+
+@pytest.mark.parametrize("pairs", [1, 40, 50_000, 1_000_000, 10**9])
+def test_every_open_setting_is_decided_within_its_bounds_for_logs_of_any_size(pairs):
+    config, choices = resolve(g4r.Config(), log_of(pairs))
+    for section in (config.encoder, config.training):
+        left = [f.name for f in dataclasses.fields(section) if getattr(section, f.name) is AUTO]
+        assert left == (["embedding_size"] if section is config.encoder else [])
+    assert [choice.setting for choice in choices] == [rule.setting for rule in RULES]
+
+
+def test_a_setting_given_is_kept():
+    config, choices = resolve(g4r.Config().replace({"training.epochs": 3}), log_of(1000))
+    assert config.training.epochs == 3
+    assert "training.epochs" not in [choice.setting for choice in choices]
+
+
+def test_small_logs_get_more_epochs_and_more_dropout():
+    small, large = (resolve(g4r.Config(), log_of(pairs))[0].training for pairs in (50_000, 10**7))
+    assert small.epochs == 10
+    assert large.epochs == 2
+    assert small.hidden_dropout == 0.4
+    assert large.hidden_dropout < 0.2
+
+
+def test_every_rule_says_why():
+    assert all(len(rule.reason) > 10 for rule in RULES)
+
+
+def test_statistics_count_pairs_of_sessions_with_two_clicks_and_the_clicks_of_all():
+    log = clicks_of([["a", "b", "c"], ["a"], ["b", "a"]]).lazy()
+    catalog = Catalog.of(log)
+    found = LogStatistics.of(to_arrays(log, catalog).with_targets(), catalog)
+    assert found == LogStatistics(clicks=6, sessions=2, items=3, pairs=3)
+
+
+def test_the_choices_and_their_reasons_are_told(caplog):
+    with caplog.at_level(logging.INFO, logger="gru4rec"):
+        g4r.GRU4Rec(g4r.Config().replace({"training.epochs": 1})).fit(clicks_of([["a", "b"]] * 3))
+    for rule in RULES:
+        assert (rule.setting in caplog.text) == (rule.setting != "training.epochs")
+    assert RULES[0].reason in caplog.text
