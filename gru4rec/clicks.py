@@ -1,30 +1,28 @@
 """Read click logs: files or frames of any naming become one LazyFrame of clicks."""
 
-import glob
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import polars as pl
 
 from gru4rec.errors import DataError
+from gru4rec.files import scan_files
 from gru4rec.schema import ALIASES, ITEM_ID, OPTIONS, SESSION_ID, TIMESTAMP
 
 logger = logging.getLogger(__name__)
 
-ClickSource: TypeAlias = pl.LazyFrame | pl.DataFrame | str | Path | Iterable[str | Path]
 
-# Ids are inferred from this many rows: enough to meet a rare id that is no number.
-_scan_text = partial(pl.scan_csv, infer_schema_length=10_000, glob=False)
+@runtime_checkable
+class ArrowTable(Protocol):
+    """A table that hands its columns over as Arrow: of Polars, pyarrow, pandas, DuckDB, …"""
 
-SCANNERS: Mapping[str, Callable[[Path], pl.LazyFrame]] = {
-    ".parquet": partial(pl.scan_parquet, glob=False),
-    ".csv": _scan_text,
-    ".tsv": partial(_scan_text, separator="\t"),
-    ".txt": partial(_scan_text, separator="\t"),
-}
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The Arrow C stream of the columns."""
+
+
+ClickSource: TypeAlias = pl.LazyFrame | ArrowTable | str | Path | Iterable[str | Path]
 
 # The number of each row in its log, for error messages; no log has a column of this name.
 _ROW = "__gru4rec_row"
@@ -44,13 +42,13 @@ def read_clicks(
 ) -> pl.LazyFrame:
     """The clicks of `source`: session_id, item_id and, if there are times, timestamp.
 
-    `source` is a frame, a file (.parquet, .csv, .tsv, .txt with tabs), a glob, a folder, or several
-    of these; rows keep their order. Column names that are not given are looked up in
-    `schema.ALIASES`. `where` is a Polars SQL predicate over the columns of the source; a NULL in it
-    counts as false. `timestamp` is a Datetime in microseconds, made from datetimes, dates, ISO
-    strings, integers in s, ms, µs or ns (told apart by magnitude) or floats in seconds. A log
-    without a time column, or with nothing but nulls in it, has no `timestamp`: it is taken in the
-    order of its rows.
+    `source` is a frame (of Polars, or any that speaks Arrow), a file of one of the formats
+    `files.SCANNERS`, a glob, a folder, or several of these; rows keep their order. Column names
+    that are not given are looked up in `schema.ALIASES`. `where` is a Polars SQL predicate over the
+    columns of the source; a NULL in it counts as false. `timestamp` is a Datetime in microseconds,
+    made from datetimes, dates, ISO strings, integers in s, ms, µs or ns (told apart by magnitude)
+    or floats in seconds. A log without a time column, or with nothing but nulls in it, has no
+    `timestamp`: it is taken in the order of its rows.
 
     Raises DataError when a file or column is missing, there are no rows, an id is null or empty, or
     a time is missing or cannot be read; with `drop_invalid` such rows are dropped, counted and
@@ -68,7 +66,8 @@ def read_clicks(
             TIMESTAMP: _find_column(TIMESTAMP, time_col, given, required=False),
         }
         columns = [pl.col(name).alias(ours) for ours, name in names.items() if name is not None]
-        return _checked(_with_timestamp(frame.select(_ROW, *columns)), drop_invalid)
+        clicks = _with_timestamp(_with_ids(frame.select(_ROW, *columns)))
+        return _checked(clicks, drop_invalid)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         asked = "" if where is None else f" (--where {where!r})"
@@ -77,35 +76,11 @@ def read_clicks(
 
 def _scan(source: ClickSource) -> pl.LazyFrame:
     """The rows of all files or frames of a source, in their order."""
-    if isinstance(source, pl.LazyFrame | pl.DataFrame):
-        return source.lazy()
-    sources = [source] if isinstance(source, str | Path) else list(source)
-    frames = [_scan_file(path) for pattern in sources for path in _expand(Path(pattern))]
-    if not frames:
-        raise DataError("no click log given; name at least one file")
-    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
-
-
-def _expand(pattern: Path) -> list[Path]:
-    """The files that a path, a folder or a glob stands for, sorted by name."""
-    if pattern.is_file():
-        return [pattern]
-    if pattern.is_dir():
-        found = [path for path in pattern.rglob("*") if path.suffix.lower() in SCANNERS]
-    else:
-        found = [Path(path) for path in glob.glob(str(pattern), recursive=True)]  # noqa: PTH207 - takes absolute globs
-    if not found:
-        raise DataError(f"no click log at {pattern}; give a file, a folder or a glob that exists")
-    return sorted(found)
-
-
-def _scan_file(path: Path) -> pl.LazyFrame:
-    scanner = SCANNERS.get(path.suffix.lower())
-    if scanner is None:
-        raise DataError(f"cannot tell the format of {path}; name it {', '.join(SCANNERS)}")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty; a click log has a header and a row per click")
-    return scanner(path)
+    if isinstance(source, pl.LazyFrame):
+        return source
+    if isinstance(source, ArrowTable):
+        return pl.DataFrame(source).lazy()
+    return scan_files([source] if isinstance(source, str | Path) else source)
 
 
 def _find_column(
@@ -121,6 +96,29 @@ def _find_column(
     raise DataError(
         f"click log lacks {wanted[0]!r}; it has {given}. Name the column with {OPTIONS[ours]}."
     )
+
+
+def _with_ids(clicks: pl.LazyFrame) -> pl.LazyFrame:
+    """Ids as integers or text: whole floats, as tables with gaps have them, become integers."""
+    for name, dtype in clicks.collect_schema().items():
+        if name not in (SESSION_ID, ITEM_ID):
+            continue
+        if dtype == pl.Boolean or dtype.is_nested():
+            raise DataError(_no_id(name, f"is of type {dtype}"))
+        if dtype.is_float():
+            known = pl.col(name).fill_nan(None)
+            fractions = clicks.select(known.filter(known % 1 != 0).first()).collect().item()
+            if fractions is not None:
+                raise DataError(_no_id(name, f"holds {fractions}"))
+            logger.info("%s holds whole numbers as floats: they are read as integers", name)
+            clicks = clicks.with_columns(known.cast(pl.Int64))
+        elif isinstance(dtype, pl.Categorical | pl.Enum):
+            clicks = clicks.with_columns(pl.col(name).cast(pl.String))
+    return clicks
+
+
+def _no_id(name: str, what: str) -> str:
+    return f"{name} {what}; ids are integers or text. Name the column with {OPTIONS[name]}."
 
 
 def _with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:

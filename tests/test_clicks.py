@@ -500,3 +500,40 @@ def test_times_of_another_type_are_refused_with_those_that_can_be_read(
     values: list[object],
 ) -> None:
     assert "ISO strings" in refusal(log_of(ts=values))
+
+
+# Ids of other types, frames of other libraries
+
+
+def test_whole_float_ids_become_integers_and_it_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    clicks = read_clicks(log_of(session_id=[7.0, 7.0])).collect()
+    assert clicks["session_id"].to_list() == [7, 7]
+    assert clicks.schema["session_id"] == pl.Int64
+    assert "session_id holds whole numbers as floats" in caplog.text
+
+
+def test_nan_ids_are_missing_ids() -> None:
+    assert "session_id in 1 of 2 rows, first in row 2" in refusal(
+        log_of(session_id=[7.0, float("nan")])
+    )
+
+
+@pytest.mark.parametrize("ids", [[1.5, 2.0], [True, False], [["a"], ["b"]]])
+def test_fractions_booleans_and_lists_are_no_ids(ids: list[object]) -> None:
+    message = refusal(log_of(item_id=ids))
+    assert "ids are integers or text" in message
+    assert "--item-col" in message
+
+
+def test_categorical_ids_become_text() -> None:
+    log = log_of().with_columns(pl.col("item_id").cast(pl.Categorical))
+    assert read_clicks(log).collect()["item_id"].to_list() == ["a", "b"]
+    assert read_clicks(log).collect_schema()["item_id"] == pl.String
+
+
+def test_any_table_that_speaks_arrow_is_a_log() -> None:
+    class Table:
+        def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+            return CLICKS.__arrow_c_stream__(requested_schema)
+
+    assert_frame_equal(read_clicks(Table()).collect(), read_clicks(CLICKS).collect())

@@ -11,6 +11,7 @@ LAYERS = [
     "schema",
     "synthetic",
     "config",
+    "files",
     "clicks",
     "sessions",
     "catalog",

@@ -1,0 +1,71 @@
+"""Files of every format give the same rows."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from gru4rec.errors import DataError
+from gru4rec.files import SCANNERS, scan_files
+
+ROWS = pl.DataFrame({"session_id": [9007199254740993, 2], "item_id": ["a", "b"], "ts": [10, 20]})
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    ".parquet": ROWS.write_parquet,
+    ".csv": ROWS.write_csv,
+    ".tsv": lambda path: ROWS.write_csv(path, separator="\t"),
+    ".txt": lambda path: ROWS.write_csv(path, separator="\t"),
+    ".ndjson": ROWS.write_ndjson,
+    ".jsonl": ROWS.write_ndjson,
+    ".arrow": ROWS.write_ipc,
+    ".ipc": ROWS.write_ipc,
+    ".feather": ROWS.write_ipc,
+}
+
+
+def test_every_format_is_written_here():
+    assert set(WRITERS) == set(SCANNERS)
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_every_format_gives_the_same_rows(suffix, tmp_path):
+    WRITERS[suffix](tmp_path / f"log{suffix}")
+    assert scan_files([tmp_path / f"log{suffix}"]).collect().equals(ROWS)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".ndjson"])
+def test_compressed_text_gives_the_same_rows(suffix, tmp_path):
+    WRITERS[suffix](tmp_path / "plain")
+    packed = tmp_path / f"log{suffix}.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "plain").read_bytes()))
+    assert scan_files([packed]).collect().equals(ROWS)
+
+
+@pytest.mark.parametrize("separator", [";", "|", "\t"])
+def test_another_separator_shows_in_the_header(separator, tmp_path):
+    ROWS.write_csv(tmp_path / "log.csv", separator=separator)
+    assert scan_files([tmp_path / "log.csv"]).collect().equals(ROWS)
+
+
+def test_a_folder_gives_the_files_of_known_formats_by_name_also_below(tmp_path):
+    (tmp_path / "day=2").mkdir()
+    ROWS.tail(1).write_csv(tmp_path / "day=2" / "b.csv")
+    ROWS.head(1).write_parquet(tmp_path / "a.parquet")
+    (tmp_path / "notes.md").write_text("no log")
+    assert scan_files([tmp_path]).collect().equals(ROWS)
+
+
+def test_a_truncated_archive_is_an_error_and_not_fewer_rows(tmp_path):
+    ROWS.write_csv(tmp_path / "plain")
+    packed = gzip.compress((tmp_path / "plain").read_bytes())
+    (tmp_path / "log.csv.gz").write_bytes(packed[:-10])
+    with pytest.raises((OSError, pl.exceptions.PolarsError)):
+        scan_files([tmp_path / "log.csv.gz"]).collect()
+
+
+def test_an_unknown_suffix_lists_the_formats(tmp_path):
+    (tmp_path / "log.xls").write_text("x")
+    with pytest.raises(DataError, match=r"log.xls.*\.parquet, \.csv"):
+        scan_files([tmp_path / "log.xls"])
