@@ -41,7 +41,7 @@ class GRU4Rec(Recommender):
     """A GRU over the clicks of the session (Hidasi et al., arXiv 1511.06939 and 1706.03847).
 
     After `fit` or `load` it has a `config` with every setting decided, a `catalog`, a `model`, an
-    `index` and `meta` (versions, seed, counts, history, seconds).
+    `index` and `meta` (versions, seed, counts, metrics, history, seconds).
     """
 
     def __init__(self, config: Config | None = None, *, device: str = "auto") -> None:
@@ -94,6 +94,7 @@ class GRU4Rec(Recommender):
             "counts": vars(statistics),
             "times": _time_range(log),
             "auto": {choice.setting: choice.reason for choice in choices},
+            "metrics": _of_kept_epoch(history) if targets is not None else {},
             "history": history,
             "device": str(self.device),
             "seconds": round(time.perf_counter() - started, 3),
@@ -197,6 +198,12 @@ def _sessions_to_learn(log: pl.LazyFrame) -> tuple[Catalog, SessionArrays]:
             "no session has two clicks, so there is no next click to learn; check --session-col"
         )
     return catalog, sessions
+
+
+def _of_kept_epoch(history: list[dict[str, float]]) -> dict[str, float]:
+    """The validation metrics of the epoch whose weights training kept: the first of the best."""
+    kept = max(history, key=lambda row: row["mrr@20"])
+    return {"epoch": kept["epoch"], "recall@20": kept["recall@20"], "mrr@20": kept["mrr@20"]}
 
 
 def _validation_metrics(ranks: Tensor) -> dict[str, float]:

@@ -276,6 +276,15 @@ def test_validation_measures_and_does_not_change_what_is_learned(log):
     assert set(history[0]) >= {"recall@20", "mrr@20"}
 
 
+def test_the_metrics_of_the_kept_epoch_are_the_metrics_of_the_model(log):
+    recommender = g4r.GRU4Rec(g4r.Config().replace(BASE), device="cpu").fit(log, valid=log)
+    table = g4r.evaluate({"g": recommender}, log, ks=[20])
+    metrics = recommender.meta["metrics"]
+    assert metrics["recall@20"] == table.filter(metric="recall")["value"].item()
+    assert metrics["mrr@20"] == table.filter(metric="mrr")["value"].item()
+    assert g4r.GRU4Rec(g4r.Config().replace(BASE)).fit(log).meta["metrics"] == {}
+
+
 def test_the_best_epoch_by_mrr_is_kept_and_training_stops_without_a_better_one():
     trainer, _, _ = trainer_of(clicks_of(SESSIONS), **{"training.epochs": 9})
     values = iter([0.1, 0.3, 0.2, 0.9])
