@@ -49,7 +49,7 @@ class GRU4Rec(Recommender):
 
         Raises ConfigError for an unknown encoder or loss, DeviceError for an absent device.
         """
-        self.config = config if config is not None else Config()
+        self._asked = self.config = config if config is not None else Config()
         choose("encoder", self.config.encoder.name, ENCODERS)
         choose("loss", self.config.training.loss, LOSSES)
         self.device = find_device(device)
@@ -76,7 +76,7 @@ class GRU4Rec(Recommender):
                 "no session of the validation log has two clicks on items of the training log"
             )
         statistics = auto.LogStatistics.of(sessions, self.catalog)
-        self.config, choices = auto.resolve(self.config, statistics)
+        self.config, choices = auto.resolve(self._asked, statistics)
         _report(statistics, choices)
 
         self.model = Model(self.config, len(self.catalog))
@@ -104,17 +104,18 @@ class GRU4Rec(Recommender):
     def decide(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Config:
         """The config that `fit` would train with: every setting decided. Trains nothing."""
         catalog, sessions = _sessions_to_learn(_parts(clicks, valid)[0])
-        return auto.resolve(self.config, auto.LogStatistics.of(sessions, catalog))[0]
+        return auto.resolve(self._asked, auto.LogStatistics.of(sessions, catalog))[0]
 
+    @torch.inference_mode()
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
         """See `Recommender.score`."""
-        with torch.inference_mode():
-            item_vectors = self.model.item_vectors().t()
-            for some, vectors in session_vectors(self.model, sessions, clicks):
-                queries = self.model.query_vectors(vectors)
-                for rows in chunks(np.arange(len(some)), len(self.catalog)):
-                    yield some[rows], queries[rows[0] : rows[-1] + 1] @ item_vectors
+        item_vectors = self.model.item_vectors().t()
+        for some, vectors in session_vectors(self.model, sessions, clicks):
+            queries = self.model.query_vectors(vectors)
+            for rows in chunks(np.arange(len(some)), len(self.catalog)):
+                yield some[rows], queries[rows[0] : rows[-1] + 1] @ item_vectors
 
+    @torch.inference_mode()
     def _top(
         self, sessions: SessionArrays, clicks: IntArray, k: int
     ) -> Iterator[tuple[IntArray, FloatArray, IntArray]]:

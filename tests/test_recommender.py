@@ -154,6 +154,20 @@ def test_the_smallest_logs_train_with_the_default_settings(sessions):
     assert table["score"].is_finite().all()
 
 
+def test_a_second_fit_decides_its_settings_anew():
+    recommender = g4r.GRU4Rec(g4r.Config().replace({"training.epochs": 1}), device="cpu")
+    small, large = clicks_of([["a", "b"]]), clicks_of([["a", "b", "c"] * 200] * 50)
+    assert recommender.fit(small).config.training.hidden_dropout == 0.5
+    assert recommender.fit(large).config.training.hidden_dropout == 0.45  # 29 950 pairs
+    assert recommender.config.training.epochs == 1
+
+
+def test_scores_that_are_not_read_to_the_end_leave_no_mode_behind(trained):
+    arrays = from_lists(PREFIXES, trained.catalog)
+    next(trained.score(arrays, arrays.offsets[1:] - 1))
+    assert not torch.is_inference_mode_enabled()
+
+
 def test_metrics_are_the_same_for_1_7_and_512_lanes(trained, log):
     arrays = to_arrays(log.lazy(), trained.catalog).with_targets()
     is_last = np.zeros(len(arrays.items), dtype=bool)
