@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         DeviceError,
         DivergenceError,
         Gru4RecError,
+        NotFittedError,
     )
     from gru4rec.evaluation import evaluate
     from gru4rec.gru4rec import GRU4Rec, load
@@ -34,6 +35,7 @@ _HOMES = {
         "DeviceError",
         "DivergenceError",
         "Gru4RecError",
+        "NotFittedError",
     ),
     "gru4rec.evaluation": ("evaluate",),
     "gru4rec.gru4rec": ("GRU4Rec", "load"),
@@ -56,6 +58,7 @@ __all__ = [
     "GRU4Rec",
     "Gru4RecError",
     "Markov",
+    "NotFittedError",
     "Popularity",
     "Recommender",
     "TrainingConfig",

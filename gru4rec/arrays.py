@@ -8,6 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from gru4rec.catalog import Catalog
+from gru4rec.column_types import with_plain_ids
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 
 IntArray = npt.NDArray[np.int64]
@@ -81,12 +82,16 @@ def to_arrays(clicks: pl.LazyFrame, catalog: Catalog, *, by_start: bool = True) 
 
 
 def from_lists(sessions: Sequence[Sequence[object]], catalog: Catalog) -> SessionArrays:
-    """Lists of item ids as sessions 0, 1, …; an empty list is an empty session."""
+    """Lists of item ids as sessions 0, 1, …; an empty list is an empty session.
+
+    Raises DataError for items that are no ids: fractions, truth values, lists.
+    """
     lists = pl.Series(ITEM_ID, [list(session) for session in sessions], strict=False)
     if not isinstance(lists.dtype, pl.List):
         lists = lists.cast(pl.List(catalog.item_ids.dtype))
     clicks = pl.LazyFrame({SESSION_ID: range(len(lists)), ITEM_ID: lists})
-    return to_arrays(clicks.explode(ITEM_ID, empty_as_null=True), catalog, by_start=False)
+    clicks = with_plain_ids(clicks.explode(ITEM_ID, empty_as_null=True))
+    return to_arrays(clicks, catalog, by_start=False)
 
 
 def _offsets(lengths: npt.ArrayLike) -> IntArray:

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 import polars as pl
 
+from gru4rec.column_types import with_plain_ids, with_timestamp, with_types
 from gru4rec.errors import DataError
 from gru4rec.files import scan_files
 from gru4rec.schema import ALIASES, ITEM_ID, OPTIONS, SESSION_ID, TIMESTAMP
@@ -26,9 +27,6 @@ ClickSource: TypeAlias = pl.LazyFrame | ArrowTable | str | Path | Iterable[str |
 
 # The number of each row in its log, for error messages; no log has a column of this name.
 _ROW = "__gru4rec_row"
-
-# Integer times are told apart by their largest value: (upper bound, unit, microseconds per unit).
-_UNITS = ((1e11, "s", 1e6), (1e14, "ms", 1e3), (1e17, "µs", 1.0), (float("inf"), "ns", 1e-3))
 
 
 def read_clicks(
@@ -55,31 +53,35 @@ def read_clicks(
     logged.
     """
     try:
-        frame = _scan(source)
+        frame, untyped = _scan(source)
         given = frame.collect_schema().names()
-        wanted = pl.lit(True) if where is None else pl.sql_expr(where)
-        frame.filter(wanted).collect_schema()
-        frame = frame.with_row_index(_ROW, offset=1).filter(wanted)
         names = {
             SESSION_ID: _find_column(SESSION_ID, session_col, given),
             ITEM_ID: _find_column(ITEM_ID, item_col, given),
             TIMESTAMP: _find_column(TIMESTAMP, time_col, given, required=False),
         }
+        wanted = pl.lit(True) if where is None else pl.sql_expr(where)
+        if untyped:
+            asked = {*filter(None, names.values()), *wanted.meta.root_names()} & set(given)
+            ids = filter(None, (names[SESSION_ID], names[ITEM_ID]))
+            frame = with_types(frame, asked, ids)
+        frame.filter(wanted).collect_schema()
+        frame = frame.with_row_index(_ROW, offset=1).filter(wanted)
         columns = [pl.col(name).alias(ours) for ours, name in names.items() if name is not None]
-        clicks = _with_timestamp(_with_ids(frame.select(_ROW, *columns)))
+        clicks = with_timestamp(with_plain_ids(frame.select(_ROW, *columns)))
         return _checked(clicks, drop_invalid)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        asked = "" if where is None else f" (--where {where!r})"
-        raise DataError(f"cannot read the click log{asked}: {reason}") from error
+        rows = "" if where is None else f" (--where {where!r})"
+        raise DataError(f"cannot read the click log{rows}: {reason}") from error
 
 
-def _scan(source: ClickSource) -> pl.LazyFrame:
-    """The rows of all files or frames of a source, in their order."""
+def _scan(source: ClickSource) -> tuple[pl.LazyFrame, bool]:
+    """The rows of all files or frames of a source, in their order, and whether types are lost."""
     if isinstance(source, pl.LazyFrame):
-        return source
+        return source, False
     if isinstance(source, ArrowTable):
-        return pl.DataFrame(source).lazy()
+        return pl.DataFrame(source).lazy(), False
     return scan_files([source] if isinstance(source, str | Path) else source)
 
 
@@ -96,69 +98,6 @@ def _find_column(
     raise DataError(
         f"click log lacks {wanted[0]!r}; it has {given}. Name the column with {OPTIONS[ours]}."
     )
-
-
-def _with_ids(clicks: pl.LazyFrame) -> pl.LazyFrame:
-    """Ids as integers or text: whole floats, as tables with gaps have them, become integers."""
-    for name, dtype in clicks.collect_schema().items():
-        if name not in (SESSION_ID, ITEM_ID):
-            continue
-        if dtype == pl.Boolean or dtype.is_nested():
-            raise DataError(_no_id(name, f"is of type {dtype}"))
-        if dtype.is_float():
-            known = pl.col(name).fill_nan(None)
-            fractions = clicks.select(known.filter(known % 1 != 0).first()).collect().item()
-            if fractions is not None:
-                raise DataError(_no_id(name, f"holds {fractions}"))
-            logger.info("%s holds whole numbers as floats: they are read as integers", name)
-            clicks = clicks.with_columns(known.cast(pl.Int64))
-        elif isinstance(dtype, pl.Categorical | pl.Enum):
-            clicks = clicks.with_columns(pl.col(name).cast(pl.String))
-    return clicks
-
-
-def _no_id(name: str, what: str) -> str:
-    return f"{name} {what}; ids are integers or text. Name the column with {OPTIONS[name]}."
-
-
-def _with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
-    """Turn a time column of any kind into Datetime("us"); drop it where it is all null."""
-    schema = clicks.collect_schema()
-    if TIMESTAMP not in schema:
-        logger.info("the click log has no time column: clicks are taken in the order of its rows")
-        return clicks
-    time = pl.col(TIMESTAMP)
-    rows, known, largest = (
-        clicks.select(pl.len(), time.count(), time.max().alias("max")).collect().row(0)
-    )
-    if rows and not known:
-        logger.info("the time column is entirely null: clicks are taken in the order of the rows")
-        return clicks.drop(TIMESTAMP)
-    dtype = schema[TIMESTAMP]
-    if dtype.is_integer():
-        _, unit, factor = next(row for row in _UNITS if abs(largest or 0) < row[0])
-        logger.info("integer times are read as %s", unit)
-        micros = time.cast(pl.Int64)
-        micros = micros * int(factor) if factor >= 1 else micros // round(1 / factor)
-        time = micros.cast(pl.Datetime("us"))
-    elif dtype.is_float():
-        time = (
-            (time.fill_nan(None) * 1e6).round().cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
-        )
-    elif dtype == pl.String:
-        time = time.str.to_datetime(
-            time_unit="us", strict=False, time_zone="UTC"
-        ).dt.replace_time_zone(None)
-    elif dtype == pl.Date:
-        time = time.cast(pl.Datetime("us"))
-    elif isinstance(dtype, pl.Datetime):
-        time = time.dt.convert_time_zone("UTC") if dtype.time_zone else time
-        time = time.dt.replace_time_zone(None).dt.cast_time_unit("us")
-    else:
-        raise DataError(
-            f"cannot read times of type {dtype}; give integers, seconds, ISO strings or dates"
-        )
-    return clicks.with_columns(time.alias(TIMESTAMP))
 
 
 def _checked(clicks: pl.LazyFrame, drop_invalid: bool) -> pl.LazyFrame:

@@ -84,7 +84,8 @@ class TrainingConfig:
     steps: int = _setting(AUTO, low=1)
     """Clicks of each lane learned from in one update; 1 is the paper."""
     negatives: int = _setting(AUTO, low=0)
-    """Items drawn ∝ support^sample_alpha for each update, on top of the window's own targets."""
+    """Items drawn ∝ support^sample_alpha for each update, on top of the window's own targets. A
+    catalog of at most negatives + lanes · steps items is scored as a whole instead."""
     sample_alpha: float = _setting(AUTO, low=0.0)
     """Exponent of the support in the sampling distribution: 0 is uniform, 1 follows support."""
     logq: float = _setting(1.0, low=0.0)

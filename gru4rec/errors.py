@@ -5,7 +5,8 @@
     ├── ConfigError         a setting is unknown, of the wrong type or out of range
     ├── CheckpointError     a checkpoint folder is missing, damaged, or in the way
     ├── DeviceError         the device asked for is not on this machine
-    └── DivergenceError     training left the finite numbers
+    ├── DivergenceError     training left the finite numbers
+    └── NotFittedError      a recommender is used before it has learned
 
 Every message says in one line what is wrong, what was given and what to do. Anything else that
 is raised is a bug of ours.
@@ -39,6 +40,10 @@ class DeviceError(Gru4RecError):
 
 class DivergenceError(Gru4RecError):
     """Training left the finite numbers: its rate is too high."""
+
+
+class NotFittedError(Gru4RecError):
+    """A recommender is used before it has learned."""
 
 
 def choose(kind: str, name: str, table: Mapping[str, Entry]) -> Entry:

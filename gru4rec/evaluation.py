@@ -35,7 +35,7 @@ def evaluate(
     if not ks or min(ks) < 1:
         raise DataError(f"every k must be at least 1, got {list(ks)}")
     choose("tie rule", ties, TIES)
-    clicks = read_clicks(sessions)
+    clicks = read_clicks(sessions).collect().lazy()
     rows = []
     for name, recommender in recommenders.items():
         arrays = to_arrays(clicks, recommender.catalog)

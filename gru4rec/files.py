@@ -9,14 +9,12 @@ import polars as pl
 
 from gru4rec.errors import DataError
 
-# Ids are inferred from this many rows: enough to meet a rare id that is no number.
-_INFER_ROWS = 10_000
 _SEPARATORS = (",", "\t", ";", "|")
 
 
 def _scan_text(path: Path, separator: str) -> pl.LazyFrame:
-    """A CSV file; a header of one column that holds another separator is read with that one."""
-    scan = partial(pl.scan_csv, path, infer_schema_length=_INFER_ROWS, glob=False)
+    """A CSV file, all text; a header of one column that holds another separator is read with it."""
+    scan = partial(pl.scan_csv, path, infer_schema=False, glob=False)
     header = scan(separator=separator).collect_schema().names()
     others = [other for other in _SEPARATORS if len(header) == 1 and other in header[0]]
     return scan(separator=others[0] if others else separator)
@@ -24,7 +22,7 @@ def _scan_text(path: Path, separator: str) -> pl.LazyFrame:
 
 _csv = partial(_scan_text, separator=",")
 _tsv = partial(_scan_text, separator="\t")
-_ndjson = partial(pl.scan_ndjson, infer_schema_length=_INFER_ROWS)
+_ndjson = partial(pl.scan_ndjson, infer_schema_length=None)
 _ipc = partial(pl.scan_ipc, glob=False)
 
 SCANNERS: Mapping[str, Callable[[Path], pl.LazyFrame]] = {
@@ -43,15 +41,20 @@ SCANNERS: Mapping[str, Callable[[Path], pl.LazyFrame]] = {
 _COMPRESSIONS = (".gz", ".zst")
 
 
-def scan_files(patterns: Iterable[str | Path]) -> pl.LazyFrame:
-    """The rows of all files that paths, folders and globs stand for, in this order, by name within.
+def scan_files(patterns: Iterable[str | Path]) -> tuple[pl.LazyFrame, bool]:
+    """The rows of all files that paths, folders and globs stand for, and whether types are lost.
+
+    In the order given, by name within. A file of separated text knows no types: its columns are
+    text until all their values are seen (`gru4rec.column_types`).
 
     Raises DataError if nothing is there, a file is empty, or its suffix says no format.
     """
-    frames = [_scan_file(path) for pattern in patterns for path in _expand(Path(pattern))]
-    if not frames:
+    paths = [path for pattern in patterns for path in _expand(Path(pattern))]
+    if not paths:
         raise DataError("no click log given; name at least one file")
-    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
+    frames = [_scan_file(path) for path in paths]
+    untyped = any(_scanner(path) in (_csv, _tsv) for path in paths)
+    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed"), untyped
 
 
 def _expand(pattern: Path) -> list[Path]:

@@ -65,8 +65,19 @@ class GRU4Rec(Recommender):
 
         With `valid`, a log or a part of `clicks` to hold out ("1d", "10%"), Recall@20 and MRR@20
         are measured after each epoch and the best epoch by MRR@20 is kept. Raises DataError if
-        there is nothing to learn from.
+        there is nothing to learn from. A fit that fails leaves the recommender as it was.
         """
+        fresh = type(self)(self._asked, device=self.device.type)
+        fresh._fit(clicks, valid, on_progress)
+        vars(self).update(vars(fresh))
+        return self
+
+    def _fit(
+        self,
+        clicks: ClickSource,
+        valid: ClickSource | None,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
         started = time.perf_counter()
         log, held_out = _parts(clicks, valid)
         self.catalog, sessions = _sessions_to_learn(log)
@@ -99,7 +110,6 @@ class GRU4Rec(Recommender):
             "device": str(self.device),
             "seconds": round(time.perf_counter() - started, 3),
         }
-        return self
 
     def decide(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Config:
         """The config that `fit` would train with: every setting decided. Trains nothing."""
@@ -124,21 +134,18 @@ class GRU4Rec(Recommender):
 
     def start_session(self) -> LiveSession:
         """A running session to which clicks are added one by one."""
-        return LiveSession(self.model, self.catalog, self.index)
+        catalog = self.catalog
+        return LiveSession(self.model, catalog, self.index)
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the checkpoint folder `path`; with `force` it replaces an older checkpoint whole.
 
-        Raises CheckpointError if something stands there, or when the disk refuses.
+        Raises CheckpointError if something stands there or when the disk refuses, NotFittedError
+        before `fit`.
         """
-        if not hasattr(self, "meta"):
-            raise CheckpointError(
-                "nothing to save: this recommender was not fitted; call fit first"
-            )
+        catalog = self.catalog
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
-        if self.model.shared:
-            del weights["input_table"]  # the same tensor as the output table
-        saved = checkpoint.Checkpoint(self.config, self.meta, self.catalog, weights, self.index)
+        saved = checkpoint.Checkpoint(self.config, self.meta, catalog, weights, self.index)
         checkpoint.save(saved, path, force=force)
 
     @classmethod
@@ -152,11 +159,8 @@ class GRU4Rec(Recommender):
             saved.index,
         )
         recommender.model = Model(saved.config, len(saved.catalog))
-        weights = dict(saved.weights)
-        if recommender.model.shared and "output_table" in weights:
-            weights["input_table"] = weights["output_table"]
         try:
-            recommender.model.load_state_dict(weights)
+            recommender.model.load_state_dict(saved.weights)
         except RuntimeError as error:
             raise CheckpointError(
                 f"the weights of {path} do not fit its config; train again"
@@ -184,7 +188,7 @@ def _parts(
     clicks: ClickSource, valid: ClickSource | None
 ) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
     """(the log to train on, the log to measure on): `valid` may ask for a part of `clicks`."""
-    log = read_clicks(clicks)
+    log = read_clicks(clicks).collect().lazy()
     if isinstance(valid, str) and is_part(valid):
         return split_last(log, valid)
     return log, None if valid is None else read_clicks(valid)
@@ -225,6 +229,7 @@ def _time_range(log: pl.LazyFrame) -> dict[str, str] | None:
     """First and last time of a log in ISO form, None where it has no times."""
     if TIMESTAMP not in log.collect_schema():
         return None
-    time_column = pl.col(TIMESTAMP)
-    first, last = log.select(time_column.min(), time_column.max().alias("last")).collect().row(0)
-    return {"first": first.isoformat(), "last": last.isoformat()}
+    stamp = pl.col(TIMESTAMP)
+    ends = log.select(stamp.min().alias("first"), stamp.max().alias("last"))
+    text = pl.all().dt.to_string("%Y-%m-%dT%H:%M:%S%.6f").str.strip_suffix(".000000")
+    return ends.select(text).collect().row(0, named=True)

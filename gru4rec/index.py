@@ -50,7 +50,7 @@ class ItemIndex:
         if len(tied):  # which of the equal ones FAISS returned is chance: look at all
             vectors = self._index.reconstruct_n(0, len(self))
             for query in tied:
-                every = vectors @ queries[query]
+                every = (vectors * queries[query]).sum(axis=1)
                 items[query] = np.argsort(-every, kind="stable")[:wanted]
                 scores[query] = every[items[query]]
         return scores, items

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from gru4rec.arrays import from_lists
 from gru4rec.catalog import Catalog
 from gru4rec.encoders import Packing
 from gru4rec.errors import DataError
@@ -25,8 +26,11 @@ class LiveSession:
 
     @torch.inference_mode()
     def click(self, item_id: object) -> bool:
-        """Add a click. False if the item is not in the catalog: the session stays as it was."""
-        index = self._catalog.index_of(item_id)
+        """Add a click. False if the item is not in the catalog: the session stays as it was.
+
+        Raises DataError for what is no id: a fraction, a truth value, a list.
+        """
+        index = self._index_of(item_id)
         if index is None:
             return False
         model = self._model
@@ -34,6 +38,13 @@ class LiveSession:
         row = model.input_table[index : index + 1]
         self._vector, self._state = model.encoder(row, self._packing, self._state)
         return True
+
+    def _index_of(self, item_id: object) -> int | None:
+        """The item index of an id in the catalog's type, or of one that can be cast to it."""
+        if type(item_id) is type(self._catalog.item_ids.first()):
+            return self._catalog.index_of(item_id)
+        known = from_lists([[item_id]], self._catalog).items
+        return int(known[0]) if len(known) else None
 
     @torch.inference_mode()
     def recommend(self, k: int = 20) -> pl.DataFrame:

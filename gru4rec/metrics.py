@@ -13,11 +13,12 @@ def ranks(scores_MN: Tensor, targets_M: Tensor, *, ties: str = "conservative") -
     """The rank of each row's target among all scores, from 1 [M], float64.
 
     Counted within the one score matrix: 1 + the items that score higher + `TIES[ties]` of those
-    that score the same.
+    that score the same. A score that is no number stands before the target, and a target whose own
+    score is none stands last.
     """
     target_M1 = scores_MN.gather(1, targets_M.unsqueeze(1))
-    higher = _count(scores_MN > target_M1)
-    equal = _count(scores_MN >= target_M1) - higher - 1
+    higher = scores_MN.shape[1] - _count(scores_MN <= target_M1)
+    equal = (_count(scores_MN == target_M1) - 1).clamp_min_(0)
     return 1 + higher + TIES[ties] * equal
 
 

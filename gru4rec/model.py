@@ -53,12 +53,15 @@ class Model(nn.Module):
         self.scale = training.scale if self.cosine else 1.0
         self.shared, self.onehot = mode == "shared", mode == "onehot"
         self.output_table = _table(num_items, width)
-        self.input_table = (
-            self.output_table
-            if self.shared
-            else _table(num_items, 3 * width if self.onehot else input_size)
+        self._input_table = (
+            None if self.shared else _table(num_items, 3 * width if self.onehot else input_size)
         )
         self.bias = None if self.cosine else _table(num_items)
+
+    @property
+    def input_table(self) -> nn.Parameter:
+        """The input embeddings [N, E]; of the `shared` mode, the output embeddings themselves."""
+        return self.output_table if self._input_table is None else self._input_table
 
     def initialize(self, random: torch.Generator) -> None:
         """Draw each gate's matrix and each table uniform ±√(6 / (rows + columns)); biases 0."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from gru4rec.arrays import FloatArray, IntArray, SessionArrays, from_lists, to_arrays
 from gru4rec.catalog import Catalog
 from gru4rec.clicks import ClickSource, read_clicks
-from gru4rec.errors import DataError
+from gru4rec.errors import DataError, NotFittedError
 from gru4rec.metrics import ranks
 from gru4rec.schema import ITEM_ID, RANK, SCORE, SESSION_ID
 
@@ -29,8 +29,18 @@ _CHUNK_SCORES = 1 << 22
 class Recommender(ABC):
     """Ranks the catalog for the clicks of a session so far."""
 
-    catalog: Catalog
-    """The items it knows, once fitted."""
+    _catalog: Catalog | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        """The items it knows. Raises NotFittedError before `fit`."""
+        if self._catalog is None:
+            raise NotFittedError(f"this {type(self).__name__} has not learned yet; call fit first")
+        return self._catalog
+
+    @catalog.setter
+    def catalog(self, catalog: Catalog) -> None:
+        self._catalog = catalog
 
     @abstractmethod
     def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
@@ -78,6 +88,8 @@ class Recommender(ABC):
             isinstance(prefix, str | Path) for prefix in prefixes
         )
         if isinstance(prefixes, list | tuple) and not paths:
+            if not all(isinstance(prefix, list | tuple) for prefix in prefixes):
+                raise DataError("give a list of sessions, each a list of items: [['a', 'b']]")
             return from_lists(cast(Sequence[Sequence[object]], prefixes), self.catalog)
         return to_arrays(read_clicks(cast(ClickSource, prefixes)), self.catalog, by_start=False)
 

@@ -123,9 +123,10 @@ class Trainer:
                 )
                 on_progress(progress)
                 reported = now
-        if not progress.loss < float("inf"):
+        finite = all(bool(weight.isfinite().all()) for weight in self.model.state_dict().values())
+        if not finite or not progress.loss < float("inf"):
             raise DivergenceError(
-                f"training diverged: the loss of epoch {epoch + 1} is {progress.loss}; "
+                f"training diverged in epoch {epoch + 1}, whose loss is {progress.loss}; "
                 "lower --learning-rate"
             )
         return progress

@@ -9,7 +9,7 @@ from toys import TINY
 
 import gru4rec as g4r
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # as the command line does, before torch
 
 
 @pytest.fixture

@@ -166,7 +166,8 @@ def test_loading_never_unpickles(model: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_recommender_that_was_not_fitted_cannot_be_saved(tmp_path: Path) -> None:
-    assert "fit" in refusal(lambda: g4r.GRU4Rec(device="cpu").save(tmp_path / "model"))
+    with pytest.raises(g4r.NotFittedError, match="call fit first"):
+        g4r.GRU4Rec(device="cpu").save(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -537,3 +537,74 @@ def test_any_table_that_speaks_arrow_is_a_log() -> None:
             return CLICKS.__arrow_c_stream__(requested_schema)
 
     assert_frame_equal(read_clicks(Table()).collect(), read_clicks(CLICKS).collect())
+
+
+# What text is a number
+
+
+def read_csv(folder: Path, *files: str) -> pl.DataFrame:
+    for number, rows in enumerate(files):
+        (folder / f"{number}.csv").write_text("session_id,item_id,timestamp\n" + rows)
+    return read_clicks(folder).collect()
+
+
+def test_ids_of_a_csv_with_leading_zeros_stay_text(tmp_path: Path) -> None:
+    clicks = read_csv(tmp_path, "1,007,10\n1,7,11\n")
+    assert clicks["item_id"].to_list() == ["007", "7"]
+    assert clicks["session_id"].to_list() == [1, 1]
+
+
+def test_ids_that_look_like_powers_of_ten_stay_text(tmp_path: Path) -> None:
+    assert read_csv(tmp_path, "1,123e4,1\n1,5,2\n")["item_id"].to_list() == ["123e4", "5"]
+
+
+def test_the_type_of_an_id_is_that_of_the_whole_log(tmp_path: Path) -> None:
+    clicks = read_csv(tmp_path, "1,8,1\n", "1,A8,2\n")
+    assert clicks["item_id"].to_list() == ["8", "A8"]
+
+
+def test_an_id_with_a_letter_may_come_after_many_numbers(tmp_path: Path) -> None:
+    clicks = read_csv(tmp_path, "".join(f"1,{n},{n}\n" for n in range(20_000)) + "1,A,20000\n")
+    assert clicks["item_id"].to_list()[-2:] == ["19999", "A"]
+
+
+def test_ids_written_as_whole_floats_become_integers(tmp_path: Path) -> None:
+    assert read_csv(tmp_path, "1,123.0,1\n1,7.0,2\n")["item_id"].to_list() == [123, 7]
+
+
+def test_columns_of_a_csv_can_be_compared_as_numbers(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("session,item,price\n1,a,5.5\n1,b,30\n2,c,7\n")
+    clicks = read_clicks(tmp_path / "log.csv", where="price < 10 AND session = 1").collect()
+    assert clicks["item_id"].to_list() == ["a"]
+
+
+def test_text_ids_of_a_parquet_file_stay_text() -> None:
+    assert read_clicks(log_of(item_id=["1", "2"])).collect_schema()["item_id"] == pl.String
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"), [(pl.Float32, 2.0**24), (pl.Float64, 2.0**53), (pl.Float64, 1e300)]
+)
+def test_float_ids_too_large_to_be_exact_are_refused(dtype: pl.DataType, value: float) -> None:
+    ids = pl.Series([1.0, value], dtype=dtype)
+    assert "not exact" in refusal(log_of(session_id=ids))
+
+
+# Times that are easily misread
+
+
+def test_float_times_are_told_apart_by_magnitude_too() -> None:
+    seconds, millis = (
+        read_clicks(log_of(timestamp=[NOON_SECONDS * unit, None]), drop_invalid=True).collect()
+        for unit in (1.0, 1000.0)
+    )
+    assert seconds["timestamp"].to_list() == millis["timestamp"].to_list() == [NOON]
+
+
+def test_times_in_text_may_be_numbers() -> None:
+    clicks = read_clicks(log_of(timestamp=[str(NOON_SECONDS), str(NOON_SECONDS + 1)])).collect()
+    assert clicks["timestamp"].to_list() == [NOON, NOON + timedelta(seconds=1)]
+
+
+def test_days_written_first_are_no_iso_times() -> None:
+    assert "row 1" in refusal(log_of(timestamp=["04/07/2014", "05/07/2014"]))

@@ -12,6 +12,7 @@ LAYERS = [
     "synthetic",
     "config",
     "files",
+    "column_types",
     "clicks",
     "sessions",
     "catalog",

@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+from toys import clicks_of
 
 import gru4rec as g4r
 
@@ -53,3 +54,15 @@ def test_the_table_has_rank_item_and_score(trained):
 def test_k_below_one_is_refused(trained):
     with pytest.raises(g4r.DataError, match="k must be at least 1"):
         trained.start_session().recommend(k=0)
+
+
+def test_ids_of_another_type_are_cast_as_those_of_a_log_are(tiny):
+    recommender = g4r.GRU4Rec(tiny, device="cpu").fit(clicks_of([[1, 2], [2, 3]]))
+    session = recommender.start_session()
+    assert session.click("1")
+    assert session.recommend()["item_id"].to_list() == (
+        recommender.recommend([["1"]])["item_id"].to_list()
+    )
+    assert not session.click("one")
+    with pytest.raises(g4r.DataError, match="ids are integers or text"):
+        session.click(1.5)

@@ -41,3 +41,10 @@ def test_averages_are_over_targets():
 def test_no_targets_give_zero():
     assert recall_at(20, torch.empty(0)) == 0
     assert mrr_at(20, torch.empty(0)) == 0
+
+
+@pytest.mark.parametrize("ties", TIES)
+def test_scores_that_are_no_numbers_count_against_the_target(ties):
+    nan = float("nan")
+    assert ranks(torch.tensor([[nan, 1.0, 0.0]]), torch.tensor([1]), ties=ties).item() == 2
+    assert ranks(torch.tensor([[nan, 1.0, 0.0]]), torch.tensor([0]), ties=ties).item() == 4

@@ -41,7 +41,7 @@ def test_onehot_has_input_weights_of_all_gates_and_no_embedding():
         ("shared", "encoder.layers.0.weight_ih", math.sqrt(6 / 16)),
         ("shared", "encoder.layers.0.weight_hh", math.sqrt(6 / 16)),
         ("separate", "encoder.layers.0.weight_ih", math.sqrt(6 / 13)),
-        ("onehot", "input_table", math.sqrt(6 / 58)),
+        ("onehot", "_input_table", math.sqrt(6 / 58)),
     ],
 )
 def test_first_weights_fill_their_bounds_gate_by_gate(mode, name, bound):

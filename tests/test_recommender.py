@@ -196,3 +196,41 @@ def test_index_scores_agree_with_matrix_products(trained):
         assert scores[session][trained.catalog.index_of(item)].item() == pytest.approx(
             score, abs=1e-4
         )
+
+
+def test_use_before_fit_says_what_to_do():
+    for make in (g4r.GRU4Rec, *BASELINES.values()):
+        for use in (
+            lambda r: r.recommend([["a"]]),
+            lambda r: g4r.evaluate({"r": r}, clicks_of([["a", "b"]])),
+        ):
+            with pytest.raises(g4r.NotFittedError, match="call fit first"):
+                use(make())
+    with pytest.raises(g4r.NotFittedError, match="call fit first"):
+        g4r.GRU4Rec().start_session()
+
+
+def test_a_fit_that_fails_leaves_the_recommender_as_it_was(tiny):
+    recommender = g4r.GRU4Rec(tiny, device="cpu").fit(clicks_of([["a", "b"], ["b", "c"]]))
+    before = recommender.recommend([["a"]])
+    with pytest.raises(g4r.DataError):
+        recommender.fit(clicks_of([["x", "y"]]), valid=clicks_of([["q", "r"]]))
+    with pytest.raises(KeyboardInterrupt):
+        recommender.fit(clicks_of([["x", "y"]] * 3), on_progress=interrupt)
+    assert recommender.recommend([["a"]]).equals(before)
+
+
+def interrupt(progress: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_flat_list_of_items_is_refused_with_an_example(trained):
+    with pytest.raises(g4r.DataError, match=r"list of sessions"):
+        trained.recommend([10, 20])
+
+
+@pytest.mark.parametrize("item", [1.7, True])
+def test_fractions_and_truth_values_are_no_items(item):
+    recommender = g4r.Popularity().fit(clicks_of([[1, 2]]))
+    with pytest.raises(g4r.DataError, match="ids are integers or text"):
+        recommender.recommend([[item]])

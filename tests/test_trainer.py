@@ -338,6 +338,12 @@ def test_a_run_that_diverges_says_so(log):
         history_of(log, **{"training.learning_rate": 1e39})
 
 
+def test_a_run_whose_last_update_diverges_says_so_too():
+    settings = {"training.learning_rate": 1e39, "training.lanes": 64, "training.epochs": 1}
+    with pytest.raises(g4r.DivergenceError):
+        history_of(clicks_of(SESSIONS * 4), **{**settings, "training.steps": 64})
+
+
 def test_a_full_catalog_is_scored_where_it_is_not_larger_than_the_candidates():
     trainer, _, catalog = trainer_of(clicks_of(SESSIONS), **{"training.negatives": 30})
     batch = trainer.batches.make(0, 0)

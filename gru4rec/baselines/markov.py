@@ -33,9 +33,9 @@ class Markov(Recommender):
             sessions.items[after - 1] * size + sessions.items[after], return_counts=True
         )
         support = torch.from_numpy(self.catalog.support).double()
-        self._share = (support / (support.sum() + 1)).float()
+        self._share = support / (support.sum() + 1)
         self._followers = torch.from_numpy(pairs % size)
-        self._counts = torch.from_numpy(counts.astype(np.float32))
+        self._counts = torch.from_numpy(counts.astype(np.float64))
         self._offsets = np.searchsorted(pairs // size, np.arange(size + 1))
         return self
 

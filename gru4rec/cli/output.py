@@ -84,6 +84,8 @@ def write_beside(path: Path, write: Callable[[Path], None]) -> None:
 
     Raises DataError where the file cannot be written.
     """
+    if path.is_dir():
+        raise DataError(f"cannot write {path}: it is a folder; name a file in it")
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         write(beside)

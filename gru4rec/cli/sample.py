@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+_FORMATS = ("parquet", "csv")
+
 
 @click.command("sample")
 @click.option(
@@ -12,17 +14,21 @@ import click
     required=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Parquet file to write.",
+    help="File to write, .parquet or .csv.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(_FORMATS), help="Else the suffix of FILE decides."
 )
 @click.option("--force", is_flag=True, help="Replace a file at FILE.")
-def command(output: Path, force: bool) -> None:
+def command(output: Path, form: str | None, force: bool) -> None:
     """Write the sample click log, the one in datasets/sample, to FILE."""
-    from gru4rec.cli.output import write_beside
+    from gru4rec.cli.output import choose_format, write_table
     from gru4rec.errors import DataError
     from gru4rec.synthetic import generate_clicks
 
     if output.exists() and not force:
         raise DataError(f"{output} exists; choose another file, or replace it with --force")
+    chosen = choose_format(form, output, _FORMATS)
     clicks = generate_clicks()
-    write_beside(output, clicks.write_parquet)
+    write_table(clicks, chosen, output)
     click.echo(f"wrote {clicks.height:,} clicks to {output}", err=True)

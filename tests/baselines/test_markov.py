@@ -22,3 +22,9 @@ def test_items_that_never_followed_come_by_their_popularity():
 def test_followers_do_not_cross_sessions():
     table = Markov().fit(LOG).recommend([["d"]], k=4)
     assert max(table["score"].to_list()) < 1
+
+
+def test_popularity_tells_equal_counts_apart_however_large_they_are():
+    log = clicks_of([["a", "x"]] * 2000 + [["a", "y"]] * 2000 + [["x"]])
+    found = Markov().fit(log).recommend([["a"]], k=2)
+    assert found["item_id"].to_list() == ["x", "y"]
