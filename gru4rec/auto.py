@@ -1,7 +1,8 @@
 """Settings from a log's statistics: the rules for whatever a config leaves to `auto`.
 
-Each rule was fitted on the last tenth of the training sessions of yoochoose_100k, yoochoose1_64 and
-diginetica, never on a test part; `benchmarks/LOG.md` has the figures.
+Those of units, epochs, steps, the fall of the rate and dropout were fitted on the last tenth of the
+training sessions of yoochoose_100k, yoochoose1_64 and diginetica, never on a test part, and
+`benchmarks/LOG.md` has the figures; the others are starting points not yet tried against others.
 """
 
 import math
@@ -61,10 +62,8 @@ RULES: tuple[Rule, ...] = (
         lambda log: 100 if log.pairs < 200_000 else 128,
         "more units pay where there is more to learn from",
     ),
-    Rule(
-        "training.scoring", lambda _: "cosine", "learns in half the epochs of dot and ends higher"
-    ),
-    Rule("training.scale", lambda _: 16.0, "20 was worse on every log"),
+    Rule("training.scoring", lambda _: "cosine", "learns faster than dot and ends higher"),
+    Rule("training.scale", lambda _: 16.0, "20 was no better"),
     Rule("training.epochs", _epochs, "360 / ∛pairs, 2 to 10: small logs need more passes"),
     Rule("training.lanes", lambda _: 32, "the paper's size; more lanes make fewer updates"),
     Rule(
@@ -80,7 +79,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "training.final_rate", lambda _: 0.5, "the newest sessions come last and must still count"
     ),
-    Rule("training.embedding_dropout", lambda _: 0.25, "0.2 to 0.3 was best on every log"),
+    Rule("training.embedding_dropout", lambda _: 0.25, "0.2 to 0.3 did best"),
     Rule(
         "training.hidden_dropout", _hidden_dropout, "0.4 at 50,000 pairs, halved at 16 times that"
     ),
