@@ -160,9 +160,8 @@ class Trainer:
         vectors_MD, after = model.encoder(dropped_ME, batch.packing, before, self._random)
         vectors_MD = dropout(vectors_MD, config.hidden_dropout, self._random)
         scores_MC = model.score(vectors_MD, outputs_CD, offset_C)
-        with (
-            torch.no_grad()
-        ):  # a score of −inf takes no gradient from the loss, so autograd need not know
+        # A score of −inf takes no gradient from the loss, so autograd need not know of it.
+        with torch.no_grad():
             scores_MC.view(-1).index_fill_(0, batch.masked, -torch.inf)
         loss = self._loss(scores_MC, batch.targets)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -190,5 +189,7 @@ class Trainer:
 
 
 def _gradient(leaf: Tensor) -> Tensor:
-    assert leaf.grad is not None
+    """What `backward` left on a leaf that the loss depends on."""
+    if leaf.grad is None:
+        raise RuntimeError("a leaf has no gradient; call this after backward")
     return leaf.grad

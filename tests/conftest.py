@@ -5,11 +5,16 @@ import pickle  # noqa: TID251 - to forbid it
 
 import polars as pl
 import pytest
+from hypothesis import settings
 from toys import TINY
 
 import gru4rec as g4r
 
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # as the command line does, before torch
+
+# How long an example takes says nothing on a shared machine.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture
