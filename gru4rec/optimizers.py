@@ -55,14 +55,14 @@ class DenseOptimizer:
         )
         self._adagrad = [] if self._adamw else [Adagrad(p, momentum) for p in self._parameters]
 
-    def update(self, rate: float, progress_left: float) -> None:
+    def update(self, rate: float, rate_factor: float) -> None:
         """Move all parameters by their gradients, and clear these.
 
-        `rate` is Adagrad's; AdamW's own falls with `progress_left`, the factor the schedule has
+        `rate` is Adagrad's; AdamW's own falls with `rate_factor`, the factor the schedule has
         come down to.
         """
         if self._adamw is not None:
-            self._adamw.param_groups[0]["lr"] = self._adamw_rate * progress_left
+            self._adamw.param_groups[0]["lr"] = self._adamw_rate * rate_factor
             self._adamw.step()
         for optimizer in self._adagrad:
             assert isinstance(optimizer.weight.grad, Tensor)

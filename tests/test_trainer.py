@@ -68,7 +68,7 @@ class Recorder:
 
 
 class DenseRecorder:
-    def update(self, rate: float, progress_left: float) -> None:
+    def update(self, rate: float, rate_factor: float) -> None:
         pass
 
 
