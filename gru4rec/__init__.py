@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gru4rec.evaluation import evaluate
     from gru4rec.gru4rec import GRU4Rec, load
     from gru4rec.recommender import Recommender
-    from gru4rec.sessions import split_by_time, split_last
+    from gru4rec.split import split_by_time, split_last
     from gru4rec.synthetic import generate_clicks
 
 # Imported on first use: torch and faiss take seconds, and `gru4rec --help` needs neither.
@@ -40,7 +40,7 @@ _HOMES = {
     "gru4rec.evaluation": ("evaluate",),
     "gru4rec.gru4rec": ("GRU4Rec", "load"),
     "gru4rec.recommender": ("Recommender",),
-    "gru4rec.sessions": ("split_by_time", "split_last"),
+    "gru4rec.split": ("split_by_time", "split_last"),
     "gru4rec.synthetic": ("generate_clicks",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -1,16 +1,18 @@
 """Read click logs: files or frames of any naming become one LazyFrame of clicks."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import polars as pl
 
-from gru4rec.column_types import with_plain_ids, with_timestamp, with_types
+from gru4rec.column_types import with_plain_ids, with_types
 from gru4rec.errors import DataError
-from gru4rec.files import scan_files
-from gru4rec.schema import ALIASES, ITEM_ID, OPTIONS, SESSION_ID, TIMESTAMP
+from gru4rec.files import DAMAGE, NO_TEXT, Scan, reason_of, scan_files
+from gru4rec.schema import ALIASES, ITEM_ID, OPTIONS, SESSION_ID, TIMESTAMP, USER_ID
+from gru4rec.timestamps import EARLIEST, LATEST, RAW_TIME, absurd_times, with_timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,18 @@ ClickSource: TypeAlias = pl.LazyFrame | ArrowTable | str | Path | Iterable[str |
 _ROW = "__gru4rec_row"
 
 
+@dataclass(frozen=True)
+class ClickLog:
+    """The valid clicks of a log, and what was left out."""
+
+    clicks: pl.LazyFrame
+    """session_id, item_id and, as asked for or if there, user_id, timestamp and other columns."""
+    rows: int
+    """Rows of the log, those that `where` leaves out not counted."""
+    dropped: Mapping[str, int]
+    """Invalid rows, by what is wrong with them."""
+
+
 def read_clicks(
     source: ClickSource,
     *,
@@ -44,50 +58,80 @@ def read_clicks(
     `files.SCANNERS`, a glob, a folder, or several of these; rows keep their order. Column names
     that are not given are looked up in `schema.ALIASES`. `where` is a Polars SQL predicate over the
     columns of the source; a NULL in it counts as false. `timestamp` is a Datetime in microseconds,
-    made from datetimes, dates, ISO strings, integers in s, ms, µs or ns (told apart by magnitude)
-    or floats in seconds. A log without a time column, or with nothing but nulls in it, has no
-    `timestamp`: it is taken in the order of its rows.
+    made from datetimes, dates, ISO strings, integers in s, ms, µs or ns (told apart by the size
+    that most of them have) or floats in seconds. A log without a time column, or with nothing but
+    nulls in it, has no `timestamp`: it is taken in the order of its rows.
 
-    Raises DataError when a file or column is missing, there are no rows, an id is null or empty, or
-    a time is missing or cannot be read; with `drop_invalid` such rows are dropped, counted and
-    logged.
+    Raises DataError when a file or column is missing, there are no rows, or a row is invalid: an id
+    is null, empty or not UTF-8, a time is missing, cannot be read, or lies before 1990 or after
+    2100 (unless all lie before 1990: then they are ticks of a clock), or a line of a text file is
+    its header again or has more fields than that. With `drop_invalid` such rows are dropped,
+    counted and logged.
     """
+    named = {SESSION_ID: session_col, ITEM_ID: item_col, TIMESTAMP: time_col}
+    return read_log(source, named, where=where, drop_invalid=drop_invalid).clicks
+
+
+def read_log(
+    source: ClickSource,
+    named: Mapping[str, str | None],
+    *,
+    where: str | None = None,
+    drop_invalid: bool = False,
+    header: Sequence[str] | None = None,
+    explode: str | None = None,
+    other_columns: bool = False,
+    strict_times: bool = False,
+) -> ClickLog:
+    """The clicks of `source` with what was left out; see `read_clicks`.
+
+    `named` has a key for each column to look for, and its name in the log or None. `header` names
+    the columns of text files that have no such line. A log with one row per session has its clicks
+    in the column `explode`, a list of structs. With `other_columns` the rest of the columns comes
+    along, one that bears a name of ours as `NAME_in_log`. With `strict_times` no time may lie
+    before 1990.
+    """
+    scan = _scan(source, header)
     try:
-        frame, untyped = _scan(source)
-        given = frame.collect_schema().names()
+        rows = scan.rows
+        if explode is not None:
+            rows = rows.explode(explode, empty_as_null=False, keep_nulls=False).unnest(explode)
+        given = [name for name in rows.collect_schema().names() if name != DAMAGE]
         names = {
-            SESSION_ID: _find_column(SESSION_ID, session_col, given),
-            ITEM_ID: _find_column(ITEM_ID, item_col, given),
-            TIMESTAMP: _find_column(TIMESTAMP, time_col, given, required=False),
+            ours: _find_column(ours, name, given, required=ours != TIMESTAMP)
+            for ours, name in named.items()
         }
         wanted = pl.lit(True) if where is None else pl.sql_expr(where)
-        if untyped:
-            asked = {*filter(None, names.values()), *wanted.meta.root_names()} & set(given)
-            ids = filter(None, (names[SESSION_ID], names[ITEM_ID]))
-            frame = with_types(frame, asked, ids)
-        frame.filter(wanted).collect_schema()
-        frame = frame.with_row_index(_ROW, offset=1).filter(wanted)
+        asked = set(filter(None, names.values()))
+        others = [name for name in given if name not in asked] if other_columns else []
+        ids = [names[ours] or "" for ours in names if ours != TIMESTAMP]
+        typed = {*asked, *others, *wanted.meta.root_names()} & scan.untyped & set(given)
+        rows = with_types(rows, typed, ids)
+        rows.filter(wanted).collect_schema()
+        rows = rows.with_row_index(_ROW, offset=1).filter(wanted)
         columns = [pl.col(name).alias(ours) for ours, name in names.items() if name is not None]
-        clicks = with_timestamp(with_plain_ids(frame.select(_ROW, *columns)))
-        return _checked(clicks, drop_invalid)
+        columns += [pl.col(name).alias(_freed(name, names)) for name in others]
+        damage = pl.col(DAMAGE) if DAMAGE in rows.collect_schema() else pl.lit(None, pl.String)
+        clicks = rows.select(_ROW, damage.alias(DAMAGE), *columns)
+        clicks = with_timestamp(with_plain_ids(clicks))
+        return _checked(clicks, scan, drop_invalid=drop_invalid, strict_times=strict_times)
     except (pl.exceptions.PolarsError, OSError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        rows = "" if where is None else f" (--where {where!r})"
-        raise DataError(f"cannot read the click log{rows}: {reason}") from error
+        files = f" in {scan.unreadable()}" if len(scan.paths) > 1 else ""
+        rows_asked = "" if where is None else f" (--where {where!r})"
+        reason = reason_of(error)
+        raise DataError(f"cannot read the click log{rows_asked}: {reason}{files}") from error
 
 
-def _scan(source: ClickSource) -> tuple[pl.LazyFrame, bool]:
-    """The rows of all files or frames of a source, in their order, and whether types are lost."""
+def _scan(source: ClickSource, header: Sequence[str] | None) -> Scan:
+    """The rows of all files or frames of a source, in their order."""
     if isinstance(source, pl.LazyFrame):
-        return source, False
+        return Scan([], [source])
     if isinstance(source, ArrowTable):
-        return pl.DataFrame(source).lazy(), False
-    return scan_files([source] if isinstance(source, str | Path) else source)
+        return Scan([], [pl.DataFrame(source).lazy()])
+    return scan_files([source] if isinstance(source, str | Path) else source, header)
 
 
-def _find_column(
-    ours: str, named: str | None, given: list[str], *, required: bool = True
-) -> str | None:
+def _find_column(ours: str, named: str | None, given: list[str], *, required: bool) -> str | None:
     """The column of the log that holds `ours`, or None if it may be and is absent."""
     wanted = ALIASES[ours] if named is None else (named,)
     for name in wanted:
@@ -100,31 +144,71 @@ def _find_column(
     )
 
 
-def _checked(clicks: pl.LazyFrame, drop_invalid: bool) -> pl.LazyFrame:
-    """Refuse, or drop and count, rows with an empty id or an unreadable time."""
+def _freed(name: str, names: Mapping[str, str | None]) -> str:
+    """The name of a further column of the log, out of the way of ours."""
+    return f"{name}_in_log" if name in (*names, SESSION_ID) else name
+
+
+def _invalid(clicks: pl.LazyFrame, *, strict_times: bool) -> Mapping[str, pl.Expr]:
+    """What may be wrong with a row, and which rows it is wrong with; the first that holds counts."""
     schema = clicks.collect_schema()
-    bad = {
-        name: pl.col(name).is_null() | (pl.col(name) == "" if dtype == pl.String else False)
-        for name, dtype in schema.items()
-        if name != _ROW
-    }
-    counts = [rows.sum().alias(name) for name, rows in bad.items()]
-    first = [pl.col(_ROW).filter(rows).first().alias(f"{name} row") for name, rows in bad.items()]
-    found = clicks.select(pl.len().alias("rows"), *counts, *first).collect().row(0, named=True)
-    if not found["rows"]:
+    wrong = {"damaged lines": pl.col(DAMAGE).is_not_null()}
+    for name in (SESSION_ID, USER_ID, ITEM_ID):
+        if name in schema:
+            text = schema[name] == pl.String
+            column = pl.col(name)
+            empty = column.is_null() | (column == "" if text else False)
+            wrong[f"null or empty {name}"] = empty
+            if text:
+                wrong[f"{name} that is not UTF-8"] = column.str.contains(NO_TEXT, literal=True)
+    if TIMESTAMP in schema:
+        wrong["null or unreadable times"] = pl.col(TIMESTAMP).is_null()
+        years = f"before {EARLIEST.year} or after {LATEST.year} (is their unit mixed or wrong?)"
+        wrong[f"times {years}"] = absurd_times(clicks, strict=strict_times)
+    return wrong
+
+
+def _checked(
+    clicks: pl.LazyFrame, scan: Scan, *, drop_invalid: bool, strict_times: bool
+) -> ClickLog:
+    """Refuse, or drop and count, invalid rows."""
+    wrong = _invalid(clicks, strict_times=strict_times)
+    which = pl.coalesce(
+        pl.when(rows).then(pl.lit(what, pl.String)) for what, rows in wrong.items()
+    ).fill_null("")
+    seen = [pl.col(name).first() for name in (DAMAGE, RAW_TIME) if name in clicks.collect_schema()]
+    found = (
+        clicks.group_by(which.alias("what"))
+        .agg(pl.len().alias("rows"), pl.col(_ROW).first(), *seen)
+        .sort(_ROW)
+        .collect(engine="streaming")
+        .rows(named=True)
+    )
+    total = sum(row["rows"] for row in found)
+    bad = [row for row in found if row["what"]]
+    if not total:
         raise DataError("the click log has no rows; check the file and --where")
-    for name in bad:
-        if found[name] and not drop_invalid:
-            what = "null or unreadable times" if name == TIMESTAMP else f"null or empty {name}"
-            raise DataError(
-                f"click log has {what} in {found[name]} of {found['rows']} rows, first in row "
-                f"{found[f'{name} row']}; mend them, or drop such rows with --drop-invalid"
-            )
-    if any(found[name] for name in bad):
-        invalid = pl.any_horizontal(*bad.values())
-        dropped = clicks.select(invalid.sum()).collect().item()
-        logger.warning("dropped %d of %d rows with invalid ids or times", dropped, found["rows"])
-        if dropped == found["rows"]:
+    if bad and not drop_invalid:
+        first = min(bad, key=lambda row: list(wrong).index(row["what"]))
+        raise DataError(
+            f"click log has {first['what']} in {first['rows']} of {total} rows, first in "
+            f"{scan.place(first[_ROW])}{_seen(first)}; mend them, or drop such rows with "
+            "--drop-invalid"
+        )
+    if bad:
+        dropped = sum(row["rows"] for row in bad)
+        logger.warning("dropped %d of %d rows with invalid ids or times", dropped, total)
+        if dropped == total:
             raise DataError("every row of the click log is invalid; check the columns")
-        clicks = clicks.filter(~invalid)
-    return clicks.drop(_ROW)
+        clicks = clicks.filter(which == "")
+    valid = clicks.drop(_ROW, DAMAGE, RAW_TIME, strict=False)
+    return ClickLog(valid, total, {row["what"]: row["rows"] for row in bad})
+
+
+def _seen(row: Mapping[str, Any]) -> str:
+    """What the first of the invalid rows holds, for the message."""
+    value = row[DAMAGE] if row["what"].startswith("damaged") else row.get(RAW_TIME)
+    told = row["what"].startswith(("damaged", "times", "null or unreadable"))
+    return f" ({value})" if told and value is not None else ""
+
+

@@ -1,33 +1,80 @@
 """Scan files of any format as one LazyFrame of their rows."""
 
+import codecs
 import glob
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 import polars as pl
 
 from gru4rec.errors import DataError
 
+DAMAGE = "__gru4rec_damage"
+"""The column of text files that says what is wrong with a row, null where nothing is."""
+
+NO_TEXT = "\ufffd"
+"""What stands in a text for bytes that are not UTF-8."""
+
+_EXTRA = "__gru4rec_extra"
 _SEPARATORS = (",", "\t", ";", "|")
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
-def _scan_text(path: Path, separator: str) -> pl.LazyFrame:
-    """A CSV file, all text; a header of one column that holds another separator is read with it."""
-    scan = partial(pl.scan_csv, path, infer_schema=False, glob=False)
-    header = scan(separator=separator).collect_schema().names()
-    others = [other for other in _SEPARATORS if len(header) == 1 and other in header[0]]
-    return scan(separator=others[0] if others else separator)
+def _scan_text(path: Path, header: Sequence[str] | None, *, separator: str) -> pl.LazyFrame:
+    """A file of separated text, all of it as text, with `DAMAGE`; blank lines are no rows.
+
+    A first line of one field that holds another separator is read with that one.
+    """
+    with path.open("rb") as file:
+        if file.read(2) in _UTF16:
+            raise DataError(f"{path} is UTF-16; convert it to UTF-8")
+    scan = partial(
+        pl.scan_csv, path, glob=False, infer_schema=False, encoding="utf8-lossy",
+        has_header=header is None, truncate_ragged_lines=True,
+    )  # fmt: skip
+    first = scan(separator=separator, has_header=False).head(1).collect().row(0)
+    others = [other for other in _SEPARATORS if len(first) == 1 and other in (first[0] or "")]
+    scan = partial(scan, separator=others[0] if others else separator)
+    names = scan().collect_schema().names() if header is None else list(header)
+    schema = dict.fromkeys([*names, _EXTRA], pl.String)
+    rows = scan(schema=schema, missing_columns="insert")
+    repeated = pl.all_horizontal(pl.col(name) == name for name in names)
+    damage = (
+        pl.when(pl.col(_EXTRA).is_not_null())
+        .then(pl.lit("more fields than the header"))
+        .when(repeated)
+        .then(pl.lit("the header again"))
+    )
+    blank = pl.all_horizontal(pl.all().is_null())
+    return rows.filter(~blank).with_columns(damage.alias(DAMAGE)).drop(_EXTRA)
 
 
-_csv = partial(_scan_text, separator=",")
-_tsv = partial(_scan_text, separator="\t")
-_ndjson = partial(pl.scan_ndjson, infer_schema_length=None)
-_ipc = partial(pl.scan_ipc, glob=False)
+def _without_header(scan: Callable[..., pl.LazyFrame]) -> "Scanner":
+    """A scanner of a format that names its columns itself."""
 
-SCANNERS: Mapping[str, Callable[[Path], pl.LazyFrame]] = {
-    ".parquet": partial(pl.scan_parquet, glob=False),
+    def scanner(path: Path, header: Sequence[str] | None) -> pl.LazyFrame:
+        if header is not None:
+            raise DataError(f"{path} names its columns itself; leave out the header")
+        return scan(path)
+
+    return scanner
+
+
+Scanner = Callable[[Path, Sequence[str] | None], pl.LazyFrame]
+
+_csv: Scanner = partial(_scan_text, separator=",")
+_tsv: Scanner = partial(_scan_text, separator="\t")
+_ndjson = _without_header(partial(pl.scan_ndjson, infer_schema_length=None))
+_ipc = _without_header(partial(pl.scan_ipc, glob=False))
+
+SCANNERS: Mapping[str, Scanner] = {
+    ".parquet": _without_header(partial(pl.scan_parquet, glob=False, hive_partitioning=False)),
     ".csv": _csv,
+    ".dat": _csv,
     ".tsv": _tsv,
     ".txt": _tsv,
     ".ndjson": _ndjson,
@@ -41,20 +88,78 @@ SCANNERS: Mapping[str, Callable[[Path], pl.LazyFrame]] = {
 _COMPRESSIONS = (".gz", ".zst")
 
 
-def scan_files(patterns: Iterable[str | Path]) -> tuple[pl.LazyFrame, bool]:
-    """The rows of all files that paths, folders and globs stand for, and whether types are lost.
+@dataclass(frozen=True)
+class Scan:
+    """The rows of several files, one file after the other."""
+
+    paths: Sequence[Path]
+    """The files; empty for a table that came from memory."""
+    frames: Sequence[pl.LazyFrame]
+    """The rows of each."""
+    untyped: frozenset[str] = frozenset()
+    """Columns that hold text only because their files know no types."""
+
+    @property
+    def rows(self) -> pl.LazyFrame:
+        """The rows of all files."""
+        if len(self.frames) == 1:
+            return self.frames[0]
+        return pl.concat(self.frames, how="diagonal_relaxed")
+
+    def place(self, row: int) -> str:
+        """Where the row of that number among all rows, from 1, stands."""
+        for path, frame in zip(self.paths, self.frames, strict=False):
+            count = frame.select(pl.len()).collect(engine="streaming").item()
+            if row <= count:
+                return f"row {row} of {path.name}" if len(self.paths) > 1 else f"row {row}"
+            row -= count
+        return f"row {row}"
+
+    def unreadable(self) -> str:
+        """The names of the files that cannot be read to their end."""
+        return ", ".join(
+            path.name
+            for path, frame in zip(self.paths, self.frames, strict=False)
+            if not _reads(frame)
+        )
+
+
+def scan_files(patterns: Iterable[str | Path], header: Sequence[str] | None = None) -> Scan:
+    """The rows of all files that paths, folders and globs stand for.
 
     In the order given, by name within. A file of separated text knows no types: its columns are
-    text until all their values are seen (`gru4rec.column_types`).
+    text until all their values are seen (`gru4rec.column_types`). It has a line of column names
+    unless `header` gives them. Folders named `key=value` are a column each (Hive's layout).
 
     Raises DataError if nothing is there, a file is empty, or its suffix says no format.
     """
     paths = [path for pattern in patterns for path in _expand(Path(pattern))]
     if not paths:
         raise DataError("no click log given; name at least one file")
-    frames = [_scan_file(path) for path in paths]
-    untyped = any(_scanner(path) in (_csv, _tsv) for path in paths)
-    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed"), untyped
+    frames, untyped = [], set[str]()
+    for path in paths:
+        scanner, keys = _scanner(path), _hive_keys(path)
+        if scanner is None:
+            raise DataError(
+                f"cannot tell the format of {path}; name it {', '.join(SCANNERS)}, "
+                "text also with .gz or .zst"
+            )
+        if path.stat().st_size == 0:
+            raise DataError(f"{path} is empty; a click log has a header and a row per click")
+        try:
+            frame = scanner(path, header)
+            names = frame.collect_schema().names()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise DataError(f"cannot read the click log {path}: {reason_of(error)}") from error
+        keys = {key: value for key, value in keys.items() if key not in names}
+        frames.append(frame.with_columns(pl.lit(value).alias(key) for key, value in keys.items()))
+        untyped |= set(keys) | (set(names) if scanner in (_csv, _tsv) else set())
+    return Scan(paths, frames, frozenset(untyped))
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of what an error of Polars or of the system says."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _expand(pattern: Path) -> list[Path]:
@@ -70,7 +175,7 @@ def _expand(pattern: Path) -> list[Path]:
     return sorted(found)
 
 
-def _scanner(path: Path) -> Callable[[Path], pl.LazyFrame] | None:
+def _scanner(path: Path) -> Scanner | None:
     """What scans a file of that name, None if its suffix says nothing."""
     name = path.name.lower()
     for compression in _COMPRESSIONS:
@@ -78,13 +183,15 @@ def _scanner(path: Path) -> Callable[[Path], pl.LazyFrame] | None:
     return SCANNERS.get(Path(name).suffix)
 
 
-def _scan_file(path: Path) -> pl.LazyFrame:
-    scanner = _scanner(path)
-    if scanner is None:
-        raise DataError(
-            f"cannot tell the format of {path}; name it {', '.join(SCANNERS)}, "
-            "text also with .gz or .zst"
-        )
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty; a click log has a header and a row per click")
-    return scanner(path)
+def _hive_keys(path: Path) -> dict[str, str | None]:
+    """The `key=value` of the folders that a file lies in."""
+    parts = [folder.split("=", 1) for folder in path.parent.parts if "=" in folder]
+    return {key: None if value == _HIVE_NULL else unquote(value) for key, value in parts}
+
+
+def _reads(frame: pl.LazyFrame) -> bool:
+    try:
+        frame.select(pl.all().count()).collect(engine="streaming")
+    except (pl.exceptions.PolarsError, OSError):
+        return False
+    return True

@@ -28,7 +28,7 @@ from gru4rec.metrics import mrr_at, recall_at
 from gru4rec.model import Model
 from gru4rec.recommender import Recommender, chunks
 from gru4rec.schema import TIMESTAMP
-from gru4rec.sessions import is_part, split_last
+from gru4rec.split import is_part, split_last
 from gru4rec.trainer import Progress, Trainer
 from gru4rec.training_batch import TrainingBatches
 

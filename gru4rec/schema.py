@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 SESSION_ID = "session_id"
 ITEM_ID = "item_id"
+USER_ID = "user_id"
 TIMESTAMP = "timestamp"
 
 RANK = "rank"
@@ -14,6 +15,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     SESSION_ID: (SESSION_ID, "SessionId", "session"),
     ITEM_ID: (ITEM_ID, "ItemId", "item", "aid"),
     TIMESTAMP: (TIMESTAMP, "Timestamp", "Time", "ts"),
+    USER_ID: (USER_ID, "UserId", "user"),
 }
 
 # The command-line option that names each column, for error messages.
@@ -21,4 +23,5 @@ OPTIONS: Mapping[str, str] = {
     SESSION_ID: "--session-col",
     ITEM_ID: "--item-col",
     TIMESTAMP: "--time-col",
+    USER_ID: "--user-col",
 }

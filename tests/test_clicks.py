@@ -144,7 +144,7 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
 
 def test_text_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_bytes("session_id,item_id\n1,caf\xe9\n".encode("latin-1"))
-    assert "utf-8" in refusal(tmp_path / "log.csv")
+    assert "not UTF-8" in refusal(tmp_path / "log.csv")
 
 
 # Columns

@@ -64,7 +64,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     from gru4rec.clicks import read_clicks
     from gru4rec.config import Config
     from gru4rec.gru4rec import GRU4Rec
-    from gru4rec.sessions import is_part
+    from gru4rec.split import is_part
 
     output, show_config = options["output"], options["show_config"]
     if output is None and not show_config:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from gru4rec.errors import DataError
-from gru4rec.sessions import split_by_time, split_last
+from gru4rec.split import split_by_time, split_last
 
 START = datetime(2026, 3, 2)
 

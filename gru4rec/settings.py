@@ -1,0 +1,137 @@
+"""Frozen dataclasses of checked settings, in and out of TOML."""
+
+import dataclasses
+import json
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import Any, Self
+
+from gru4rec.errors import ConfigError
+
+
+def setting(
+    default: Any, *, low: float | None = None, below: float | None = None, choices: str = ""
+) -> Any:
+    """A field with its bounds: `low` is allowed, `below` is not; spaces part the choices.
+
+    With the default None it may be left out.
+    """
+    bounds = {"low": low, "below": below, "choices": tuple(choices.split())}
+    return field(default=default, metadata=bounds)
+
+
+class Settings:
+    """What a frozen dataclass of settings can do; a field that is one itself is a section.
+
+    Fields are numbers, truth values, text, or a `tuple` of texts. Construction raises ConfigError
+    for a wrong type or a value out of range, and for bad `choices`.
+    """
+
+    @classmethod
+    def sections(cls) -> dict[str, type["Settings"]]:
+        """The fields that are sections, and their classes."""
+        return {
+            spec.name: spec.type
+            for spec in dataclasses.fields(cls)  # type: ignore[arg-type]
+            if isinstance(spec.type, type) and issubclass(spec.type, Settings)
+        }
+
+    def check(self, prefix: str = "") -> None:
+        """Refuse any field whose type or value is not allowed; `prefix` names the section."""
+        for spec in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, spec.name)
+            if value is not None or spec.default is not None:
+                _check_value(f"{prefix}{spec.name}", value, spec)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any], *, prefix: str = "") -> Self:
+        """The settings given; the rest keep their defaults.
+
+        Raises ConfigError for an unknown key, a wrong type or a value out of range.
+        """
+        sections = cls.sections()
+        types = {spec.name: spec.type for spec in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        known: dict[str, Any] = {}
+        for key, value in settings.items():
+            if key not in types:
+                raise ConfigError(f"no setting {prefix}{key!s}; choose from {', '.join(types)}")
+            if key not in sections:
+                listed = types[key] is tuple and isinstance(value, list)
+                known[key] = tuple(value) if listed else value
+            elif isinstance(value, Mapping):
+                known[key] = sections[key].from_dict(value, prefix=f"{prefix}{key}.")
+            else:
+                raise ConfigError(f"[{prefix}{key}] must be a table of settings, got {value!r}")
+        return cls(**known)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """Read a TOML file. Raises ConfigError if it is missing, unreadable or has other keys."""
+        try:
+            return cls.from_dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"cannot read the settings {path}: {error}") from error
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, without what was left out."""
+        found = {spec.name: getattr(self, spec.name) for spec in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {
+            name: value.to_dict() if isinstance(value, Settings) else value
+            for name, value in found.items()
+            if value is not None
+        }
+
+    def to_toml(self) -> str:
+        """The settings as TOML text, the inverse of `from_toml`."""
+        return "\n".join(_toml_lines("", self.to_dict())).lstrip("\n") + "\n"
+
+    def replace(self, settings: Mapping[str, Any]) -> Self:
+        """A copy with dotted keys replaced, e.g. `{"training.epochs": 3, "seed": 7}`."""
+        whole = self.to_dict()
+        for dotted, value in settings.items():
+            *path, key = dotted.split(".")
+            table = whole
+            for section in path:
+                table = table.setdefault(section, {})
+            table[key] = value
+        return type(self).from_dict(whole)
+
+
+def _check_value(name: str, value: object, spec: dataclasses.Field[Any]) -> None:
+    bounds = spec.metadata
+    kinds = (int, float) if spec.type is float else (spec.type,)
+    if type(value) not in kinds:
+        raise ConfigError(f"{name} must be {spec.type.__name__}, got {value!r}")  # type: ignore[union-attr]
+    if isinstance(value, tuple) and not all(type(entry) is str for entry in value):
+        raise ConfigError(f"{name} must be a list of texts, got {list(value)!r}")
+    if bounds.get("choices") and value not in bounds["choices"]:
+        raise ConfigError(f"no {name} {value!r}; choose from {', '.join(bounds['choices'])}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{name} must be a finite number, got {value!r}")
+    low, below = bounds.get("low"), bounds.get("below")
+    if low is not None and not value >= low:  # type: ignore[operator]
+        raise ConfigError(f"{name} must be at least {low:g}, got {value!r}")
+    if below is not None and not value < below:  # type: ignore[operator]
+        raise ConfigError(f"{name} must be below {below:g}, got {value!r}")
+
+
+def _toml_lines(section: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of one section: its own keys first, then the sections in it."""
+    plain = {key: value for key, value in settings.items() if not isinstance(value, dict)}
+    if section and plain:
+        yield from ("", f"[{section}]")
+    for key, value in plain.items():
+        yield f"{key} = {_toml(value)}"
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _toml_lines(f"{section}.{key}".lstrip("."), value)
+
+
+def _toml(value: object) -> str:
+    """A number, truth value, text or list as TOML writes it: as JSON does, DEL escaped besides."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,102 @@
+"""Make Datetimes of times of any kind, and say which of them cannot be meant."""
+
+import logging
+from datetime import datetime
+
+import polars as pl
+
+from gru4rec.column_types import with_types
+from gru4rec.errors import DataError
+from gru4rec.schema import TIMESTAMP
+
+logger = logging.getLogger(__name__)
+
+RAW_TIME = "__gru4rec_time"
+"""The column that keeps a time as it was given, for error messages."""
+
+EARLIEST, LATEST = datetime(1990, 1, 1), datetime(2100, 1, 1)
+"""Times outside are not meant: their unit is wrong, or they stand for a missing value."""
+
+_EPOCH = datetime(1970, 1, 1)
+
+# Numbers are told apart by their size: (upper bound, unit, microseconds per unit).
+_UNITS = ((1e11, "s", 1e6), (1e14, "ms", 1e3), (1e17, "µs", 1.0), (float("inf"), "ns", 1e-3))
+
+_ISO = r"^\d{4}-\d\d-\d\d"
+_LARGEST = 2**62  # microseconds; more than any time, and far from overflow
+
+
+def with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
+    """Turn a time column of any kind into Datetime("us"), null where a time cannot be read.
+
+    `RAW_TIME` holds the times as they were given. A column of nothing but nulls is dropped.
+    """
+    schema = clicks.collect_schema()
+    if TIMESTAMP not in schema:
+        logger.info("the click log has no time column: clicks are taken in the order of its rows")
+        return clicks
+    rows, known = clicks.select(pl.len(), pl.col(TIMESTAMP).count()).collect(engine="streaming").row(0)
+    if rows and not known:
+        logger.info("the time column is entirely null: clicks are taken in the order of the rows")
+        return clicks.drop(TIMESTAMP)
+    if schema[TIMESTAMP] == pl.String:
+        clicks = with_types(clicks, [TIMESTAMP], ())
+    time, dtype = pl.col(TIMESTAMP), clicks.collect_schema()[TIMESTAMP]
+    clicks = clicks.with_columns(time.alias(RAW_TIME))
+    if dtype.is_numeric():
+        return clicks.with_columns(_from_numbers(clicks, time, dtype).alias(TIMESTAMP))
+    if dtype == pl.String:
+        iso = pl.when(time.str.contains(_ISO)).then(time.str.strip_suffix(" UTC"))
+        time = iso.str.to_datetime(time_unit="us", strict=False, time_zone="UTC")
+        time = time.dt.replace_time_zone(None)
+    elif dtype == pl.Date:
+        time = time.cast(pl.Datetime("us"))
+    elif isinstance(dtype, pl.Datetime):
+        time = time.dt.convert_time_zone("UTC") if dtype.time_zone else time
+        time = time.dt.replace_time_zone(None).dt.cast_time_unit("us")
+    else:
+        raise DataError(
+            f"cannot read times of type {dtype}; give integers, seconds, ISO strings or dates"
+        )
+    return clicks.with_columns(time.alias(TIMESTAMP))
+
+
+def _from_numbers(clicks: pl.LazyFrame, time: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Datetimes of numbers in s, ms, µs or ns: in the unit that most of them are in."""
+    known = time.fill_nan(None) if dtype.is_float() else time
+    size = known.cast(pl.Float64).abs()
+    lower = (0.0, *(bound for bound, _, _ in _UNITS))
+    counts = clicks.select(
+        ((size >= low) & (size < bound)).sum().alias(unit)
+        for low, (bound, unit, _) in zip(lower, _UNITS, strict=False)
+    )
+    found = counts.collect(engine="streaming").row(0, named=True)
+    _, unit, factor = max(_UNITS, key=lambda row: found[row[1]])
+    if dtype.is_integer():
+        logger.info("integer times are read as %s", unit)
+        known = pl.when(size < _LARGEST / factor).then(known.cast(pl.Int64, strict=False))
+        micros = known * int(factor) if factor >= 1 else known // round(1 / factor)
+    else:
+        logger.info("times with fractions are read as %s", unit)
+        micros = (known * factor).round().cast(pl.Int64, strict=False)
+    return micros.cast(pl.Datetime("us"))
+
+
+def absurd_times(clicks: pl.LazyFrame, *, strict: bool) -> pl.Expr:
+    """Whether a time lies before 1990 or after 2100.
+
+    Where every time is before 1990, they are the ticks of some clock that starts at 0: only
+    negative ones are absurd then, unless `strict`.
+    """
+    time = pl.col(TIMESTAMP)
+    earliest = EARLIEST
+    if not strict:
+        latest = clicks.select(time.max()).collect(engine="streaming").item()
+        if latest is not None and latest < EARLIEST:
+            earliest = _EPOCH
+            logger.warning(
+                "every time lies before %d: taken as a clock that starts at 0; if these are dates, "
+                "their unit is wrong",
+                EARLIEST.year,
+            )
+    return ~time.is_between(earliest, LATEST)
