@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     )
     from gru4rec.evaluation import evaluate
     from gru4rec.gru4rec import GRU4Rec, load
+    from gru4rec.preparation import prepare
+    from gru4rec.recipe import Recipe
     from gru4rec.recommender import Recommender
     from gru4rec.split import split_by_time, split_last
     from gru4rec.synthetic import generate_clicks
@@ -39,6 +41,8 @@ _HOMES = {
     ),
     "gru4rec.evaluation": ("evaluate",),
     "gru4rec.gru4rec": ("GRU4Rec", "load"),
+    "gru4rec.preparation": ("prepare",),
+    "gru4rec.recipe": ("Recipe",),
     "gru4rec.recommender": ("Recommender",),
     "gru4rec.split": ("split_by_time", "split_last"),
     "gru4rec.synthetic": ("generate_clicks",),
@@ -60,11 +64,13 @@ __all__ = [
     "Markov",
     "NotFittedError",
     "Popularity",
+    "Recipe",
     "Recommender",
     "TrainingConfig",
     "evaluate",
     "generate_clicks",
     "load",
+    "prepare",
     "read_clicks",
     "split_by_time",
     "split_last",

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from gru4rec import folders
 from gru4rec.catalog import Catalog
 from gru4rec.config import Config
 from gru4rec.errors import CheckpointError, ConfigError
@@ -43,20 +43,9 @@ def check_free(path: Path, *, force: bool) -> None:
     With `force` an older checkpoint may stand there, or an empty folder, and nothing else. What a
     crash left beside the path is put back first.
     """
-    path = path.resolve()
-    _mend(path)
-    if not path.exists():
-        above = next(parent for parent in path.parents if parent.exists())
-        if not above.is_dir() or not os.access(above, os.W_OK):
-            raise CheckpointError(f"cannot write {path}: {above} is no folder to write in")
-        return
-    if not force:
-        raise CheckpointError(f"{path} exists; choose another folder, or replace it with --force")
-    names = {file.name for file in path.iterdir()} if path.is_dir() else {"a file"}
-    if names and not {META} <= names <= set(_FILES):
-        raise CheckpointError(
-            f"{path} is no checkpoint, so --force does not replace it; choose another folder"
-        )
+    folders.check_free(
+        path, force=force, kind="checkpoint", mark=META, files=set(_FILES), error=CheckpointError
+    )
 
 
 def save(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> None:
@@ -68,33 +57,24 @@ def save(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> No
     """
     path = Path(path).resolve()
     check_free(path, force=force)
-    new, old = _beside(path, "new"), _beside(path, "old")
     try:
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        (new / CONFIG).write_text(
-            json.dumps(checkpoint.config.to_dict(), indent=2) + "\n", encoding="utf-8"
-        )
-        checkpoint.catalog.to_frame().write_parquet(new / CATALOG)
-        save_file(
-            {name: weight.contiguous() for name, weight in checkpoint.weights.items()},
-            new / WEIGHTS,
-        )
-        shutil.copymode(new / CONFIG, new / WEIGHTS)  # safetensors lets only the owner read it
-        checkpoint.index.save(new / INDEX)
-        files = {name: _fingerprint(new / name) for name in (CONFIG, CATALOG, WEIGHTS, INDEX)}
-        meta = {**checkpoint.meta, "files": files}
-        (new / META).write_text(json.dumps(meta, indent=2, default=str) + "\n", encoding="utf-8")
-        for written in new.iterdir():
-            with written.open("rb") as file:
-                os.fsync(file.fileno())
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
+        with folders.replaced(path, error=CheckpointError) as new:
+            (new / CONFIG).write_text(
+                json.dumps(checkpoint.config.to_dict(), indent=2) + "\n", encoding="utf-8"
+            )
+            checkpoint.catalog.to_frame().write_parquet(new / CATALOG)
+            save_file(
+                {name: weight.contiguous() for name, weight in checkpoint.weights.items()},
+                new / WEIGHTS,
+            )
+            shutil.copymode(new / CONFIG, new / WEIGHTS)  # safetensors lets only the owner read it
+            checkpoint.index.save(new / INDEX)
+            files = {name: _fingerprint(new / name) for name in (CONFIG, CATALOG, WEIGHTS, INDEX)}
+            meta = {**checkpoint.meta, "files": files}
+            (new / META).write_text(
+                json.dumps(meta, indent=2, default=str) + "\n", encoding="utf-8"
+            )
     except (OSError, SafetensorError, RuntimeError, pl.exceptions.PolarsError) as error:
-        _mend(path)
-        shutil.rmtree(new, ignore_errors=True)
         raise CheckpointError(f"cannot write the checkpoint {path}: {error}") from error
 
 
@@ -107,7 +87,7 @@ def load(path: str | Path) -> Checkpoint:
     path = Path(path).resolve()
     failure = CheckpointError(f"{path} was replaced again and again while it was read; try later")
     for _ in range(_ATTEMPTS):
-        folder = path if path.is_dir() else _beside(path, "old")  # just then being replaced
+        folder = path if path.is_dir() else folders.beside(path, "old")  # just then being replaced
         began = _stamp(folder)
         try:
             found = _read(folder, path)
@@ -161,24 +141,6 @@ def _stamp(folder: Path) -> bytes | None:
         return (folder / META).read_bytes()
     except OSError:
         return None
-
-
-def _beside(path: Path, role: str) -> Path:
-    return path.with_name(f".{path.name}.{role}")
-
-
-def _mend(path: Path) -> None:
-    """Undo what a crash between the two renames of a swap left: the older folder comes back."""
-    old = _beside(path, "old")
-    if not old.is_dir():
-        return
-    try:
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            old.rename(path)
-    except OSError as error:
-        raise CheckpointError(f"{path} was being replaced; rename {old} to it ({error})") from error
 
 
 def _fingerprint(path: Path) -> str:

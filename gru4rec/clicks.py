@@ -150,7 +150,7 @@ def _freed(name: str, names: Mapping[str, str | None]) -> str:
 
 
 def _invalid(clicks: pl.LazyFrame, *, strict_times: bool) -> Mapping[str, pl.Expr]:
-    """What may be wrong with a row, and which rows it is wrong with; the first that holds counts."""
+    """What may be wrong with a row, and with which rows it is; the first that holds counts."""
     schema = clicks.collect_schema()
     wrong = {"damaged lines": pl.col(DAMAGE).is_not_null()}
     for name in (SESSION_ID, USER_ID, ITEM_ID):
@@ -210,5 +210,3 @@ def _seen(row: Mapping[str, Any]) -> str:
     value = row[DAMAGE] if row["what"].startswith("damaged") else row.get(RAW_TIME)
     told = row["what"].startswith(("damaged", "times", "null or unreadable"))
     return f" ({value})" if told and value is not None else ""
-
-

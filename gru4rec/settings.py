@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_origin
 
 from gru4rec.errors import ConfigError
 
@@ -26,7 +26,7 @@ def setting(
 class Settings:
     """What a frozen dataclass of settings can do; a field that is one itself is a section.
 
-    Fields are numbers, truth values, text, or a `tuple` of texts. Construction raises ConfigError
+    Fields are numbers, truth values, text, or a tuple of texts. Construction raises ConfigError
     for a wrong type or a value out of range, and for bad `choices`.
     """
 
@@ -59,7 +59,7 @@ class Settings:
             if key not in types:
                 raise ConfigError(f"no setting {prefix}{key!s}; choose from {', '.join(types)}")
             if key not in sections:
-                listed = types[key] is tuple and isinstance(value, list)
+                listed = get_origin(types[key]) is tuple and isinstance(value, list)
                 known[key] = tuple(value) if listed else value
             elif isinstance(value, Mapping):
                 known[key] = sections[key].from_dict(value, prefix=f"{prefix}{key}.")
@@ -104,7 +104,7 @@ class Settings:
 
 def _check_value(name: str, value: object, spec: dataclasses.Field[Any]) -> None:
     bounds = spec.metadata
-    kinds = (int, float) if spec.type is float else (spec.type,)
+    kinds = (int, float) if spec.type is float else (get_origin(spec.type) or spec.type,)
     if type(value) not in kinds:
         raise ConfigError(f"{name} must be {spec.type.__name__}, got {value!r}")  # type: ignore[union-attr]
     if isinstance(value, tuple) and not all(type(entry) is str for entry in value):
@@ -114,9 +114,9 @@ def _check_value(name: str, value: object, spec: dataclasses.Field[Any]) -> None
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{name} must be a finite number, got {value!r}")
     low, below = bounds.get("low"), bounds.get("below")
-    if low is not None and not value >= low:  # type: ignore[operator]
+    if low is not None and not value >= low:
         raise ConfigError(f"{name} must be at least {low:g}, got {value!r}")
-    if below is not None and not value < below:  # type: ignore[operator]
+    if below is not None and not value < below:
         raise ConfigError(f"{name} must be below {below:g}, got {value!r}")
 
 

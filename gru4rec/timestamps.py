@@ -35,7 +35,9 @@ def with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
     if TIMESTAMP not in schema:
         logger.info("the click log has no time column: clicks are taken in the order of its rows")
         return clicks
-    rows, known = clicks.select(pl.len(), pl.col(TIMESTAMP).count()).collect(engine="streaming").row(0)
+    rows, known = (
+        clicks.select(pl.len(), pl.col(TIMESTAMP).count()).collect(engine="streaming").row(0)
+    )
     if rows and not known:
         logger.info("the time column is entirely null: clicks are taken in the order of the rows")
         return clicks.drop(TIMESTAMP)

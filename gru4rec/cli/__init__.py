@@ -16,6 +16,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 # name: what `gru4rec --help` says of it, without importing it
 COMMANDS = {
+    "prepare": "Make train, valid and test sessions of a raw log.",
     "train": "Train GRU4Rec on a click log.",
     "recommend": "Recommend the next items of sessions.",
     "evaluate": "Measure a checkpoint on held-out sessions.",

@@ -1,0 +1,212 @@
+"""What `prepare` reports of a log: counts after each rule, statistics, a text to read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from gru4rec.recipe import Published
+from gru4rec.schema import ITEM_ID, SESSION_ID
+from gru4rec.sessions import SUPPORT
+
+Card = dict[str, Any]
+"""What `card.json` holds."""
+
+_QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
+_session, _item = pl.col(SESSION_ID), pl.col(ITEM_ID)
+_PAIRS = 20_000_000  # transitions counted at a time
+
+
+@dataclass
+class Tally:
+    """Clicks, sessions and items after a rule, summed over the shards of a log."""
+
+    rule: str
+    setting: str = ""
+    clicks: int = 0
+    sessions: int | None = None
+    support: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    def add(self, clicks: pl.DataFrame) -> None:
+        """Count a shard."""
+        self.clicks += clicks.height
+        if SESSION_ID in clicks.columns:
+            self.sessions = (self.sessions or 0) + clicks[SESSION_ID].n_unique()
+        support = clicks.group_by(ITEM_ID).agg(pl.len().alias(SUPPORT))
+        both = pl.concat([self.support, support]) if self.support.width else support
+        self.support = both.group_by(ITEM_ID).agg(pl.col(SUPPORT).sum())
+
+    def line(self, before: int) -> Card:
+        """The tally as a line of the card; `before` were the clicks before the rule."""
+        return {
+            "rule": self.rule,
+            "setting": self.setting,
+            "dropped": before - self.clicks,
+            "clicks": self.clicks,
+            "sessions": self.sessions,
+            "items": self.support.height,
+        }
+
+
+def quantiles(values: pl.Series) -> dict[str, float]:
+    """Mean and some quantiles, by the share of values that lie below."""
+    found = {f"{share:.0%}": values.quantile(share, "nearest") for share in _QUANTILES}
+    mean: Any = values.mean()
+    return {"mean": round(mean, 3), **{share: float(value or 0) for share, value in found.items()}}
+
+
+def part_line(path: Path, known: pl.DataFrame | None) -> Card:
+    """Counts of a part on disk and, given the items that training knows, of what can be measured.
+
+    A target is a click that is not the first of its session; `measured` are the sessions of two
+    known clicks or more, and their known clicks.
+    """
+    rows = pl.scan_parquet(path)
+    return _counts(rows) | ({} if known is None else _measured(rows, known))
+
+
+def _counts(rows: pl.LazyFrame) -> Card:
+    """Clicks, sessions and items of rows that stand session after session."""
+    counts = rows.select(
+        pl.len().alias("clicks"),
+        (_session != _session.shift(1)).fill_null(True).sum().alias("sessions"),
+        _item.n_unique().alias("items"),
+    )
+    return counts.collect(engine="streaming").row(0, named=True)
+
+
+def _measured(rows: pl.LazyFrame, known: pl.DataFrame) -> Card:
+    """What of a part can be measured, given the known items; see `part_line`."""
+    flag = known.lazy().select(ITEM_ID, pl.lit(True).alias("known"))
+    flagged = rows.select(
+        SESSION_ID, ITEM_ID, (_session == _session.shift(1)).fill_null(False).alias("target")
+    ).join(flag, on=ITEM_ID, how="left", maintain_order="left")
+    unknown = pl.col("known").is_null()
+    targets, missed = (
+        flagged.select(pl.col("target").sum(), (pl.col("target") & unknown).sum().alias("missed"))
+        .collect(engine="streaming")
+        .row(0)
+    )
+    long = (
+        flagged.filter(~unknown)
+        .group_by(SESSION_ID)
+        .agg(pl.len().alias("clicks"), _item)
+        .filter(pl.col("clicks") >= 2)
+        .select(
+            pl.col("clicks").sum(),
+            pl.len().alias("sessions"),
+            _item.explode().n_unique().alias("items"),
+        )
+    )
+    return {
+        "unknown_targets": missed,
+        "unknown_target_share": share(missed, targets),
+        "measured": long.collect(engine="streaming").row(0, named=True),
+    }
+
+
+def order_share(path: Path) -> float | None:
+    """The share of transitions that go to the most frequent follower of their first item.
+
+    What a table of "after a comes b" could get right of the log it was made from.
+    """
+    rows = pl.scan_parquet(path).select(SESSION_ID, ITEM_ID)
+    pairs = rows.select(
+        _item.shift(1).alias("a"), _item.alias("b"), (_session == _session.shift(1)).alias("same")
+    ).filter("same")
+    count = pairs.select(pl.len()).collect(engine="streaming").item()
+    parts = count // _PAIRS + 1
+    best = sum(
+        pairs.filter(pl.col("a").hash() % parts == part)
+        .group_by("a", "b")
+        .len()
+        .group_by("a")
+        .agg(pl.col("len").max())
+        .select(pl.col("len").sum())
+        .collect(engine="streaming")
+        .item()
+        for part in range(parts)
+    )
+    return share(best, count)
+
+
+def share(some: int, whole: int) -> float | None:
+    """`some` of `whole` as a fraction, None of nothing."""
+    return round(some / whole, 6) if whole else None
+
+
+def compare(published: Published, card: Card, output: Path) -> Iterator[Card]:
+    """Each published count beside what was found.
+
+    Papers count as train what a model learns from before the test, which is the train and the
+    valid part, and in the test part only what can be measured with that.
+    """
+    asked = published.to_dict()
+    found = {"read": {"clicks": card["rows"]["read"]}, "kept": card["rules"][-1]}
+    if not card["rows"]["invalid"]:
+        found["read"] = card["rules"][0]
+    if asked["train"] or asked["test"]:
+        learned = [output / f"{part}.parquet" for part in ("train", "valid")]
+        rows = pl.concat(pl.scan_parquet(path) for path in learned if path.exists())
+        found["train"] = _counts(rows)
+        test = output / "test.parquet"
+        if asked["test"] and test.exists():
+            known = rows.select(ITEM_ID).unique().collect(engine="streaming")
+            found["test"] = _measured(pl.scan_parquet(test), known)["measured"]
+    for part, counts in asked.items():
+        for what, number in counts.items():
+            mine = found.get(part, {}).get(what)
+            yield {"of": part, "what": what, "published": number, "found": mine}
+
+
+def as_text(card: Card) -> str:
+    """The card for a reader at a terminal."""
+    lines: list[tuple[str, ...]] = [("", "clicks", "sessions", "items", "dropped")]
+    for line in card["rules"]:
+        name = f"{line['rule']} {line['setting']}".strip()
+        lines.append((name, *(_number(line[key]) for key in lines[0][1:])))
+    out = card["split"]["left_out"]
+    lines.append(("across a cut, in no part", *map(_number, (out["clicks"], out["sessions"]))))
+    for name, part in card["parts"].items():
+        lines.append((name, *(_number(part[key]) for key in lines[0][1:4])))
+    width = max(len(line[0]) for line in lines)
+    text = [line[0].ljust(width) + "".join(cell.rjust(14) for cell in line[1:]) for line in lines]
+    return "\n".join([*text, "", *_statistics(card), *_published(card)])
+
+
+def _statistics(card: Card) -> Iterator[str]:
+    found = card["statistics"]
+    if card["time"]:
+        yield f"times {card['time']['first']} to {card['time']['last']}"
+    for name, cut in card["split"]["cuts"].items():
+        yield f"{name} {cut['asked']}: from {cut['at']}"
+    for name in ("session_clicks", "item_clicks"):
+        steps = "  ".join(f"{at} {value:g}" for at, value in found[name].items())
+        yield f"{name.replace('_', ' ')}: {steps}"
+    yield f"targets clicked before in their session: {_percent(found['revisit_share'])}"
+    yield (
+        "transitions to the most frequent follower (how much order matters): "
+        f"{_percent(found['order_share'])}"
+    )
+    for name, part in card["parts"].items():
+        if "unknown_target_share" in part:
+            yield f"{name} targets on items not in train: {_percent(part['unknown_target_share'])}"
+
+
+def _published(card: Card) -> Iterator[str]:
+    for line in card["published"]:
+        off = "" if line["found"] is None else f" ({line['found'] / line['published'] - 1:+.2%})"
+        yield (
+            f"published {line['of']} {line['what']} {_number(line['published'])}, "
+            f"found {_number(line['found'])}{off}"
+        )
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1%}"

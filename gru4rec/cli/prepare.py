@@ -1,0 +1,90 @@
+"""`gru4rec prepare`: options → a recipe → `prepare` → a folder of sessions and its card."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+# option: (setting of the recipe, type, metavar, help); what is left out, the recipe says
+_SETTINGS: dict[str, tuple[str, Any, str | None, str]] = {
+    "--session-col": ("columns.session_col", str, "C", "Column of the session id."),
+    "--user-col": ("columns.user_col", str, "C", "Column of the user id, to make sessions of."),
+    "--item-col": ("columns.item_col", str, "C", "Column of the item id."),
+    "--time-col": ("columns.time_col", str, "C", "Column of the time."),
+    "--time-offset-col": (
+        "columns.time_offset_col", str, "C", "Column of milliseconds to add to the time."
+    ),
+    "--header": ("layout.header", tuple, "A,B,C", "Column names of text files without this line."),
+    "--explode": ("layout.explode", str, "C", "Column that lists a session's clicks as structs."),
+    "--where": ("rules.where", str, "SQL", "Rows to take, e.g. \"country = 'BE'\"."),
+    "--drop-invalid": ("rules.drop_invalid", bool, None, "Drop and count rows that are invalid."),
+    "--event-col": ("rules.event_col", str, "C", "Column of the kind of event."),
+    "--events": ("rules.events", tuple, "A,B", "Kinds of event to keep."),
+    "--drop-doubles": ("rules.drop_doubles", bool, None, "Keep one of rows equal in all columns."),
+    "--gap": ("rules.gap", str, "30m", "Pause that ends a session; 30m where users make them."),
+    "--drop-repeats": (
+        "rules.drop_repeats", bool, None, "Keep one of clicks on an item that follow each other."
+    ),
+    "--max-session-clicks": ("rules.max_session_clicks", int, "N", "Most clicks of a session."),
+    "--long-sessions": (
+        "rules.long_sessions", str, "cut|newest|drop",
+        "Of longer sessions keep the first clicks, the newest, or nothing."
+    ),
+    "--min-item-clicks": ("rules.min_item_clicks", int, "N", "Fewest clicks of an item."),
+    "--min-session-clicks": ("rules.min_session_clicks", int, "N", "Fewest clicks of a session."),
+    "--filter-rounds": (
+        "rules.filter_rounds", int, "N", "Rounds of these two; left out, until nothing changes."
+    ),
+    "--valid": ("split.valid", str, "1d|10%|DATE", "Part to validate on, or none."),
+    "--test": ("split.test", str, "1d|10%|DATE", "Part to test on, or none."),
+    "--split-by": (
+        "split.split_by", str, "start|end",
+        "Leave out sessions that run across a cut, or give them to the later part."
+    ),
+}  # fmt: skip
+
+
+def _options(function: Any) -> Any:
+    for flag, (key, kind, metavar, text) in reversed(_SETTINGS.items()):
+        name = key.replace(".", "__")
+        if kind is bool:
+            both = f"{flag}/--no-{flag.removeprefix('--')}"
+            function = click.option(both, name, default=None, help=text)(function)
+        else:
+            one = str if kind is tuple else kind
+            function = click.option(flag, name, type=one, metavar=metavar, help=text)(function)
+    return function
+
+
+@click.command("prepare")
+@click.argument("raw", nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder to write.",
+)
+@click.option("--recipe", metavar="FILE", help="Recipe in TOML; options override it.")
+@_options
+@click.option("--force", is_flag=True, help="Replace older prepared sessions at DIR.")
+def command(raw: tuple[str, ...], output: Path, **options: Any) -> None:
+    """Make sessions of the raw logs RAW: DIR/train.parquet, valid.parquet, test.parquet.
+
+    The rules work in the order of the options. DIR/card.json says what each dropped and what is
+    left; DIR/recipe.toml repeats it.
+    """
+    from gru4rec.card import as_text
+    from gru4rec.preparation import prepare
+    from gru4rec.recipe import Recipe
+
+    recipe = Recipe() if options["recipe"] is None else Recipe.from_toml(options["recipe"])
+    given = {key: options[key.replace(".", "__")] for key, *_ in _SETTINGS.values()}
+    for key, kind, *_ in _SETTINGS.values():
+        if kind is tuple and given[key] is not None:
+            given[key] = [name.strip() for name in given[key].split(",")]
+    recipe = recipe.replace({key: value for key, value in given.items() if value is not None})
+    card = prepare(raw, output, recipe, force=options["force"])
+    click.echo(as_text(card), err=True)
+    click.echo(f"wrote {output}", err=True)

@@ -1,0 +1,169 @@
+"""Turn a raw log into train, valid and test sessions on disk, as a recipe says."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from gru4rec import card, folders, shards
+from gru4rec.card import Card
+from gru4rec.clicks import ClickLog, ClickSource, read_log
+from gru4rec.errors import DataError
+from gru4rec.recipe import Recipe, Split
+from gru4rec.rules import CLICKS, REVISITS, ROW, Ruled, apply_rules
+from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
+from gru4rec.split import END, PARTS, START, Cut, assign_parts
+
+CARD, RECIPE = "card.json", "recipe.toml"
+_FILES = {CARD, RECIPE, *(f"{part}.parquet" for part in PARTS)}
+_LONG_LOG = timedelta(days=4)
+
+
+def prepare(
+    source: ClickSource,
+    output: str | Path,
+    recipe: Recipe | None = None,
+    *,
+    force: bool = False,
+    shard_rows: int = shards.SHARD_ROWS,
+) -> Card:
+    """Write train.parquet, valid.parquet, test.parquet, card.json and recipe.toml to a folder.
+
+    The parts hold session_id, item_id, timestamp, user_id where there is one, and every other
+    column of the log; sessions by start, equal ones by id, each whole and in time order. The card,
+    which is returned, says what each rule dropped and what is left. A log of more than `shard_rows`
+    rows is worked on in pieces of about that size, in files beside `output`.
+
+    Raises DataError for what `read_clicks` refuses, times before 1990, a rule that the log cannot
+    follow, or a folder that cannot be written; ConfigError for an impossible recipe.
+    """
+    recipe, output = recipe or Recipe(), Path(output)
+    check_free(output, force=force)
+    try:
+        with (
+            folders.replaced(output, error=DataError) as new,
+            TemporaryDirectory(prefix=".gru4rec-", dir=new.parent) as scratch,
+        ):
+            log = _read(source, recipe)
+            ruled = apply_rules(log, recipe.rules, folder=Path(scratch), shard_rows=shard_rows)
+            found = _split(ruled, recipe.split, new, Path(scratch), shard_rows)
+            found = {**_described(log, ruled, new), **found}
+            found["published"] = list(card.compare(recipe.published, found, new))
+            (new / RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+            text = json.dumps(found, indent=2, ensure_ascii=False)
+            (new / CARD).write_text(text + "\n", encoding="utf-8")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"cannot prepare {output}: {error}") from error
+    return found
+
+
+def check_free(output: Path, *, force: bool) -> None:
+    """Raise DataError unless prepared sessions may be written to `output`."""
+    folders.check_free(
+        output, force=force, kind="folder of prepared sessions", mark=CARD, files=_FILES,
+        error=DataError,
+    )  # fmt: skip
+
+
+def _read(source: ClickSource, recipe: Recipe) -> ClickLog:
+    """The valid clicks of the raw log, with all of its columns."""
+    columns, rules = recipe.columns, recipe.rules
+    named = {ITEM_ID: columns.item_col, TIMESTAMP: columns.time_col}
+    if columns.user_col is not None:
+        named[USER_ID] = columns.user_col
+    if columns.user_col is None or columns.session_col is not None:
+        named[SESSION_ID] = columns.session_col
+    log = read_log(
+        source, named, where=rules.where, drop_invalid=rules.drop_invalid,
+        header=recipe.layout.header, explode=recipe.layout.explode,
+        other_columns=True, strict_times=True,
+    )  # fmt: skip
+    offset = columns.time_offset_col
+    if offset is None:
+        return log
+    schema = log.clicks.collect_schema()
+    if TIMESTAMP not in schema or offset not in schema or not schema[offset].is_numeric():
+        raise DataError(
+            f"cannot add {offset!r} to the times; --time-offset-col names a column of milliseconds "
+            "beside one of times"
+        )
+    later = pl.col(TIMESTAMP) + pl.duration(milliseconds=pl.col(offset).fill_null(0))
+    return replace(log, clicks=log.clicks.with_columns(later))
+
+
+def _split(ruled: Ruled, split: Split, output: Path, scratch: Path, shard_rows: int) -> Card:
+    """Write the parts, each in the order of its sessions; what the card says of the split."""
+    sessions = pl.concat(ruled.spans)
+    timed = isinstance(sessions.schema[START], pl.Datetime)
+    asked = _asked(split, sessions, timed)
+    part, cuts = assign_parts(sessions, **asked, timed=timed, by=split.split_by)
+    order = sessions.select(pl.arg_sort_by(START, SESSION_ID)).to_series().to_numpy()
+    rank = np.empty(len(sessions), dtype=np.int64)
+    rank[order] = np.arange(len(sessions))
+    borders = np.cumsum([len(one) for one in ruled.spans])[:-1]
+    lengths = np.split(sessions[CLICKS].to_numpy(), borders)
+    for name in PARTS:
+        inside = (part == name).fill_null(False).to_numpy()
+        if inside.any():
+            ranks = np.split(np.where(inside, rank, -1), borders)
+            frames = shards.merge(ruled.shards, ranks, lengths, shard_rows=shard_rows)
+            path = output / f"{name}.parquet"
+            shards.write((frame.drop(ROW) for frame in frames), path, scratch / name)
+    out = sessions.filter(part.is_null())
+    return {
+        "split": {
+            "by": split.split_by,
+            "cuts": {name: _cut_line(asked[name], cut) for name, cut in cuts.items()},
+            "left_out": {"clicks": out[CLICKS].sum(), "sessions": len(out)},
+        }
+    }
+
+
+def _asked(split: Split, sessions: pl.DataFrame, timed: bool) -> dict[str, str | None]:
+    """What parts to cut off: what `split` says, else what suits the log."""
+    ends: Any = (sessions[START].min(), sessions[END].max())
+    usual = "1d" if timed and ends[1] - ends[0] >= _LONG_LOG else "10%"
+    asked = {"valid": split.valid or usual, "test": split.test or usual}
+    return {name: None if part == "none" else part for name, part in asked.items()}
+
+
+def _cut_line(asked: str | None, cut: Cut) -> Card:
+    return {"asked": asked, "at": str(cut.at)}
+
+
+def _described(log: ClickLog, ruled: Ruled, output: Path) -> Card:
+    """All of the card but the split and the published counts."""
+    sessions, last = pl.concat(ruled.spans), ruled.tallies[-1]
+    timed = isinstance(sessions.schema[START], pl.Datetime)
+    lines, before = [], log.rows
+    for tally in ruled.tallies:
+        lines.append(tally.line(before))
+        before = tally.clicks
+    train = output / "train.parquet"
+    known = pl.scan_parquet(train).select(ITEM_ID).unique().collect(engine="streaming")
+    parts: Mapping[str, Card] = {
+        name: card.part_line(output / f"{name}.parquet", None if name == "train" else known)
+        for name in PARTS
+        if (output / f"{name}.parquet").exists()
+    }
+    ends = {"first": str(sessions[START].min()), "last": str(sessions[END].max())}
+    return {
+        "made_by": {package: version(package) for package in ("gru4rec", "polars")},
+        "rows": {"read": log.rows, "invalid": dict(log.dropped)},
+        "rules": lines,
+        "time": ends if timed else None,
+        "parts": parts,
+        "statistics": {
+            "session_clicks": card.quantiles(sessions[CLICKS]),
+            "item_clicks": card.quantiles(last.support["support"]),
+            "revisit_share": card.share(int(sessions[REVISITS].sum()), last.clicks - len(sessions)),
+            "order_share": card.order_share(train),
+        },
+    }

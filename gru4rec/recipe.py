@@ -1,0 +1,169 @@
+"""What is done to a raw log to make it ready for training, rule by rule; TOML in and out.
+
+Each field of `Columns`, `Layout`, `Rules` and `Split` is an option of `gru4rec prepare` by the
+same name. `datasets/` holds a recipe for each of the field's public logs.
+"""
+
+from dataclasses import dataclass, field
+
+from gru4rec.errors import ConfigError
+from gru4rec.settings import Settings, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class About(Settings):
+    """Where a log comes from; said, not used."""
+
+    name: str = setting(None)
+    """What its users call it."""
+    home: str = setting(None)
+    """The page it is published on."""
+    licence: str = setting(None)
+    """What its publishers allow."""
+    citation: str = setting(None)
+    """What to cite."""
+    files: str = setting(None)
+    """Which of its files to prepare."""
+    note: str = setting(None)
+    """What to know besides: where the recipe departs from the papers'."""
+
+    def __post_init__(self) -> None:
+        self.check("about.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout(Settings):
+    """How the raw files are laid out."""
+
+    header: tuple[str, ...] = setting(None)
+    """Column names of text files that have no line of them."""
+    explode: str = setting(None)
+    """The column that lists the clicks of a session, where a row is a session."""
+
+    def __post_init__(self) -> None:
+        self.check("layout.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns(Settings):
+    """Which columns of the raw log are which; left out, the usual names are looked for."""
+
+    session_col: str = setting(None)
+    """Column of the session id."""
+    user_col: str = setting(None)
+    """Column of the user id; with it sessions are cut by `gap`, unless session_col names them."""
+    item_col: str = setting(None)
+    """Column of the item id."""
+    time_col: str = setting(None)
+    """Column of the time."""
+    time_offset_col: str = setting(None)
+    """Column of milliseconds to add to the time, where that is a date only."""
+
+    def __post_init__(self) -> None:
+        self.check("columns.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules(Settings):
+    """What is dropped, in this order, and how sessions are made."""
+
+    where: str = setting(None)
+    """Rows to take: a Polars SQL predicate over the raw columns."""
+    drop_invalid: bool = False
+    """Drop and count invalid rows instead of refusing the log."""
+    event_col: str = setting(None)
+    """Column of the kind of event."""
+    events: tuple[str, ...] = setting(None)
+    """The kinds of event to keep, the others are dropped."""
+    drop_doubles: bool = False
+    """Keep one of the rows that are equal in every column."""
+    gap: str = setting(None)
+    """A pause longer than this ends a session: "30m", "1h"."""
+    drop_repeats: bool = False
+    """Keep the first of the clicks on one item that follow each other."""
+    max_session_clicks: int = setting(None, low=1)
+    """The most clicks a session may have."""
+    long_sessions: str = setting("cut", choices="cut newest drop")
+    """What becomes of longer ones: cut (their first clicks stay), newest (their newest), drop."""
+    min_item_clicks: int = setting(1, low=1)
+    """The fewest clicks an item may have; with min_session_clicks, to a fixpoint."""
+    min_session_clicks: int = setting(1, low=1)
+    """The fewest clicks a session may have."""
+    filter_rounds: int = setting(None, low=1)
+    """Rounds of the two rules above, where a paper stops before the fixpoint."""
+
+    def __post_init__(self) -> None:
+        self.check("rules.")
+        if (self.events is None) != (self.event_col is None):
+            raise ConfigError(
+                "rules.events and rules.event_col go together: name the column and the kinds"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split(Settings):
+    """How the prepared sessions are split; see `gru4rec.split.split_last`."""
+
+    valid: str = setting(None)
+    """The part to validate on: a duration, a share, a moment, or "none"."""
+    test: str = setting(None)
+    """The part to test on. Left out, both are 1d, or 10% of a log of less than four days."""
+    split_by: str = setting("start", choices="start end")
+    """Whether a session that runs across a cut is left out (start), or belongs to the last part
+    (end), as in the GRU4Rec papers."""
+
+    def __post_init__(self) -> None:
+        self.check("split.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts(Settings):
+    """How much there is of what."""
+
+    clicks: int = setting(None, low=0)
+    """Rows."""
+    sessions: int = setting(None, low=0)
+    """Sessions."""
+    items: int = setting(None, low=0)
+    """Different items."""
+
+    def __post_init__(self) -> None:
+        self.check("published.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published(Settings):
+    """The counts that the log's publishers or the papers give, to compare with."""
+
+    read: Counts = field(default_factory=Counts)
+    """Of the raw log."""
+    kept: Counts = field(default_factory=Counts)
+    """After all rules, before the split."""
+    train: Counts = field(default_factory=Counts)
+    """Of what a model is trained on for the test: the train and valid parts."""
+    test: Counts = field(default_factory=Counts)
+    """Of the test part, clicks on items that are not in train left out, as papers do."""
+
+    def __post_init__(self) -> None:
+        self.check("published.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Settings):
+    """All that `prepare` does to a log."""
+
+    about: About = field(default_factory=About)
+    """Where the log comes from."""
+    layout: Layout = field(default_factory=Layout)
+    """How its files are laid out."""
+    columns: Columns = field(default_factory=Columns)
+    """Which columns are which."""
+    rules: Rules = field(default_factory=Rules)
+    """What is dropped, and how sessions are made."""
+    split: Split = field(default_factory=Split)
+    """How sessions are split."""
+    published: Published = field(default_factory=Published)
+    """Counts to compare with."""
+
+    def __post_init__(self) -> None:
+        self.check()

@@ -1,0 +1,130 @@
+"""Apply the rules of a recipe to a log, shard by shard, and count what each leaves."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from gru4rec import sessions, shards
+from gru4rec.card import Tally
+from gru4rec.clicks import ClickLog
+from gru4rec.errors import DataError
+from gru4rec.recipe import Rules
+from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
+from gru4rec.split import END, START, seconds_of
+
+ROW, CLICKS, REVISITS = "__gru4rec_row", "clicks", "revisits"
+
+_GAP = "30m"  # a visit of a user ends after such a pause, unless told otherwise
+
+Verb = Callable[[pl.LazyFrame], pl.LazyFrame]
+
+
+@dataclass(frozen=True)
+class Ruled:
+    """What the rules leave of a log."""
+
+    shards: list[pl.LazyFrame]
+    """Clicks and their row number `ROW`; each shard has its sessions by start, equal ones by id."""
+    spans: list[pl.DataFrame]
+    """For each shard its sessions in their order: id, start, end, clicks, and revisits, which are
+    the clicks on an item that the session had clicked before."""
+    tallies: list[Tally]
+    """What there was of valid rows, and what each rule left."""
+
+
+def apply_rules(log: ClickLog, rules: Rules, *, folder: Path, shard_rows: int) -> Ruled:
+    """Apply all rules; in `folder` lie the shards of a log that needs more than one.
+
+    Raises DataError for a rule that the log cannot follow, and where nothing is left.
+    """
+    verbs = list(_verbs(rules, log.clicks.collect_schema()))
+    tallies = [Tally("valid rows"), *(Tally(name, text) for name, text, _ in verbs)]
+    spans: list[pl.DataFrame] = []
+
+    def by_session(shard: pl.LazyFrame) -> pl.DataFrame:
+        """The rules that look at one session or user at a time."""
+        clicks = shard.collect()
+        if SESSION_ID in clicks.columns:
+            clicks = sessions.order_clicks(clicks.lazy()).collect()
+        tallies[0].add(clicks)
+        for tally, (_, _, verb) in zip(tallies[1:], verbs, strict=True):
+            clicks = verb(clicks.lazy()).collect()
+            tally.add(clicks)
+        return clicks
+
+    def by_support(shard: pl.LazyFrame) -> pl.DataFrame:
+        """The rule that looks at items of the whole log; then the order of the sessions."""
+        kept = sessions.keep_items(shard, items, rules.min_session_clicks).collect()
+        tallies[-1].add(kept)
+        clicks = _by_start(kept.lazy()).collect()
+        spans.append(_spans(clicks.lazy()).collect())
+        return clicks
+
+    raw = shards.cut(
+        log.clicks.with_row_index(ROW), log.rows - sum(log.dropped.values()),
+        by=SESSION_ID if SESSION_ID in log.clicks.collect_schema() else USER_ID,
+        folder=folder / "raw", shard_rows=shard_rows,
+    )  # fmt: skip
+    made = shards.store(raw, by_session, folder / "made")
+    items, least = None, (rules.min_item_clicks, rules.min_session_clicks)
+    if rules.min_item_clicks > 1:
+        items = sessions.supported_items(made, *least, rounds=rules.filter_rounds)
+    if max(least) > 1:
+        tallies.append(Tally("fewest clicks", "of an item {}, of a session {}".format(*least)))
+    kept = shards.store(made, by_support, folder / "kept")
+    for tally in tallies:
+        if not tally.clicks:
+            raise DataError(f"no click is left after the rule {tally.rule} {tally.setting}")
+    return Ruled(kept, spans, tallies)
+
+
+def _verbs(rules: Rules, schema: pl.Schema) -> Iterator[tuple[str, str, Verb]]:
+    """(name, setting, what it does) of each rule that looks at one session or user at a time."""
+    if rules.events is not None:
+        if rules.event_col not in schema:
+            raise DataError(
+                f"click log lacks {rules.event_col!r}; it has {schema.names()}. Name the column of "
+                "the kind of event with --event-col."
+            )
+        keep = partial(sessions.keep_events, column=rules.event_col, kinds=rules.events)
+        yield "events", ", ".join(rules.events), keep
+    if rules.drop_doubles:
+        yield "drop doubles", "", partial(sessions.drop_doubles, ignoring=(ROW,))
+    by_user = SESSION_ID not in schema
+    if rules.gap is not None or by_user:
+        if TIMESTAMP not in schema:
+            raise DataError("sessions end after a gap in time, and the click log has no times")
+        gap, owner = rules.gap or _GAP, USER_ID if by_user else SESSION_ID
+        pause = timedelta(seconds=seconds_of(gap))
+        yield "gap", gap, partial(sessions.sessionise, gap=pause, by=owner)
+    if rules.drop_repeats:
+        yield "drop repeats", "", sessions.drop_repeats
+    if rules.max_session_clicks is not None:
+        longest, how = rules.max_session_clicks, rules.long_sessions
+        limit = partial(sessions.limit_length, longest=longest, how=how)
+        yield "most clicks", f"of a session {longest}, {how}", limit
+
+
+def _clock(clicks: pl.LazyFrame) -> pl.Expr:
+    """What orders clicks: their time, or their row."""
+    return pl.col(TIMESTAMP if TIMESTAMP in clicks.collect_schema() else ROW)
+
+
+def _by_start(clicks: pl.LazyFrame) -> pl.LazyFrame:
+    """Sessions by start, equal ones by id; the order within stays."""
+    start = _clock(clicks).min().over(SESSION_ID)
+    return clicks.sort(start, SESSION_ID, maintain_order=True)
+
+
+def _spans(clicks: pl.LazyFrame) -> pl.LazyFrame:
+    """The sessions of clicks that stand session after session; see `Ruled.spans`."""
+    return clicks.group_by(SESSION_ID, maintain_order=True).agg(
+        _clock(clicks).first().alias(START),
+        _clock(clicks).last().alias(END),
+        pl.len().cast(pl.Int64).alias(CLICKS),
+        (pl.len() - pl.col(ITEM_ID).n_unique()).alias(REVISITS),
+    )
