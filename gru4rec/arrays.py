@@ -10,9 +10,12 @@ import polars as pl
 from gru4rec.catalog import Catalog
 from gru4rec.column_types import with_plain_ids
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
+from gru4rec.sessions import is_first
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
+
+_ROW, _INDEX, _START = "_row", "_index", "_start"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class SessionArrays:
     def with_targets(self) -> "SessionArrays":
         """The sessions of two clicks or more: the ones with something to predict."""
         keep = self.lengths >= 2
+        if keep.all():
+            return self
         return SessionArrays(
             self.session_ids.filter(pl.Series(keep)),
             self.items[np.repeat(keep, self.lengths)],
@@ -54,31 +59,59 @@ def to_arrays(clicks: pl.LazyFrame, catalog: Catalog, *, by_start: bool = True) 
     """The sessions of a log, each in time order, equal times in the order of the rows.
 
     Sessions stand in the time order of their first click, or with `by_start=False` in the order in
-    which the log first names them. One whose items are all unknown is there, and empty.
+    which the log first names them. One whose items are all unknown is there, and empty. A log whose
+    sessions stand whole and in time order, as `gru4rec prepare` writes them, is read as it is; one
+    of another order is sorted first.
     """
     timed = TIMESTAMP in clicks.collect_schema()
-    encoded = catalog.encode(clicks.with_row_index("_row"), "_index")
-    if timed:
-        encoded = encoded.sort(TIMESTAMP, maintain_order=True)
-    index, row = pl.col("_index"), pl.col("_row")
+    rows = catalog.encode(clicks.with_row_index(_ROW), _INDEX)
+    if not _stands_whole(clicks, timed):
+        first_row = pl.col(_ROW) if by_start else pl.col(_ROW).min().over(SESSION_ID)
+        rows = rows.with_columns(first_row)
+        rows = rows.sort(SESSION_ID, *([TIMESTAMP] if timed else []), maintain_order=True)
+    index = pl.col(_INDEX)
     unknown = index.is_null() & pl.col(ITEM_ID).is_not_null()
-    sessions = encoded.group_by(SESSION_ID, maintain_order=True).agg(
-        index.drop_nulls().alias("items"),
-        unknown.sum().alias("unknown"),
-        unknown.slice(1).sum().alias("unknown_targets"),
-        row.min(),
+    start = pl.col(TIMESTAMP if timed and by_start else _ROW)
+    sessions = rows.filter(is_first).select(SESSION_ID, start.alias(_START), _ROW)
+    table, flat = pl.collect_all(
+        [sessions, rows.select(is_first.alias("first"), index, unknown.alias("unknown"))],
+        engine="streaming",
     )
-    if timed and not by_start:
-        sessions = sessions.sort("_row")
-    table = sessions.collect()
-    known = table["items"]
+    known = flat[_INDEX].is_not_null().to_numpy()
+    starts = flat["first"].arg_true().to_numpy()
+    lengths = np.add.reduceat(known, starts, dtype=np.int64) if len(starts) else starts
+    items = flat[_INDEX].drop_nulls().cast(pl.Int64).to_numpy()
+    order = table.select(pl.arg_sort_by(_START, _ROW)).to_series().to_numpy()
+    if not np.array_equal(order, np.arange(len(order))):
+        items = items[_places(_offsets(lengths), order)]
+        lengths = lengths[order]
     return SessionArrays(
-        table[SESSION_ID],
-        known.explode(empty_as_null=False).to_numpy().astype(np.int64),
-        _offsets(known.list.len().to_numpy()),
-        int(table["unknown"].sum()),
-        int(table["unknown_targets"].sum()),
+        table[SESSION_ID].gather(order),
+        items,
+        _offsets(lengths),
+        int(flat["unknown"].sum()),
+        int((flat["unknown"] & ~flat["first"]).sum()),
     )
+
+
+def _stands_whole(clicks: pl.LazyFrame, timed: bool) -> bool:
+    """Whether the clicks of each session follow each other, in time order."""
+    time = pl.col(TIMESTAMP) if timed else pl.lit(0)
+    heads, in_time = pl.collect_all(
+        [
+            clicks.filter(is_first).select(pl.col(SESSION_ID).hash()),
+            clicks.select((is_first | (time >= time.shift(1))).all()),
+        ],
+        engine="streaming",
+    )
+    return bool(in_time.item()) and heads.to_series().n_unique() == heads.height
+
+
+def _places(offsets: IntArray, order: IntArray) -> IntArray:
+    """Where the clicks of sessions lie that are taken in another order."""
+    lengths = np.diff(offsets)[order]
+    shift = offsets[order] - _offsets(lengths)[:-1]
+    return np.arange(offsets[-1]) + np.repeat(shift, lengths)
 
 
 def from_lists(sessions: Sequence[Sequence[object]], catalog: Catalog) -> SessionArrays:

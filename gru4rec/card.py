@@ -9,13 +9,13 @@ import polars as pl
 
 from gru4rec.recipe import Published
 from gru4rec.schema import ITEM_ID, SESSION_ID
-from gru4rec.sessions import SUPPORT
+from gru4rec.sessions import SUPPORT, is_first
 
 Card = dict[str, Any]
 """What `card.json` holds."""
 
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
-_session, _item = pl.col(SESSION_ID), pl.col(ITEM_ID)
+_item = pl.col(ITEM_ID)
 _PAIRS = 20_000_000  # transitions counted at a time
 
 
@@ -30,10 +30,10 @@ class Tally:
     support: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def add(self, clicks: pl.DataFrame) -> None:
-        """Count a shard."""
+        """Count a shard, whose clicks stand session after session."""
         self.clicks += clicks.height
         if SESSION_ID in clicks.columns:
-            self.sessions = (self.sessions or 0) + clicks[SESSION_ID].n_unique()
+            self.sessions = (self.sessions or 0) + clicks.select(is_first.sum()).item()
         support = clicks.group_by(ITEM_ID).agg(pl.len().alias(SUPPORT))
         both = pl.concat([self.support, support]) if self.support.width else support
         self.support = both.group_by(ITEM_ID).agg(pl.col(SUPPORT).sum())
@@ -71,7 +71,7 @@ def _counts(rows: pl.LazyFrame) -> Card:
     """Clicks, sessions and items of rows that stand session after session."""
     counts = rows.select(
         pl.len().alias("clicks"),
-        (_session != _session.shift(1)).fill_null(True).sum().alias("sessions"),
+        is_first.sum().alias("sessions"),
         _item.n_unique().alias("items"),
     )
     return counts.collect(engine="streaming").row(0, named=True)
@@ -80,9 +80,9 @@ def _counts(rows: pl.LazyFrame) -> Card:
 def _measured(rows: pl.LazyFrame, known: pl.DataFrame) -> Card:
     """What of a part can be measured, given the known items; see `part_line`."""
     flag = known.lazy().select(ITEM_ID, pl.lit(True).alias("known"))
-    flagged = rows.select(
-        SESSION_ID, ITEM_ID, (_session == _session.shift(1)).fill_null(False).alias("target")
-    ).join(flag, on=ITEM_ID, how="left", maintain_order="left")
+    flagged = rows.select(SESSION_ID, ITEM_ID, (~is_first).alias("target")).join(
+        flag, on=ITEM_ID, how="left", maintain_order="left"
+    )
     unknown = pl.col("known").is_null()
     targets, missed = (
         flagged.select(pl.col("target").sum(), (pl.col("target") & unknown).sum().alias("missed"))
@@ -114,7 +114,7 @@ def order_share(path: Path) -> float | None:
     """
     rows = pl.scan_parquet(path).select(SESSION_ID, ITEM_ID)
     pairs = rows.select(
-        _item.shift(1).alias("a"), _item.alias("b"), (_session == _session.shift(1)).alias("same")
+        _item.shift(1).alias("a"), _item.alias("b"), (~is_first).alias("same")
     ).filter("same")
     count = pairs.select(pl.len()).collect(engine="streaming").item()
     parts = count // _PAIRS + 1
@@ -179,7 +179,7 @@ def as_text(card: Card) -> str:
 def _statistics(card: Card) -> Iterator[str]:
     found = card["statistics"]
     if card["time"]:
-        yield f"times {card['time']['first']} to {card['time']['last']}"
+        yield "sessions: " + ", ".join(f"{what} {when}" for what, when in card["time"].items())
     for name, cut in card["split"]["cuts"].items():
         yield f"{name} {cut['asked']}: from {cut['at']}"
     for name in ("session_clicks", "item_clicks"):

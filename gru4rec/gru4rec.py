@@ -34,6 +34,8 @@ from gru4rec.training_batch import TrainingBatches
 
 logger = logging.getLogger(__name__)
 
+_IN_MEMORY = 20_000_000  # rows of a log that are read once and kept
+
 _PACKAGES = ("gru4rec", "torch", "faiss-cpu", "polars", "numpy", "safetensors")
 
 
@@ -188,7 +190,9 @@ def _parts(
     clicks: ClickSource, valid: ClickSource | None
 ) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
     """(the log to train on, the log to measure on): `valid` may ask for a part of `clicks`."""
-    log = read_clicks(clicks).collect().lazy()
+    log = read_clicks(clicks)
+    if log.select(pl.len()).collect(engine="streaming").item() <= _IN_MEMORY:
+        log = log.collect().lazy()  # else it is scanned again for each thing asked of it
     if isinstance(valid, str) and is_part(valid):
         return split_last(log, valid)
     return log, None if valid is None else read_clicks(valid)

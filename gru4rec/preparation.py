@@ -17,13 +17,14 @@ from gru4rec.card import Card
 from gru4rec.clicks import ClickLog, ClickSource, read_log
 from gru4rec.errors import DataError
 from gru4rec.recipe import Recipe, Split
-from gru4rec.rules import CLICKS, REVISITS, ROW, Ruled, apply_rules
+from gru4rec.rules import CLICKS, ROW, Ruled, apply_rules
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
 from gru4rec.split import END, PARTS, START, Cut, assign_parts
 
 CARD, RECIPE = "card.json", "recipe.toml"
 _FILES = {CARD, RECIPE, *(f"{part}.parquet" for part in PARTS)}
 _LONG_LOG = timedelta(days=4)
+_STARTS = (0.01, 0.5, 0.99)
 
 
 def prepare(
@@ -115,7 +116,7 @@ def _split(ruled: Ruled, split: Split, output: Path, scratch: Path, shard_rows: 
             ranks = np.split(np.where(inside, rank, -1), borders)
             frames = shards.merge(ruled.shards, ranks, lengths, shard_rows=shard_rows)
             path = output / f"{name}.parquet"
-            shards.write((frame.drop(ROW) for frame in frames), path, scratch / name)
+            shards.write((_tidy(frame) for frame in frames), path, scratch / name)
     out = sessions.filter(part.is_null())
     return {
         "split": {
@@ -126,10 +127,16 @@ def _split(ruled: Ruled, split: Split, output: Path, scratch: Path, shard_rows: 
     }
 
 
+def _tidy(clicks: pl.DataFrame) -> pl.DataFrame:
+    """The columns as they are written, ours first."""
+    ours = [name for name in (SESSION_ID, ITEM_ID, TIMESTAMP, USER_ID) if name in clicks.columns]
+    return clicks.select(*ours, pl.exclude(*ours, ROW))
+
+
 def _asked(split: Split, sessions: pl.DataFrame, timed: bool) -> dict[str, str | None]:
     """What parts to cut off: what `split` says, else what suits the log."""
-    ends: Any = (sessions[START].min(), sessions[END].max())
-    usual = "1d" if timed and ends[1] - ends[0] >= _LONG_LOG else "10%"
+    most: Any = [sessions[START].quantile(share, "nearest") for share in (0.01, 0.99)]
+    usual = "1d" if timed and most[1] - most[0] >= _LONG_LOG else "10%"
     asked = {"valid": split.valid or usual, "test": split.test or usual}
     return {name: None if part == "none" else part for name, part in asked.items()}
 
@@ -153,17 +160,21 @@ def _described(log: ClickLog, ruled: Ruled, output: Path) -> Card:
         for name in PARTS
         if (output / f"{name}.parquet").exists()
     }
-    ends = {"first": str(sessions[START].min()), "last": str(sessions[END].max())}
+    times = {
+        "first": sessions[START].min(),
+        **{f"{at:.0%} started by": sessions[START].quantile(at, "nearest") for at in _STARTS},
+        "last": sessions[END].max(),
+    }
     return {
         "made_by": {package: version(package) for package in ("gru4rec", "polars")},
         "rows": {"read": log.rows, "invalid": dict(log.dropped)},
         "rules": lines,
-        "time": ends if timed else None,
+        "time": {name: str(time) for name, time in times.items()} if timed else None,
         "parts": parts,
         "statistics": {
             "session_clicks": card.quantiles(sessions[CLICKS]),
             "item_clicks": card.quantiles(last.support["support"]),
-            "revisit_share": card.share(int(sessions[REVISITS].sum()), last.clicks - len(sessions)),
+            "revisit_share": card.share(ruled.revisits, last.clicks - len(sessions)),
             "order_share": card.order_share(train),
         },
     }

@@ -107,7 +107,8 @@ class Split(Settings):
     valid: str = setting(None)
     """The part to validate on: a duration, a share, a moment, or "none"."""
     test: str = setting(None)
-    """The part to test on. Left out, both are 1d, or 10% of a log of less than four days."""
+    """The part to test on. Left out, both are 1d, or 10% where the sessions (all but the first and
+    last hundredth) start within less than four days."""
     split_by: str = setting("start", choices="start end")
     """Whether a session that runs across a cut is left out (start), or belongs to the last part
     (end), as in the GRU4Rec papers."""

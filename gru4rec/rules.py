@@ -16,7 +16,7 @@ from gru4rec.recipe import Rules
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
 from gru4rec.split import END, START, seconds_of
 
-ROW, CLICKS, REVISITS = "__gru4rec_row", "clicks", "revisits"
+ROW, CLICKS = "__gru4rec_row", "clicks"
 
 _GAP = "30m"  # a visit of a user ends after such a pause, unless told otherwise
 
@@ -30,10 +30,11 @@ class Ruled:
     shards: list[pl.LazyFrame]
     """Clicks and their row number `ROW`; each shard has its sessions by start, equal ones by id."""
     spans: list[pl.DataFrame]
-    """For each shard its sessions in their order: id, start, end, clicks, and revisits, which are
-    the clicks on an item that the session had clicked before."""
+    """For each shard its sessions in their order: id, start, end and clicks."""
     tallies: list[Tally]
     """What there was of valid rows, and what each rule left."""
+    revisits: int
+    """Clicks on an item that the session had clicked before."""
 
 
 def apply_rules(log: ClickLog, rules: Rules, *, folder: Path, shard_rows: int) -> Ruled:
@@ -44,6 +45,7 @@ def apply_rules(log: ClickLog, rules: Rules, *, folder: Path, shard_rows: int) -
     verbs = list(_verbs(rules, log.clicks.collect_schema()))
     tallies = [Tally("valid rows"), *(Tally(name, text) for name, text, _ in verbs)]
     spans: list[pl.DataFrame] = []
+    revisits = 0
 
     def by_session(shard: pl.LazyFrame) -> pl.DataFrame:
         """The rules that look at one session or user at a time."""
@@ -58,10 +60,13 @@ def apply_rules(log: ClickLog, rules: Rules, *, folder: Path, shard_rows: int) -
 
     def by_support(shard: pl.LazyFrame) -> pl.DataFrame:
         """The rule that looks at items of the whole log; then the order of the sessions."""
+        nonlocal revisits
         kept = sessions.keep_items(shard, items, rules.min_session_clicks).collect()
         tallies[-1].add(kept)
-        clicks = _by_start(kept.lazy()).collect()
-        spans.append(_spans(clicks.lazy()).collect())
+        different = kept.lazy().select(pl.col(SESSION_ID).rle_id(), ITEM_ID).unique()
+        revisits += kept.height - different.select(pl.len()).collect().item()
+        clicks, found = _by_start(kept)
+        spans.append(found)
         return clicks
 
     raw = shards.cut(
@@ -72,14 +77,15 @@ def apply_rules(log: ClickLog, rules: Rules, *, folder: Path, shard_rows: int) -
     made = shards.store(raw, by_session, folder / "made")
     items, least = None, (rules.min_item_clicks, rules.min_session_clicks)
     if rules.min_item_clicks > 1:
-        items = sessions.supported_items(made, *least, rounds=rules.filter_rounds)
+        ids = shards.store(made, _numbered_sessions, folder / "ids")
+        items = sessions.supported_items(ids, *least, rounds=rules.filter_rounds)
     if max(least) > 1:
         tallies.append(Tally("fewest clicks", "of an item {}, of a session {}".format(*least)))
     kept = shards.store(made, by_support, folder / "kept")
     for tally in tallies:
         if not tally.clicks:
             raise DataError(f"no click is left after the rule {tally.rule} {tally.setting}")
-    return Ruled(kept, spans, tallies)
+    return Ruled(kept, spans, tallies, revisits)
 
 
 def _verbs(rules: Rules, schema: pl.Schema) -> Iterator[tuple[str, str, Verb]]:
@@ -109,22 +115,23 @@ def _verbs(rules: Rules, schema: pl.Schema) -> Iterator[tuple[str, str, Verb]]:
         yield "most clicks", f"of a session {longest}, {how}", limit
 
 
-def _clock(clicks: pl.LazyFrame) -> pl.Expr:
-    """What orders clicks: their time, or their row."""
-    return pl.col(TIMESTAMP if TIMESTAMP in clicks.collect_schema() else ROW)
+def _numbered_sessions(clicks: pl.LazyFrame) -> pl.DataFrame:
+    """The two columns that the search for a fixpoint reads again and again, as small as can be."""
+    return clicks.select(pl.col(SESSION_ID).rle_id(), ITEM_ID).collect()
 
 
-def _by_start(clicks: pl.LazyFrame) -> pl.LazyFrame:
-    """Sessions by start, equal ones by id; the order within stays."""
-    start = _clock(clicks).min().over(SESSION_ID)
-    return clicks.sort(start, SESSION_ID, maintain_order=True)
-
-
-def _spans(clicks: pl.LazyFrame) -> pl.LazyFrame:
-    """The sessions of clicks that stand session after session; see `Ruled.spans`."""
-    return clicks.group_by(SESSION_ID, maintain_order=True).agg(
-        _clock(clicks).first().alias(START),
-        _clock(clicks).last().alias(END),
-        pl.len().cast(pl.Int64).alias(CLICKS),
-        (pl.len() - pl.col(ITEM_ID).n_unique()).alias(REVISITS),
+def _by_start(clicks: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(clicks, sessions): sessions by start, equal ones by id; the order within stays."""
+    clock = TIMESTAMP if TIMESTAMP in clicks.columns else ROW
+    first = clicks.select(sessions.is_first).to_series().arg_true()
+    last = pl.concat([first.slice(1) - 1, pl.Series([clicks.height - 1], dtype=first.dtype)])
+    spans = clicks[first].select(
+        SESSION_ID,
+        pl.col(clock).alias(START),
+        clicks[clock].gather(last).alias(END),
+        (last - first + 1).cast(pl.Int64).alias(CLICKS),
     )
+    order = spans.select(pl.arg_sort_by(START, SESSION_ID)).to_series()
+    spans = spans[order]
+    rows = pl.int_ranges(first.gather(order), last.gather(order) + 1, eager=True).explode()
+    return clicks[rows], spans

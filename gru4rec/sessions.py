@@ -14,7 +14,15 @@ from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
 
 SUPPORT = "support"
 
-_item, _session = pl.col(ITEM_ID), pl.col(SESSION_ID)
+_session, _item, _time = pl.col(SESSION_ID), pl.col(ITEM_ID), pl.col(TIMESTAMP)
+
+# Of clicks that stand session after session: which is the first or last of its session, which
+# click of it a row is, from 0, and how many the session has. Windows over ids would be slower.
+is_first = (_session != _session.shift(1)).fill_null(True)
+_is_last = (_session != _session.shift(-1)).fill_null(True)
+_row = pl.int_range(pl.len())
+_place = _row - pl.when(is_first).then(_row).forward_fill()
+_clicks = pl.when(_is_last).then(_place + 1).backward_fill()
 
 
 def keep_events(clicks: pl.LazyFrame, column: str, kinds: Sequence[object]) -> pl.LazyFrame:
@@ -41,24 +49,20 @@ def sessionise(clicks: pl.LazyFrame, gap: timedelta, *, by: str = USER_ID) -> pl
     order is that of `order_clicks`, user after user.
     """
     ordered = clicks.sort(by, TIMESTAMP, maintain_order=True)
-    pause = pl.col(TIMESTAMP) - pl.col(TIMESTAMP).shift(1)
-    first = pl.col(by) != pl.col(by).shift(1)
-    starts = (first | (pause > gap)).fill_null(True)
-    nth = starts.cast(pl.Int64).cum_sum().over(by)
+    new_user = (pl.col(by) != pl.col(by).shift(1)).fill_null(True)
+    starts = (new_user | (_time - _time.shift(1) > gap)).cast(pl.Int64).cum_sum()
+    nth = starts - pl.when(new_user).then(starts).forward_fill() + 1
     return ordered.with_columns(pl.format("{}-{}", pl.col(by), nth).alias(SESSION_ID))
 
 
 def drop_repeats(clicks: pl.LazyFrame) -> pl.LazyFrame:
     """The first of the clicks on one item that follow each other in a session."""
-    again = (_item == _item.shift(1)) & (_session == _session.shift(1))
-    return clicks.filter(~again.fill_null(False))
+    return clicks.filter(is_first | (_item != _item.shift(1)))
 
-
-_clicks, _place = pl.len().over(SESSION_ID), pl.int_range(pl.len()).over(SESSION_ID)
 
 LONG_SESSIONS: Mapping[str, Callable[[int], pl.Expr]] = {
     "cut": lambda longest: _place < longest,
-    "newest": lambda longest: _place >= _clicks.cast(pl.Int64) - longest,
+    "newest": lambda longest: _place >= _clicks - longest,
     "drop": lambda longest: _clicks <= longest,
 }
 """What to keep of a session of more than `longest` clicks: its first ones, its newest, nothing."""

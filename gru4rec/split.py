@@ -113,7 +113,7 @@ def cut_last(sessions: pl.DataFrame, part: str, *, timed: bool = True, by: str =
     if not counts["last"] or not earlier:
         raise DataError(
             f"cutting off {part!r} leaves {earlier} sessions before and {counts['last']} after the "
-            "cut; ask for another part"
+            f"cut at {at}; ask for another part"
         )
     return Cut(at, last, across)
 
