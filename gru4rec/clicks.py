@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -12,7 +13,7 @@ from gru4rec.column_types import with_plain_ids, with_types
 from gru4rec.errors import DataError
 from gru4rec.files import DAMAGE, NO_TEXT, Scan, reason_of, scan_files
 from gru4rec.schema import ALIASES, ITEM_ID, OPTIONS, SESSION_ID, TIMESTAMP, USER_ID
-from gru4rec.timestamps import EARLIEST, LATEST, RAW_TIME, absurd_times, with_timestamp
+from gru4rec.timestamps import EARLIEST, LATEST, RAW_TIME, earliest_meant, with_timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ def _freed(name: str, names: Mapping[str, str | None]) -> str:
     return f"{name}_in_log" if name in (*names, SESSION_ID) else name
 
 
-def _invalid(clicks: pl.LazyFrame, *, strict_times: bool) -> Mapping[str, pl.Expr]:
+def _invalid(clicks: pl.LazyFrame, earliest: datetime) -> Mapping[str, pl.Expr]:
     """What may be wrong with a row, and with which rows it is; the first that holds counts."""
     schema = clicks.collect_schema()
     wrong = {"damaged lines": pl.col(DAMAGE).is_not_null()}
@@ -164,7 +165,7 @@ def _invalid(clicks: pl.LazyFrame, *, strict_times: bool) -> Mapping[str, pl.Exp
     if TIMESTAMP in schema:
         wrong["null or unreadable times"] = pl.col(TIMESTAMP).is_null()
         years = f"before {EARLIEST.year} or after {LATEST.year} (is their unit mixed or wrong?)"
-        wrong[f"times {years}"] = absurd_times(clicks, strict=strict_times)
+        wrong[f"times {years}"] = ~pl.col(TIMESTAMP).is_between(earliest, LATEST)
     return wrong
 
 
@@ -172,37 +173,45 @@ def _checked(
     clicks: pl.LazyFrame, scan: Scan, *, drop_invalid: bool, strict_times: bool
 ) -> ClickLog:
     """Refuse, or drop and count, invalid rows."""
-    wrong = _invalid(clicks, strict_times=strict_times)
-    which = pl.coalesce(
-        pl.when(rows).then(pl.lit(what, pl.String)) for what, rows in wrong.items()
-    ).fill_null("")
-    seen = [pl.col(name).first() for name in (DAMAGE, RAW_TIME) if name in clicks.collect_schema()]
-    found = (
-        clicks.group_by(which.alias("what"))
-        .agg(pl.len().alias("rows"), pl.col(_ROW).first(), *seen)
-        .sort(_ROW)
-        .collect(engine="streaming")
-        .rows(named=True)
-    )
-    total = sum(row["rows"] for row in found)
-    bad = [row for row in found if row["what"]]
+    wrong = _invalid(clicks, EARLIEST)
+    anywhere = pl.any_horizontal(*wrong.values()).any()
+    total, some = clicks.select(pl.len(), anywhere).collect(engine="streaming").row(0)
     if not total:
         raise DataError("the click log has no rows; check the file and --where")
-    if bad and not drop_invalid:
-        first = min(bad, key=lambda row: list(wrong).index(row["what"]))
+    if some and TIMESTAMP in clicks.collect_schema() and not strict_times:
+        wrong = _invalid(clicks, earliest_meant(clicks))
+    found = _count(clicks, wrong) if some else []
+    if found and not drop_invalid:
+        first = found[0]
         raise DataError(
             f"click log has {first['what']} in {first['rows']} of {total} rows, first in "
             f"{scan.place(first[_ROW])}{_seen(first)}; mend them, or drop such rows with "
             "--drop-invalid"
         )
-    if bad:
-        dropped = sum(row["rows"] for row in bad)
+    if found:
+        dropped = sum(row["rows"] for row in found)
         logger.warning("dropped %d of %d rows with invalid ids or times", dropped, total)
         if dropped == total:
             raise DataError("every row of the click log is invalid; check the columns")
-        clicks = clicks.filter(which == "")
+        clicks = clicks.filter(~pl.any_horizontal(*wrong.values()))
     valid = clicks.drop(_ROW, DAMAGE, RAW_TIME, strict=False)
-    return ClickLog(valid, total, {row["what"]: row["rows"] for row in bad})
+    return ClickLog(valid, total, {row["what"]: row["rows"] for row in found})
+
+
+def _count(clicks: pl.LazyFrame, wrong: Mapping[str, pl.Expr]) -> list[dict[str, Any]]:
+    """What is wrong with invalid rows: in how many, the first, what it holds; as in `wrong`."""
+    kinds = list(wrong)
+    which = pl.coalesce(pl.when(rows).then(number) for number, rows in enumerate(wrong.values()))
+    names = [name for name in (DAMAGE, RAW_TIME) if name in clicks.collect_schema()]
+    counts = (
+        clicks.with_columns(which.alias("kind"))
+        .filter(pl.col("kind").is_not_null())
+        .group_by("kind")
+        .agg(pl.len().alias("rows"), pl.col(_ROW).min(), pl.col(names).sort_by(_ROW).first())
+        .sort("kind")
+        .collect(engine="streaming")
+    )
+    return [{**row, "what": kinds[row["kind"]]} for row in counts.rows(named=True)]
 
 
 def _seen(row: Mapping[str, Any]) -> str:

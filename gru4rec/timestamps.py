@@ -35,19 +35,20 @@ def with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
     if TIMESTAMP not in schema:
         logger.info("the click log has no time column: clicks are taken in the order of its rows")
         return clicks
-    rows, known = (
-        clicks.select(pl.len(), pl.col(TIMESTAMP).count()).collect(engine="streaming").row(0)
-    )
-    if rows and not known:
-        logger.info("the time column is entirely null: clicks are taken in the order of the rows")
-        return clicks.drop(TIMESTAMP)
     if schema[TIMESTAMP] == pl.String:
         clicks = with_types(clicks, [TIMESTAMP], ())
     time, dtype = pl.col(TIMESTAMP), clicks.collect_schema()[TIMESTAMP]
+    sizes = _sizes(time, dtype) if dtype.is_numeric() else {}
+    counts = clicks.select(pl.len(), time.count().alias("known"), **sizes)
+    found = counts.collect(engine="streaming").row(0, named=True)
+    if found["len"] and not found["known"]:
+        logger.info("the time column is entirely null: clicks are taken in the order of the rows")
+        return clicks.drop(TIMESTAMP)
     clicks = clicks.with_columns(time.alias(RAW_TIME))
     if dtype.is_numeric():
-        return clicks.with_columns(_from_numbers(clicks, time, dtype).alias(TIMESTAMP))
-    if dtype == pl.String:
+        _, unit, factor = max(_UNITS, key=lambda row: found[row[1]])
+        time = _from_numbers(time, dtype, unit, factor)
+    elif dtype == pl.String:
         iso = pl.when(time.str.contains(_ISO)).then(time.str.strip_suffix(" UTC"))
         time = iso.str.to_datetime(time_unit="us", strict=False, time_zone="UTC")
         time = time.dt.replace_time_zone(None)
@@ -63,42 +64,37 @@ def with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
     return clicks.with_columns(time.alias(TIMESTAMP))
 
 
-def _from_numbers(clicks: pl.LazyFrame, time: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Datetimes of numbers in s, ms, µs or ns: in the unit that most of them are in."""
-    known = time.fill_nan(None) if dtype.is_float() else time
-    size = known.cast(pl.Float64).abs()
+def _sizes(time: pl.Expr, dtype: pl.DataType) -> dict[str, pl.Expr]:
+    """How many numbers have the size that times have in each unit."""
+    size = (time.fill_nan(None) if dtype.is_float() else time).cast(pl.Float64).abs()
     lower = (0.0, *(bound for bound, _, _ in _UNITS))
-    counts = clicks.select(
-        ((size >= low) & (size < bound)).sum().alias(unit)
+    return {
+        unit: ((size >= low) & (size < bound)).sum()
         for low, (bound, unit, _) in zip(lower, _UNITS, strict=False)
-    )
-    found = counts.collect(engine="streaming").row(0, named=True)
-    _, unit, factor = max(_UNITS, key=lambda row: found[row[1]])
+    }
+
+
+def _from_numbers(time: pl.Expr, dtype: pl.DataType, unit: str, factor: float) -> pl.Expr:
+    """Datetimes of numbers in a unit of `factor` microseconds."""
     if dtype.is_integer():
         logger.info("integer times are read as %s", unit)
-        known = pl.when(size < _LARGEST / factor).then(known.cast(pl.Int64, strict=False))
-        micros = known * int(factor) if factor >= 1 else known // round(1 / factor)
+        fits = time.cast(pl.Float64).abs() < _LARGEST / factor
+        whole = pl.when(fits).then(time.cast(pl.Int64, strict=False))
+        micros = whole * int(factor) if factor >= 1 else whole // round(1 / factor)
     else:
         logger.info("times with fractions are read as %s", unit)
-        micros = (known * factor).round().cast(pl.Int64, strict=False)
+        micros = (time.fill_nan(None) * factor).round().cast(pl.Int64, strict=False)
     return micros.cast(pl.Datetime("us"))
 
 
-def absurd_times(clicks: pl.LazyFrame, *, strict: bool) -> pl.Expr:
-    """Whether a time lies before 1990 or after 2100.
-
-    Where every time is before 1990, they are the ticks of some clock that starts at 0: only
-    negative ones are absurd then, unless `strict`.
-    """
-    time = pl.col(TIMESTAMP)
-    earliest = EARLIEST
-    if not strict:
-        latest = clicks.select(time.max()).collect(engine="streaming").item()
-        if latest is not None and latest < EARLIEST:
-            earliest = _EPOCH
-            logger.warning(
-                "every time lies before %d: taken as a clock that starts at 0; if these are dates, "
-                "their unit is wrong",
-                EARLIEST.year,
-            )
-    return ~time.is_between(earliest, LATEST)
+def earliest_meant(clicks: pl.LazyFrame) -> datetime:
+    """1990, or 1970 where every time is before 1990: the ticks of some clock that starts at 0."""
+    latest = clicks.select(pl.col(TIMESTAMP).max()).collect(engine="streaming").item()
+    if latest is None or latest >= EARLIEST:
+        return EARLIEST
+    logger.warning(
+        "every time lies before %d: taken as a clock that starts at 0; if these are dates, their "
+        "unit is wrong",
+        EARLIEST.year,
+    )
+    return _EPOCH
