@@ -90,13 +90,15 @@ def _read(source: ClickSource, recipe: Recipe) -> ClickLog:
     if offset is None:
         return log
     schema = log.clicks.collect_schema()
-    if TIMESTAMP not in schema or offset not in schema or not schema[offset].is_numeric():
+    if not {TIMESTAMP, SESSION_ID, offset} <= set(schema) or not schema[offset].is_numeric():
         raise DataError(
             f"cannot add {offset!r} to the times; --time-offset-col names a column of milliseconds "
-            "beside one of times"
+            "beside one of dates and one of sessions"
         )
-    later = pl.col(TIMESTAMP) + pl.duration(milliseconds=pl.col(offset).fill_null(0))
-    return replace(log, clicks=log.clicks.with_columns(later))
+    date = pl.col(TIMESTAMP).min().over(SESSION_ID)
+    return replace(
+        log, clicks=log.clicks.with_columns(date + pl.duration(milliseconds=pl.col(offset)))
+    )
 
 
 def _split(ruled: Ruled, split: Split, output: Path, scratch: Path, shard_rows: int) -> Card:

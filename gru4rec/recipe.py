@@ -57,7 +57,7 @@ class Columns(Settings):
     time_col: str = setting(None)
     """Column of the time."""
     time_offset_col: str = setting(None)
-    """Column of milliseconds to add to the time, where that is a date only."""
+    """Column of milliseconds since the first date of the session, where the time is a date only."""
 
     def __post_init__(self) -> None:
         self.check("columns.")
@@ -75,10 +75,12 @@ class Rules(Settings):
     """Column of the kind of event."""
     events: tuple[str, ...] = setting(None)
     """The kinds of event to keep, the others are dropped."""
-    drop_doubles: bool = False
-    """Keep one of the rows that are equal in every column."""
     gap: str = setting(None)
     """A pause longer than this ends a session: "30m", "1h"."""
+    gap_before_events: bool = False
+    """End sessions by the gaps between events of all kinds, before `events` drops some."""
+    drop_doubles: bool = False
+    """Keep one of the rows that are equal in every column."""
     drop_repeats: bool = False
     """Keep the first of the clicks on one item that follow each other."""
     max_session_clicks: int = setting(None, low=1)

@@ -20,7 +20,8 @@ ROW, CLICKS = "__gru4rec_row", "clicks"
 
 _GAP = "30m"  # a visit of a user ends after such a pause, unless told otherwise
 
-Verb = Callable[[pl.LazyFrame], pl.LazyFrame]
+NamedVerb = tuple[str, str, Callable[[pl.LazyFrame], pl.LazyFrame]]
+"""The name of a rule, its setting, and what it does to clicks."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,7 @@ def apply_rules(log: ClickLog, rules: Rules, *, folder: Path, shard_rows: int) -
     if rules.min_item_clicks > 1:
         ids = shards.store(made, _numbered_sessions, folder / "ids")
         items = sessions.supported_items(ids, *least, rounds=rules.filter_rounds)
-    if max(least) > 1:
-        tallies.append(Tally("fewest clicks", "of an item {}, of a session {}".format(*least)))
+    tallies.append(Tally("fewest clicks", "of an item {}, of a session {}".format(*least)))
     kept = shards.store(made, by_support, folder / "kept")
     for tally in tallies:
         if not tally.clicks:
@@ -88,25 +88,12 @@ def apply_rules(log: ClickLog, rules: Rules, *, folder: Path, shard_rows: int) -
     return Ruled(kept, spans, tallies, revisits)
 
 
-def _verbs(rules: Rules, schema: pl.Schema) -> Iterator[tuple[str, str, Verb]]:
-    """(name, setting, what it does) of each rule that looks at one session or user at a time."""
-    if rules.events is not None:
-        if rules.event_col not in schema:
-            raise DataError(
-                f"click log lacks {rules.event_col!r}; it has {schema.names()}. Name the column of "
-                "the kind of event with --event-col."
-            )
-        keep = partial(sessions.keep_events, column=rules.event_col, kinds=rules.events)
-        yield "events", ", ".join(rules.events), keep
+def _verbs(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
+    """The rules that look at one session or user at a time, in their order."""
+    found = [*_kinds(rules, schema), *_gaps(rules, schema)]
+    yield from reversed(found) if rules.gap_before_events else found
     if rules.drop_doubles:
         yield "drop doubles", "", partial(sessions.drop_doubles, ignoring=(ROW,))
-    by_user = SESSION_ID not in schema
-    if rules.gap is not None or by_user:
-        if TIMESTAMP not in schema:
-            raise DataError("sessions end after a gap in time, and the click log has no times")
-        gap, owner = rules.gap or _GAP, USER_ID if by_user else SESSION_ID
-        pause = timedelta(seconds=seconds_of(gap))
-        yield "gap", gap, partial(sessions.sessionise, gap=pause, by=owner)
     if rules.drop_repeats:
         yield "drop repeats", "", sessions.drop_repeats
     if rules.max_session_clicks is not None:
@@ -118,6 +105,31 @@ def _verbs(rules: Rules, schema: pl.Schema) -> Iterator[tuple[str, str, Verb]]:
 def _numbered_sessions(clicks: pl.LazyFrame) -> pl.DataFrame:
     """The two columns that the search for a fixpoint reads again and again, as small as can be."""
     return clicks.select(pl.col(SESSION_ID).rle_id(), ITEM_ID).collect()
+
+
+def _kinds(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
+    """The rule that keeps kinds of event."""
+    if rules.events is None:
+        return
+    if rules.event_col not in schema:
+        raise DataError(
+            f"click log lacks {rules.event_col!r}; it has {schema.names()}. Name the column of the "
+            "kind of event with --event-col."
+        )
+    keep = partial(sessions.keep_events, column=rules.event_col, kinds=rules.events)
+    yield "events", ", ".join(rules.events), keep
+
+
+def _gaps(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
+    """The rule that ends sessions."""
+    by_user = SESSION_ID not in schema
+    if rules.gap is None and not by_user:
+        return
+    if TIMESTAMP not in schema:
+        raise DataError("sessions end after a gap in time, and the click log has no times")
+    gap, owner = rules.gap or _GAP, USER_ID if by_user else SESSION_ID
+    pause = timedelta(seconds=seconds_of(gap))
+    yield "gap", gap, partial(sessions.sessionise, gap=pause, by=owner)
 
 
 def _by_start(clicks: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

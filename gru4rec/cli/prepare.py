@@ -12,7 +12,7 @@ _SETTINGS: dict[str, tuple[str, Any, str | None, str]] = {
     "--item-col": ("columns.item_col", str, "C", "Column of the item id."),
     "--time-col": ("columns.time_col", str, "C", "Column of the time."),
     "--time-offset-col": (
-        "columns.time_offset_col", str, "C", "Column of milliseconds to add to the time."
+        "columns.time_offset_col", str, "C", "Column of milliseconds since the session's date."
     ),
     "--header": ("layout.header", tuple, "A,B,C", "Column names of text files without this line."),
     "--explode": ("layout.explode", str, "C", "Column that lists a session's clicks as structs."),
@@ -20,8 +20,11 @@ _SETTINGS: dict[str, tuple[str, Any, str | None, str]] = {
     "--drop-invalid": ("rules.drop_invalid", bool, None, "Drop and count rows that are invalid."),
     "--event-col": ("rules.event_col", str, "C", "Column of the kind of event."),
     "--events": ("rules.events", tuple, "A,B", "Kinds of event to keep."),
-    "--drop-doubles": ("rules.drop_doubles", bool, None, "Keep one of rows equal in all columns."),
     "--gap": ("rules.gap", str, "30m", "Pause that ends a session; 30m where users make them."),
+    "--gap-before-events": (
+        "rules.gap_before_events", bool, None, "End sessions before kinds of event are dropped."
+    ),
+    "--drop-doubles": ("rules.drop_doubles", bool, None, "Keep one of rows equal in all columns."),
     "--drop-repeats": (
         "rules.drop_repeats", bool, None, "Keep one of clicks on an item that follow each other."
     ),
