@@ -608,3 +608,14 @@ def test_times_in_text_may_be_numbers() -> None:
 
 def test_days_written_first_are_no_iso_times() -> None:
     assert "row 1" in refusal(log_of(timestamp=["04/07/2014", "05/07/2014"]))
+
+
+# Tables of other libraries
+
+
+@pytest.mark.parametrize("library", ["pyarrow", "pandas"])
+def test_a_table_of_another_library_is_read_as_the_frame_it_came_from(library: str) -> None:
+    pytest.importorskip(library)
+    pytest.importorskip("pyarrow")
+    table = CLICKS.to_arrow() if library == "pyarrow" else CLICKS.to_pandas()
+    assert_frame_equal(read_clicks(table).collect(), CLICKS, check_dtypes=False)

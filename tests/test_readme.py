@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +22,14 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the README's commands read."""
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copytree(ROOT / "datasets", folder / "datasets")
+    clicks = pl.read_parquet(folder / "datasets" / "sample" / "clicks.parquet")
+    ours = ("session_id", "item_id", "timestamp")
+    visits = clicks.rename(dict(zip(ours, ("visitor", "sku", "ts"), strict=True)))
+    visits.with_columns(event=pl.lit("view")).write_csv(folder / "events.csv")
+    news = clicks.rename({"item_id": "article", "timestamp": "clicked_at"})
+    (folder / "hours").mkdir()
+    for number, hour in enumerate(news.iter_slices(5_000)):
+        hour.write_csv(folder / "hours" / f"{number:03d}.csv")
     return folder
 
 
