@@ -40,14 +40,20 @@ class Tally:
 
     def line(self, before: int) -> Card:
         """The tally as a line of the card; `before` were the clicks before the rule."""
-        return {
-            "rule": self.rule,
-            "setting": self.setting,
-            "dropped": before - self.clicks,
-            "clicks": self.clicks,
-            "sessions": self.sessions,
-            "items": self.support.height,
-        }
+        line = bare_line(self.rule, self.setting, self.clicks, before)
+        return {**line, "sessions": self.sessions, "items": self.support.height}
+
+
+def bare_line(rule: str, setting: str, clicks: int, before: int) -> Card:
+    """A line of the card of which only clicks are known."""
+    return {
+        "rule": rule,
+        "setting": setting,
+        "dropped": before - clicks,
+        "clicks": clicks,
+        "sessions": None,
+        "items": None,
+    }
 
 
 def quantiles(values: pl.Series) -> dict[str, float]:
@@ -145,7 +151,7 @@ def compare(published: Published, card: Card, output: Path) -> Iterator[Card]:
     """
     asked = published.to_dict()
     found = {"read": {"clicks": card["rows"]["read"]}, "kept": card["rules"][-1]}
-    if not card["rows"]["invalid"]:
+    if card["rules"][0]["clicks"] == card["rows"]["read"]:
         found["read"] = card["rules"][0]
     if asked["train"] or asked["test"]:
         learned = [output / f"{part}.parquet" for part in ("train", "valid")]

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -11,7 +11,7 @@ import polars as pl
 
 from gru4rec.column_types import with_plain_ids, with_types
 from gru4rec.errors import DataError
-from gru4rec.files import DAMAGE, NO_TEXT, Scan, reason_of, scan_files
+from gru4rec.files import DAMAGE, NO_TEXT, Scan, count_rows, reason_of, scan_files
 from gru4rec.schema import ALIASES, ITEM_ID, OPTIONS, SESSION_ID, TIMESTAMP, USER_ID
 from gru4rec.timestamps import EARLIEST, LATEST, RAW_TIME, earliest_meant, with_timestamp
 
@@ -38,8 +38,10 @@ class ClickLog:
 
     clicks: pl.LazyFrame
     """session_id, item_id and, as asked for or if there, user_id, timestamp and other columns."""
+    read: int
+    """Rows of the log."""
     rows: int
-    """Rows of the log, those that `where` leaves out not counted."""
+    """Rows that `where` takes."""
     dropped: Mapping[str, int]
     """Invalid rows, by what is wrong with them."""
 
@@ -93,10 +95,10 @@ def read_log(
     before 1990.
     """
     scan = _scan(source, header)
+    if explode is not None:
+        scan = scan.exploded(explode)
     try:
         rows = scan.rows
-        if explode is not None:
-            rows = rows.explode(explode, empty_as_null=False, keep_nulls=False).unnest(explode)
         given = [name for name in rows.collect_schema().names() if name != DAMAGE]
         names = {
             ours: _find_column(ours, name, given, required=ours != TIMESTAMP)
@@ -115,9 +117,11 @@ def read_log(
         damage = pl.col(DAMAGE) if DAMAGE in rows.collect_schema() else pl.lit(None, pl.String)
         clicks = rows.select(_ROW, damage.alias(DAMAGE), *columns)
         clicks = with_timestamp(with_plain_ids(clicks))
-        return _checked(clicks, scan, drop_invalid=drop_invalid, strict_times=strict_times)
+        log = _checked(clicks, scan, drop_invalid=drop_invalid, strict_times=strict_times)
+        return log if where is None else replace(log, read=count_rows(scan.rows))
     except (pl.exceptions.PolarsError, OSError) as error:
-        files = f" in {scan.unreadable()}" if len(scan.paths) > 1 else ""
+        damaged = scan.unreadable()
+        files = f" in {damaged}" if damaged else ""
         rows_asked = "" if where is None else f" (--where {where!r})"
         reason = reason_of(error)
         raise DataError(f"cannot read the click log{rows_asked}: {reason}{files}") from error
@@ -140,8 +144,10 @@ def _find_column(ours: str, named: str | None, given: list[str], *, required: bo
             return name
     if named is None and not required:
         return None
+    separator = " (is its separator another than , ; | or tab?)" if len(given) == 1 else ""
     raise DataError(
-        f"click log lacks {wanted[0]!r}; it has {given}. Name the column with {OPTIONS[ours]}."
+        f"click log lacks {wanted[0]!r}; it has {given}{separator}. Name the column with "
+        f"{OPTIONS[ours]}."
     )
 
 
@@ -182,7 +188,7 @@ def _checked(
         wrong = _invalid(clicks, earliest_meant(clicks))
     found = _count(clicks, wrong) if some else []
     if found and not drop_invalid:
-        first = found[0]
+        first = min(found, key=lambda row: row[_ROW])
         raise DataError(
             f"click log has {first['what']} in {first['rows']} of {total} rows, first in "
             f"{scan.place(first[_ROW])}{_seen(first)}; mend them, or drop such rows with "
@@ -195,7 +201,7 @@ def _checked(
             raise DataError("every row of the click log is invalid; check the columns")
         clicks = clicks.filter(~pl.any_horizontal(*wrong.values()))
     valid = clicks.drop(_ROW, DAMAGE, RAW_TIME, strict=False)
-    return ClickLog(valid, total, {row["what"]: row["rows"] for row in found})
+    return ClickLog(valid, total, total, {row["what"]: row["rows"] for row in found})
 
 
 def _count(clicks: pl.LazyFrame, wrong: Mapping[str, pl.Expr]) -> list[dict[str, Any]]:

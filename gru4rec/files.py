@@ -3,7 +3,7 @@
 import codecs
 import glob
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
@@ -20,12 +20,15 @@ NO_TEXT = "\ufffd"
 
 _EXTRA = "__gru4rec_extra"
 _SEPARATORS = (",", "\t", ";", "|")
+_BOM = "\ufeff"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def _scan_text(path: Path, header: Sequence[str] | None, *, separator: str) -> pl.LazyFrame:
-    """A file of separated text, all of it as text, with `DAMAGE`; blank lines are no rows.
+    """A file of separated text, all of it as text, with `DAMAGE`.
+
+    Lines that are blank, or nothing but separators, are no rows.
 
     A first line of one field that holds another separator is read with that one.
     """
@@ -42,7 +45,10 @@ def _scan_text(path: Path, header: Sequence[str] | None, *, separator: str) -> p
     names = scan().collect_schema().names() if header is None else list(header)
     schema = dict.fromkeys([*names, _EXTRA], pl.String)
     rows = scan(schema=schema, missing_columns="insert")
-    repeated = pl.all_horizontal(pl.col(name) == name for name in names)
+    repeated = pl.all_horizontal(
+        pl.col(name).str.strip_prefix(_BOM) == name
+        for name in names  # each file may have its own
+    )
     damage = (
         pl.when(pl.col(_EXTRA).is_not_null())
         .then(pl.lit("more fields than the header"))
@@ -106,10 +112,26 @@ class Scan:
             return self.frames[0]
         return pl.concat(self.frames, how="diagonal_relaxed")
 
+    def exploded(self, column: str) -> "Scan":
+        """A row for each of the structs that `column` lists, its fields as columns.
+
+        Raises DataError if the column is missing or holds something else.
+        """
+        for frame in self.frames:
+            dtype = frame.collect_schema().get(column)
+            if not (isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct)):
+                found = dtype or "no column"
+                raise DataError(f"{column!r} is {found}; --explode names one that lists structs")
+        frames = [
+            frame.explode(column, empty_as_null=False, keep_nulls=False).unnest(column)
+            for frame in self.frames
+        ]
+        return replace(self, frames=frames)
+
     def place(self, row: int) -> str:
         """Where the row of that number among all rows, from 1, stands."""
         for path, frame in zip(self.paths, self.frames, strict=False):
-            count = frame.select(pl.len()).collect(engine="streaming").item()
+            count = count_rows(frame)
             if row <= count:
                 return f"row {row} of {path.name}" if len(self.paths) > 1 else f"row {row}"
             row -= count
@@ -155,6 +177,11 @@ def scan_files(patterns: Iterable[str | Path], header: Sequence[str] | None = No
         frames.append(frame.with_columns(pl.lit(value).alias(key) for key, value in keys.items()))
         untyped |= set(keys) | (set(names) if scanner in (_csv, _tsv) else set())
     return Scan(paths, frames, frozenset(untyped))
+
+
+def count_rows(frame: pl.LazyFrame) -> int:
+    """How many rows there are."""
+    return int(frame.select(pl.len()).collect(engine="streaming").item())
 
 
 def reason_of(error: Exception) -> str:

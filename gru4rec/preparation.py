@@ -55,7 +55,7 @@ def prepare(
             log = _read(source, recipe)
             ruled = apply_rules(log, recipe.rules, folder=Path(scratch), shard_rows=shard_rows)
             found = _split(ruled, recipe.split, new, Path(scratch), shard_rows)
-            found = {**_described(log, ruled, new), **found}
+            found = {**_described(log, recipe.rules.where, ruled, new), **found}
             found["published"] = list(card.compare(recipe.published, found, new))
             (new / RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
             text = json.dumps(found, indent=2, ensure_ascii=False)
@@ -76,11 +76,17 @@ def check_free(output: Path, *, force: bool) -> None:
 def _read(source: ClickSource, recipe: Recipe) -> ClickLog:
     """The valid clicks of the raw log, with all of its columns."""
     columns, rules = recipe.columns, recipe.rules
-    named = {ITEM_ID: columns.item_col, TIMESTAMP: columns.time_col}
-    if columns.user_col is not None:
-        named[USER_ID] = columns.user_col
-    if columns.user_col is None or columns.session_col is not None:
-        named[SESSION_ID] = columns.session_col
+    by_user = columns.user_col is not None and columns.session_col is None
+    named = {
+        USER_ID: columns.user_col,
+        SESSION_ID: columns.session_col,
+        ITEM_ID: columns.item_col,
+        TIMESTAMP: columns.time_col,
+    }
+    if by_user:
+        del named[SESSION_ID]
+    elif columns.user_col is None:
+        del named[USER_ID]
     log = read_log(
         source, named, where=rules.where, drop_invalid=rules.drop_invalid,
         header=recipe.layout.header, explode=recipe.layout.explode,
@@ -147,11 +153,13 @@ def _cut_line(asked: str | None, cut: Cut) -> Card:
     return {"asked": asked, "at": str(cut.at)}
 
 
-def _described(log: ClickLog, ruled: Ruled, output: Path) -> Card:
+def _described(log: ClickLog, where: str | None, ruled: Ruled, output: Path) -> Card:
     """All of the card but the split and the published counts."""
     sessions, last = pl.concat(ruled.spans), ruled.tallies[-1]
     timed = isinstance(sessions.schema[START], pl.Datetime)
     lines, before = [], log.rows
+    if where is not None:
+        lines = [card.bare_line("where", where, log.rows, log.read)]
     for tally in ruled.tallies:
         lines.append(tally.line(before))
         before = tally.clicks
@@ -169,7 +177,7 @@ def _described(log: ClickLog, ruled: Ruled, output: Path) -> Card:
     }
     return {
         "made_by": {package: version(package) for package in ("gru4rec", "polars")},
-        "rows": {"read": log.rows, "invalid": dict(log.dropped)},
+        "rows": {"read": log.read, "invalid": dict(log.dropped)},
         "rules": lines,
         "time": {name: str(time) for name, time in times.items()} if timed else None,
         "parts": parts,
