@@ -1,21 +1,18 @@
 """Read click logs: files or frames of any naming become one LazyFrame of clicks."""
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import polars as pl
 
 from gru4rec.column_types import with_plain_ids, with_types
 from gru4rec.errors import DataError
-from gru4rec.files import DAMAGE, NO_TEXT, Scan, count_rows, reason_of, scan_files
-from gru4rec.schema import ALIASES, ITEM_ID, OPTIONS, SESSION_ID, TIMESTAMP, USER_ID
-from gru4rec.timestamps import EARLIEST, LATEST, RAW_TIME, earliest_meant, with_timestamp
-
-logger = logging.getLogger(__name__)
+from gru4rec.files import DAMAGE, Scan, count_rows, reason_of, scan_files
+from gru4rec.invalid_rows import ROW, checked
+from gru4rec.schema import ALIASES, ITEM_ID, OPTIONS, SESSION_ID, TIMESTAMP
+from gru4rec.timestamps import with_timestamp
 
 
 @runtime_checkable
@@ -28,8 +25,7 @@ class ArrowTable(Protocol):
 
 ClickSource: TypeAlias = pl.LazyFrame | ArrowTable | str | Path | Iterable[str | Path]
 
-# The number of each row in its log, for error messages; no log has a column of this name.
-_ROW = "__gru4rec_row"
+_OFFSET = "__gru4rec_offset"
 
 
 @dataclass(frozen=True)
@@ -83,6 +79,7 @@ def read_log(
     drop_invalid: bool = False,
     header: Sequence[str] | None = None,
     explode: str | None = None,
+    time_offset: str | None = None,
     other_columns: bool = False,
     strict_times: bool = False,
 ) -> ClickLog:
@@ -90,9 +87,10 @@ def read_log(
 
     `named` has a key for each column to look for, and its name in the log or None. `header` names
     the columns of text files that have no such line. A log with one row per session has its clicks
-    in the column `explode`, a list of structs. With `other_columns` the rest of the columns comes
-    along, one that bears a name of ours as `NAME_in_log`. With `strict_times` no time may lie
-    before 1990.
+    in the column `explode`, a list of structs. Where times are dates, `time_offset` names a column
+    of milliseconds since the first date of the session. With `other_columns` the rest of the
+    columns comes along, one that bears a name of ours as `NAME_in_log`. With `strict_times` no time
+    may lie before 1990.
     """
     scan = _scan(source, header)
     if explode is not None:
@@ -108,17 +106,28 @@ def read_log(
         asked = set(filter(None, names.values()))
         others = [name for name in given if name not in asked] if other_columns else []
         ids = [names[ours] or "" for ours in names if ours != TIMESTAMP]
-        typed = {*asked, *others, *wanted.meta.root_names()} & scan.untyped & set(given)
+        typed = (
+            {*asked, *others, *filter(None, [time_offset]), *wanted.meta.root_names()}
+            & scan.untyped
+            & set(given)
+        )
         rows = with_types(rows, typed, ids)
         rows.filter(wanted).collect_schema()
-        rows = rows.with_row_index(_ROW, offset=1).filter(wanted)
+        rows = rows.with_row_index(ROW, offset=1).filter(wanted)
         columns = [pl.col(name).alias(ours) for ours, name in names.items() if name is not None]
+        if time_offset is not None:
+            columns.append(_offset_column(time_offset, rows).alias(_OFFSET))
         columns += [pl.col(name).alias(_freed(name, names)) for name in others]
         damage = pl.col(DAMAGE) if DAMAGE in rows.collect_schema() else pl.lit(None, pl.String)
-        clicks = rows.select(_ROW, damage.alias(DAMAGE), *columns)
+        clicks = rows.select(ROW, damage.alias(DAMAGE), *columns)
         clicks = with_timestamp(with_plain_ids(clicks))
-        log = _checked(clicks, scan, drop_invalid=drop_invalid, strict_times=strict_times)
-        return log if where is None else replace(log, read=count_rows(scan.rows))
+        if time_offset is not None:
+            clicks = _later(clicks)
+        valid, taken, dropped = checked(
+            clicks, place=scan.place, drop_invalid=drop_invalid, strict_times=strict_times
+        )
+        read = taken if where is None else count_rows(scan.rows)
+        return ClickLog(valid, read, taken, dropped)
     except (pl.exceptions.PolarsError, OSError) as error:
         damaged = scan.unreadable()
         files = f" in {damaged}" if damaged else ""
@@ -151,77 +160,25 @@ def _find_column(ours: str, named: str | None, given: list[str], *, required: bo
     )
 
 
+def _offset_column(name: str, rows: pl.LazyFrame) -> pl.Expr:
+    """The column that is added to times. Raises DataError if it holds no numbers."""
+    dtype = rows.collect_schema().get(name)
+    if dtype is None or not dtype.is_numeric():
+        raise DataError(
+            f"{name!r} is {dtype or 'no column'}; --time-offset-col names one of milliseconds"
+        )
+    return pl.col(name)
+
+
+def _later(clicks: pl.LazyFrame) -> pl.LazyFrame:
+    """Times since the first date of their session. Raises DataError without sessions or dates."""
+    if not {SESSION_ID, TIMESTAMP} <= set(clicks.collect_schema()):
+        raise DataError("--time-offset-col needs a column of dates and one of sessions beside it")
+    first = pl.col(TIMESTAMP).min().over(SESSION_ID)
+    time = (first + pl.duration(milliseconds=pl.col(_OFFSET))).alias(TIMESTAMP)
+    return clicks.with_columns(time).drop(_OFFSET)
+
+
 def _freed(name: str, names: Mapping[str, str | None]) -> str:
     """The name of a further column of the log, out of the way of ours."""
     return f"{name}_in_log" if name in (*names, SESSION_ID) else name
-
-
-def _invalid(clicks: pl.LazyFrame, earliest: datetime) -> Mapping[str, pl.Expr]:
-    """What may be wrong with a row, and with which rows it is; the first that holds counts."""
-    schema = clicks.collect_schema()
-    wrong = {"damaged lines": pl.col(DAMAGE).is_not_null()}
-    for name in (SESSION_ID, USER_ID, ITEM_ID):
-        if name in schema:
-            text = schema[name] == pl.String
-            column = pl.col(name)
-            empty = column.is_null() | (column == "" if text else False)
-            wrong[f"null or empty {name}"] = empty
-            if text:
-                wrong[f"{name} that is not UTF-8"] = column.str.contains(NO_TEXT, literal=True)
-    if TIMESTAMP in schema:
-        wrong["null or unreadable times"] = pl.col(TIMESTAMP).is_null()
-        years = f"before {EARLIEST.year} or after {LATEST.year} (is their unit mixed or wrong?)"
-        wrong[f"times {years}"] = ~pl.col(TIMESTAMP).is_between(earliest, LATEST)
-    return wrong
-
-
-def _checked(
-    clicks: pl.LazyFrame, scan: Scan, *, drop_invalid: bool, strict_times: bool
-) -> ClickLog:
-    """Refuse, or drop and count, invalid rows."""
-    wrong = _invalid(clicks, EARLIEST)
-    anywhere = pl.any_horizontal(*wrong.values()).any()
-    total, some = clicks.select(pl.len(), anywhere).collect(engine="streaming").row(0)
-    if not total:
-        raise DataError("the click log has no rows; check the file and --where")
-    if some and TIMESTAMP in clicks.collect_schema() and not strict_times:
-        wrong = _invalid(clicks, earliest_meant(clicks))
-    found = _count(clicks, wrong) if some else []
-    if found and not drop_invalid:
-        first = min(found, key=lambda row: row[_ROW])
-        raise DataError(
-            f"click log has {first['what']} in {first['rows']} of {total} rows, first in "
-            f"{scan.place(first[_ROW])}{_seen(first)}; mend them, or drop such rows with "
-            "--drop-invalid"
-        )
-    if found:
-        dropped = sum(row["rows"] for row in found)
-        logger.warning("dropped %d of %d rows with invalid ids or times", dropped, total)
-        if dropped == total:
-            raise DataError("every row of the click log is invalid; check the columns")
-        clicks = clicks.filter(~pl.any_horizontal(*wrong.values()))
-    valid = clicks.drop(_ROW, DAMAGE, RAW_TIME, strict=False)
-    return ClickLog(valid, total, total, {row["what"]: row["rows"] for row in found})
-
-
-def _count(clicks: pl.LazyFrame, wrong: Mapping[str, pl.Expr]) -> list[dict[str, Any]]:
-    """What is wrong with invalid rows: in how many, the first, what it holds; as in `wrong`."""
-    kinds = list(wrong)
-    which = pl.coalesce(pl.when(rows).then(number) for number, rows in enumerate(wrong.values()))
-    names = [name for name in (DAMAGE, RAW_TIME) if name in clicks.collect_schema()]
-    counts = (
-        clicks.with_columns(which.alias("kind"))
-        .filter(pl.col("kind").is_not_null())
-        .group_by("kind")
-        .agg(pl.len().alias("rows"), pl.col(_ROW).min(), pl.col(names).sort_by(_ROW).first())
-        .sort("kind")
-        .collect(engine="streaming")
-    )
-    return [{**row, "what": kinds[row["kind"]]} for row in counts.rows(named=True)]
-
-
-def _seen(row: Mapping[str, Any]) -> str:
-    """What the first of the invalid rows holds, for the message."""
-    value = row[DAMAGE] if row["what"].startswith("damaged") else row.get(RAW_TIME)
-    told = row["what"].startswith(("damaged", "times", "null or unreadable"))
-    return f" ({value})" if told and value is not None else ""

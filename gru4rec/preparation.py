@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -16,8 +15,9 @@ from gru4rec import card, folders, shards
 from gru4rec.card import Card
 from gru4rec.clicks import ClickLog, ClickSource, read_log
 from gru4rec.errors import DataError
+from gru4rec.invalid_rows import ROW
 from gru4rec.recipe import Recipe, Split
-from gru4rec.rules import CLICKS, ROW, Ruled, apply_rules
+from gru4rec.rules import CLICKS, Ruled, apply_rules
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
 from gru4rec.split import END, PARTS, START, Cut, assign_parts
 
@@ -87,24 +87,11 @@ def _read(source: ClickSource, recipe: Recipe) -> ClickLog:
         del named[SESSION_ID]
     elif columns.user_col is None:
         del named[USER_ID]
-    log = read_log(
+    return read_log(
         source, named, where=rules.where, drop_invalid=rules.drop_invalid,
         header=recipe.layout.header, explode=recipe.layout.explode,
-        other_columns=True, strict_times=True,
+        time_offset=columns.time_offset_col, other_columns=True, strict_times=True,
     )  # fmt: skip
-    offset = columns.time_offset_col
-    if offset is None:
-        return log
-    schema = log.clicks.collect_schema()
-    if not {TIMESTAMP, SESSION_ID, offset} <= set(schema) or not schema[offset].is_numeric():
-        raise DataError(
-            f"cannot add {offset!r} to the times; --time-offset-col names a column of milliseconds "
-            "beside one of dates and one of sessions"
-        )
-    date = pl.col(TIMESTAMP).min().over(SESSION_ID)
-    return replace(
-        log, clicks=log.clicks.with_columns(date + pl.duration(milliseconds=pl.col(offset)))
-    )
 
 
 def _split(ruled: Ruled, split: Split, output: Path, scratch: Path, shard_rows: int) -> Card:

@@ -123,11 +123,11 @@ class Split(Settings):
 class Counts(Settings):
     """How much there is of what."""
 
-    clicks: int = setting(None, low=0)
+    clicks: int = setting(None, low=1)
     """Rows."""
-    sessions: int = setting(None, low=0)
+    sessions: int = setting(None, low=1)
     """Sessions."""
-    items: int = setting(None, low=0)
+    items: int = setting(None, low=1)
     """Different items."""
 
     def __post_init__(self) -> None:

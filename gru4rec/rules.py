@@ -12,11 +12,12 @@ from gru4rec import sessions, shards
 from gru4rec.card import Tally
 from gru4rec.clicks import ClickLog
 from gru4rec.errors import DataError
+from gru4rec.invalid_rows import ROW
 from gru4rec.recipe import Rules
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
 from gru4rec.split import END, START, seconds_of
 
-ROW, CLICKS = "__gru4rec_row", "clicks"
+CLICKS = "clicks"
 
 _GAP = "30m"  # a visit of a user ends after such a pause, unless told otherwise
 
@@ -127,7 +128,7 @@ def _gaps(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
         return
     if TIMESTAMP not in schema:
         raise DataError("sessions end after a gap in time, and the click log has no times")
-    gap, owner = rules.gap or _GAP, USER_ID if by_user else SESSION_ID
+    gap, owner = _GAP if rules.gap is None else rules.gap, USER_ID if by_user else SESSION_ID
     pause = timedelta(seconds=seconds_of(gap))
     yield "gap", gap, partial(sessions.sessionise, gap=pause, by=owner)
 
@@ -136,7 +137,7 @@ def _by_start(clicks: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(clicks, sessions): sessions by start, equal ones by id; the order within stays."""
     clock = TIMESTAMP if TIMESTAMP in clicks.columns else ROW
     first = clicks.select(sessions.is_first).to_series().arg_true()
-    last = pl.concat([first.slice(1) - 1, pl.Series([clicks.height - 1], dtype=first.dtype)])
+    last = pl.concat([first, pl.Series([clicks.height], dtype=first.dtype)]).slice(1) - 1
     spans = clicks[first].select(
         SESSION_ID,
         pl.col(clock).alias(START),

@@ -16,6 +16,8 @@ import polars as pl
 SHARD_ROWS = 3_000_000
 """Clicks of a shard, about: what the work in memory is done on."""
 
+_RANK, _SHARD = "__gru4rec_rank", "__gru4rec_shard"
+
 _COMPRESSION: Final = "lz4"  # of files that are read once or twice and deleted
 
 
@@ -29,7 +31,7 @@ def cut(
     count = -(-rows // shard_rows)
     if count == 1:
         return [clicks]
-    key = (pl.col(by).hash() % count).alias("shard")
+    key = (pl.col(by).hash() % count).alias(_SHARD)
     target = pl.PartitionBy(folder, key=key, include_key=False)
     clicks.sink_parquet(target, mkdir=True, compression=_COMPRESSION, engine="streaming")
     return [pl.scan_parquet(sorted(one.iterdir())) for one in sorted(folder.iterdir())]
@@ -77,10 +79,10 @@ def merge(
                 continue
             first, last = here[0], here[-1] + 1
             rows = shard.slice(offset[first], offset[last] - offset[first]).collect()
-            place = pl.Series("_rank", np.repeat(rank[first:last], length[first:last]))
+            place = pl.Series(_RANK, np.repeat(rank[first:last], length[first:last]))
             found.append(rows.with_columns(place).filter(place >= 0))
         if found:
-            yield pl.concat(found).sort("_rank", maintain_order=True).drop("_rank")
+            yield pl.concat(found).sort(_RANK, maintain_order=True).drop(_RANK)
 
 
 def write(frames: Iterator[pl.DataFrame], path: Path, folder: Path) -> None:

@@ -15,6 +15,7 @@ LAYERS = [
     "files",
     "column_types",
     "timestamps",
+    "invalid_rows",
     "clicks",
     "sessions",
     "split",
