@@ -144,7 +144,7 @@ def test_the_card_has_a_line_for_each_rule_in_their_order() -> None:
         ("most clicks", "of a session 9, newest"),
         ("fewest clicks", "of an item 2, of a session 2"),
     ]
-    assert [line["clicks"] for line in lines] == [5, 5, 5, 5, 4, 4, 4]
+    assert [line["clicks"] for line in lines] == [5, 5, 5, 5, 5, 4, 4, 4]
 
 
 def test_events_are_chosen_before_repeats_are_looked_for() -> None:
