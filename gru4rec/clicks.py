@@ -40,6 +40,8 @@ class ClickLog:
     """Rows that `where` takes."""
     dropped: Mapping[str, int]
     """Invalid rows, by what is wrong with them."""
+    files: Sequence[str]
+    """The files it was read from."""
 
 
 def read_clicks(
@@ -127,7 +129,7 @@ def read_log(
             clicks, place=scan.place, drop_invalid=drop_invalid, strict_times=strict_times
         )
         read = taken if where is None else count_rows(scan.rows)
-        return ClickLog(valid, read, taken, dropped)
+        return ClickLog(valid, read, taken, dropped, [str(path) for path in scan.paths])
     except (pl.exceptions.PolarsError, OSError) as error:
         damaged = scan.unreadable()
         files = f" in {damaged}" if damaged else ""

@@ -164,6 +164,7 @@ def _described(log: ClickLog, where: str | None, ruled: Ruled, output: Path) -> 
     }
     return {
         "made_by": {package: version(package) for package in ("gru4rec", "polars")},
+        "source": list(log.files),
         "rows": {"read": log.read, "invalid": dict(log.dropped)},
         "rules": lines,
         "time": {name: str(time) for name, time in times.items()} if timed else None,

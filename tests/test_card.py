@@ -11,6 +11,7 @@ import pytest
 import gru4rec as g4r
 from gru4rec import card
 from gru4rec.card import Card
+from gru4rec.cli.card import as_text
 from gru4rec.errors import ConfigError
 from gru4rec.recipe import Recipe
 
@@ -190,7 +191,7 @@ def test_sessions_of_one_click_have_no_shares(tmp_path: Path) -> None:
     made = of(["x", "y", "z"], tmp_path)
     assert made["statistics"]["revisit_share"] is None
     assert made["statistics"]["order_share"] is None
-    assert "none" in card.as_text(made)
+    assert "none" in as_text(made)
 
 
 def test_no_targets_have_no_share_of_unknown_ones(tmp_path: Path) -> None:
@@ -241,21 +242,21 @@ def test_counts_of_a_raw_log_without_invalid_rows_are_compared_in_full(tmp_path:
 def test_what_was_not_counted_is_compared_with_nothing(found: Card, tmp_path: Path) -> None:
     made = of(["xyx", "xz"], tmp_path, **{"published.test.clicks": 7})
     assert published(made) == {("test", "clicks"): (7, None)}
-    line = card.as_text(made).splitlines()[-1]
+    line = as_text(made).splitlines()[-1]
     assert line.startswith("published test clicks 7")
 
 
 def test_nothing_published_is_nothing_compared(tmp_path: Path) -> None:
     made = of(["xyx", "xz"], tmp_path)
     assert made["published"] == []
-    assert "published" not in card.as_text(made)
+    assert "published" not in as_text(made)
 
 
 # The text
 
 
 def test_the_text_has_a_row_for_each_rule_and_part(found: Card) -> None:
-    lines = [line.split() for line in card.as_text(found).splitlines()]
+    lines = [line.split() for line in as_text(found).splitlines()]
     assert lines[0] == ["clicks", "sessions", "items", "dropped"]
     for row in (
         "valid rows 22 10 6 1",
@@ -270,13 +271,13 @@ def test_the_text_has_a_row_for_each_rule_and_part(found: Card) -> None:
 
 
 def test_the_columns_of_the_text_stand_below_each_other(found: Card) -> None:
-    table = card.as_text(found).split("\n\n")[0].splitlines()
+    table = as_text(found).split("\n\n")[0].splitlines()
     whole = [line for line in table if len(line.split()) >= 5 and "cut" not in line]
     assert {len(line) for line in whole} == {len(table[0])} - {0}
 
 
 def test_the_text_says_the_statistics(found: Card) -> None:
-    text = card.as_text(found)
+    text = as_text(found)
     assert "2020-01-01 00:00:00" in text
     assert "2020-01-09 09:00:00" in text
     assert "valid 2020-01-05: from 2020-01-05 00:00:00" in text
@@ -288,7 +289,7 @@ def test_the_text_says_the_statistics(found: Card) -> None:
 
 
 def test_the_text_says_how_far_a_count_is_from_the_published_one(found: Card) -> None:
-    lines = card.as_text(found).splitlines()
+    lines = as_text(found).splitlines()
     assert "published train clicks 10, found 11 (+10.00%)" in lines
     assert "published read clicks 25, found 23 (-8.00%)" in lines
     assert "published kept sessions 9, found 9 (+0.00%)" in lines
@@ -296,7 +297,7 @@ def test_the_text_says_how_far_a_count_is_from_the_published_one(found: Card) ->
 
 def test_the_text_parts_thousands(tmp_path: Path) -> None:
     made = of(["x" * 1234, "y"], tmp_path)
-    lines = [line.split() for line in card.as_text(made).splitlines()]
+    lines = [line.split() for line in as_text(made).splitlines()]
     assert ["train", "1,235", "2", "2"] in lines
 
 
@@ -310,7 +311,7 @@ def test_a_card_without_times_can_be_shown(tmp_path: Path) -> None:
     whole = {"split.valid": "none", "split.test": "34%"}
     made = g4r.prepare(log, tmp_path / "out", Recipe().replace(whole))
     assert made["time"] is None
-    assert "test 34%" in card.as_text(made)
+    assert "test 34%" in as_text(made)
 
 
 def test_the_card_on_disk_is_the_one_that_is_returned(tmp_path: Path) -> None:

@@ -28,11 +28,12 @@ Values = dict[str, Any]
 def prepared(
     log: pl.DataFrame, values: Values, *, file: bool = False, **more: int
 ) -> tuple[dict[str, pl.DataFrame], Card]:
-    """(the parts, the card) of a log, which may come from a file."""
+    """(the parts, the card but its source) of a log, which may come from a file."""
     with TemporaryDirectory() as folder:
         raw, out = Path(folder) / "log.parquet", Path(folder) / "out"
         log.write_parquet(raw)
         card = g4r.prepare(raw if file else log, out, Recipe().replace(values), **more)
+        assert card.pop("source") == ([str(raw)] if file else [])
         paths = {name: out / f"{name}.parquet" for name in PARTS}
         return {name: pl.read_parquet(path) for name, path in paths.items() if path.exists()}, card
 

@@ -78,7 +78,7 @@ def command(raw: tuple[str, ...], output: Path, **options: Any) -> None:
     The rules work in the order of the options. DIR/card.json says what each dropped and what is
     left; DIR/recipe.toml repeats it.
     """
-    from gru4rec.card import as_text
+    from gru4rec.cli.card import as_text
     from gru4rec.preparation import prepare
     from gru4rec.recipe import Recipe
 
