@@ -11,7 +11,6 @@ import polars as pl
 from gru4rec.schema import ITEM_ID
 
 _SUPPORT = "support"
-_KEY = "__gru4rec_key"
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Catalog:
 
         Ids of another type than the catalog's are cast to it; one that cannot be is unknown.
         """
-        ids = self.item_ids.alias(_KEY)
-        known = ids.to_frame().lazy().with_row_index(name)
-        keyed = clicks.with_columns(pl.col(ITEM_ID).cast(ids.dtype, strict=False).alias(_KEY))
-        return keyed.join(known, on=_KEY, how="left", maintain_order="left").drop(_KEY)
+        index = pl.int_range(len(self), dtype=pl.UInt32, eager=True)
+        ids = pl.col(ITEM_ID).cast(self.item_ids.dtype, strict=False)
+        known = ids.replace_strict(self.item_ids, index, default=None, return_dtype=pl.UInt32)
+        return clicks.with_columns(known.alias(name))
