@@ -27,6 +27,12 @@ class EncoderConfig(Settings):
     """Recurrent layers, stacked."""
     layer_dropout: float = setting(0.0, low=0.0, below=1.0)
     """Drop probability between stacked layers; without effect on one layer."""
+    state_dropout: float = setting(0.0, low=0.0, below=1.0)
+    """Drop probability of the components of each layer's output, before it is scored *and* carried
+    to the next click, as in the GRU4Rec authors' code; needs `training.steps` = 1."""
+    reset_gate: str = setting("after", choices="after before")
+    """Where the reset gate is applied: `after` the recurrent product (torch, cuDNN, the authors'
+    PyTorch code) or `before` it, on the hidden state (Chung et al. 2014, the GRU4Rec paper)."""
     embedding: str = setting("shared", choices="shared separate onehot")
     """`shared`: one tensor embeds clicked items and scores candidates; `separate`: two tensors;
     `onehot`: no input embedding, each item has its own input weights of the first layer."""
@@ -56,9 +62,14 @@ class TrainingConfig(Settings):
     sample_alpha: float = setting(AUTO, low=0.0)
     """Exponent of the support in the sampling distribution: 0 is uniform, 1 follows support."""
     logq: float = setting(1.0, low=0.0)
-    """Strength of the correction of sampled scores by the log of their inclusion probability."""
+    """Strength of the correction of sampled scores by the log of their inclusion probability;
+    without effect on other losses than cross_entropy."""
     loss: str = "cross_entropy"
     """Name in the table `gru4rec.losses.LOSSES`."""
+    bpreg: float = setting(1.0, low=0.0)
+    """Weight of bpr_max's penalty on the scores of negatives; without effect on other losses."""
+    elu: float = setting(0.0, low=0.0)
+    """α of the ELU that scores pass before bpr_max, 0 for none; without effect on other losses."""
     scoring: str = setting(AUTO, choices="dot cosine")
     """`dot`: session vector · output embedding + bias (the paper); `cosine`: both divided by their
     length, times `scale`, no bias (arXiv 1909.04276, 2204.11067)."""
@@ -102,3 +113,8 @@ class Config(Settings):
 
     def __post_init__(self) -> None:
         self.check()
+        if self.encoder.state_dropout > 0 and self.training.steps != 1:
+            raise ConfigError(
+                f"encoder.state_dropout {self.encoder.state_dropout} needs training.steps 1, got "
+                f"{self.training.steps}; use training.hidden_dropout with longer windows"
+            )

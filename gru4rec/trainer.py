@@ -11,8 +11,8 @@ from torch import Tensor
 from gru4rec.batching import prefetch
 from gru4rec.config import Config
 from gru4rec.encoders import State, dropout
-from gru4rec.errors import DivergenceError, choose
-from gru4rec.losses import LOSSES
+from gru4rec.errors import DivergenceError
+from gru4rec.losses import make_loss
 from gru4rec.model import Model
 from gru4rec.optimizers import Adagrad, DenseOptimizer
 from gru4rec.training_batch import TrainingBatch, TrainingBatches
@@ -51,7 +51,7 @@ class Trainer:
         self.batches = batches
         self.config = training
         self._device = device
-        self._loss = choose("loss", training.loss, LOSSES)
+        self._loss = make_loss(training)
         self._random = torch.Generator(device)
         tables = {model.output_table, model.input_table}
         tables |= set() if model.bias is None else {model.bias}

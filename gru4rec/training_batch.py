@@ -63,7 +63,7 @@ class TrainingBatches:
         self._items = sessions.items
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
-        self._logq = training.logq
+        self._logq = training.logq if training.loss == "cross_entropy" else 0.0
         self._windows = SessionParallelWindows(
             sessions.offsets[:-1], sessions.lengths - 1, lanes=training.lanes, steps=training.steps
         )

@@ -34,20 +34,24 @@ def some_of(section: type) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional=specs)
 
 
-def without_contradiction(encoder: dict[str, Any]) -> dict[str, Any]:
-    """The length of input embeddings is given in the `separate` mode only."""
-    separate = encoder.get("embedding") == "separate"
-    return {key: value for key, value in encoder.items() if separate or key != "embedding_size"}
+def without_contradiction(values: dict[str, Any]) -> dict[str, Any]:
+    """Input embeddings have a length in the `separate` mode only, states drop in one step only."""
+    encoder = dict(values.get("encoder", {}))
+    if encoder.get("embedding") != "separate":
+        encoder.pop("embedding_size", None)
+    if values.get("training", {}).get("steps") != 1:
+        encoder.pop("state_dropout", None)
+    return values | ({"encoder": encoder} if "encoder" in values else {})
 
 
 SETTINGS = st.fixed_dictionaries(
     {},
     optional={
-        "encoder": some_of(EncoderConfig).map(without_contradiction),
+        "encoder": some_of(EncoderConfig),
         "training": some_of(TrainingConfig),
         "seed": st.integers(0, 2**63 - 1),
     },
-)
+).map(without_contradiction)
 PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5))
 
 
@@ -339,3 +343,10 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     toml_refusal(tmp_path)
     (tmp_path / "config.toml").write_bytes(b"\xff\xfe")
     toml_refusal(tmp_path / "config.toml")
+
+
+def test_states_drop_in_windows_of_one_step_only() -> None:
+    message = refusal({"encoder": {"state_dropout": 0.2}, "training": {"steps": 4}})
+    assert "encoder.state_dropout 0.2 needs training.steps 1, got 4" in message
+    one = Config.from_dict({"encoder": {"state_dropout": 0.2}, "training": {"steps": 1}})
+    assert one.encoder.state_dropout == 0.2

@@ -12,6 +12,7 @@ LAYERS = [
     "synthetic",
     "settings",
     "config",
+    "presets",
     "files",
     "column_types",
     "timestamps",

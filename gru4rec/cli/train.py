@@ -46,6 +46,7 @@ def _setting_options(function: Any) -> Any:
 @click.option(
     "-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML."
 )
+@click.option("--preset", metavar="NAME", help="Settings by name: paper, rsc15, retailrocket, …")
 @click_log_options
 @_setting_options
 @click.option(
@@ -64,6 +65,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     from gru4rec.clicks import read_clicks
     from gru4rec.config import Config
     from gru4rec.gru4rec import GRU4Rec
+    from gru4rec.presets import preset
     from gru4rec.split import is_part
 
     output, show_config = options["output"], options["show_config"]
@@ -71,7 +73,11 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
         raise click.UsageError("Missing option '-o' / '--output'.")
     if output is not None and not show_config:
         check_free(output, force=options["force"])
+    if options["config"] is not None and options["preset"] is not None:
+        raise click.UsageError("-c and --preset both give settings; take one of them.")
     config = Config() if options["config"] is None else Config.from_toml(options["config"])
+    if options["preset"] is not None:
+        config = preset(options["preset"])
     given = {key: options[key.replace(".", "__")] for key, _, _ in _SETTINGS.values()}
     given |= dict.fromkeys(
         ("training.embedding_dropout", "training.hidden_dropout"), options["dropout"]

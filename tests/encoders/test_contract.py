@@ -13,12 +13,17 @@ from gru4rec.encoders import ENCODERS, Packing
 from gru4rec.encoding import session_vectors
 from gru4rec.model import Model
 
-pytestmark = pytest.mark.parametrize("name", ENCODERS)
+# every encoder of the table, and forms of them that compute something else
+FORMS = {name: {"encoder.name": name} for name in ENCODERS} | {
+    "gru, reset before": {"encoder.name": "gru", "encoder.reset_gate": "before"},
+}
+
+pytestmark = pytest.mark.parametrize("name", FORMS)
 
 
 def model_of(name: str, num_items: int = 30, **settings: object) -> Model:
     settings = {
-        "encoder.name": name,
+        **FORMS[name],
         "encoder.hidden_size": 12,
         "training.scoring": "dot",
         **settings,

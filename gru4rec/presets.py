@@ -1,0 +1,60 @@
+"""Settings by name: the GRU4Rec authors' algorithm with the settings they publish.
+
+Of their code (github.com/hidasib/GRU4Rec_PyTorch_Official): one step an update without
+back-propagation through time, in-batch and 2,048 sampled negatives, dot products, row-sparse
+Adagrad at a constant rate, ten epochs, and dropout of the hidden state that is carried on. Two
+things are ours and fairer: candidates are scored once each, and the logQ correction uses inclusion
+probabilities.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gru4rec.config import Config
+from gru4rec.errors import choose
+
+_ALGORITHM: Mapping[str, Any] = {
+    "encoder.embedding": "shared",
+    "training.steps": 1,
+    "training.negatives": 2048,
+    "training.scoring": "dot",
+    "training.schedule": "constant",
+    "training.epochs": 10,
+    "training.hidden_dropout": 0.0,
+}
+
+_COLUMNS = (
+    "encoder.hidden_size", "training.lanes", "training.embedding_dropout", "encoder.state_dropout",
+    "training.learning_rate", "training.momentum", "training.sample_alpha",
+)  # fmt: skip
+
+_XE: Mapping[str, Any] = {"training.loss": "cross_entropy", "training.logq": 1.0}
+
+
+def _bpr_max(elu: float, bpreg: float) -> Mapping[str, Any]:
+    return {"training.loss": "bpr_max", "training.elu": elu, "training.bpreg": bpreg}
+
+
+# log: (a value for each of _COLUMNS, the loss)
+_PUBLISHED: Mapping[str, tuple[tuple[float, ...], Mapping[str, Any]]] = {
+    "rsc15": ((100, 32, 0.0, 0.4, 0.2, 0.2, 0.5), _XE),
+    "yoochoose": ((480, 48, 0.0, 0.2, 0.07, 0.0, 0.2), _XE),
+    "rees46": ((512, 240, 0.45, 0.0, 0.065, 0.0, 0.5), _XE),
+    "coveo": ((512, 144, 0.35, 0.0, 0.05, 0.4, 0.2), _bpr_max(1.0, 1.85)),
+    "retailrocket": ((224, 80, 0.5, 0.05, 0.05, 0.4, 0.4), _bpr_max(0.5, 1.95)),
+    "diginetica": ((512, 128, 0.5, 0.3, 0.05, 0.15, 0.3), _bpr_max(1.0, 0.9)),
+}
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "paper": {**_ALGORITHM, **dict(zip(_COLUMNS, _PUBLISHED["rsc15"][0], strict=True)), **_XE},
+    **{
+        name: {**_ALGORITHM, **dict(zip(_COLUMNS, values, strict=True)), **loss}
+        for name, (values, loss) in _PUBLISHED.items()
+    },
+}
+"""Dotted settings of each preset; "paper" is "rsc15", the log of the paper."""
+
+
+def preset(name: str) -> Config:
+    """The config of a preset. Raises ConfigError, which lists them, for an unknown name."""
+    return Config().replace(choose("preset", name, PRESETS))
