@@ -1,6 +1,7 @@
-"""Accuracy on the real logs: `auto` settings, the test part measured once.
+"""Accuracy on the real logs: `auto` settings or a preset's, the test part measured once.
 
     python benchmarks/bench_accuracy.py --seeds 3
+    python benchmarks/bench_accuracy.py yoochoose_100k --preset rsc15
 
 Prints a Markdown table: Recall@20 / MRR@20 of GRU4Rec (mean and spread over the seeds) and of the
 baselines.
@@ -14,6 +15,7 @@ from machine import description
 
 import gru4rec as g4r
 from gru4rec.baselines import BASELINES
+from gru4rec.presets import PRESETS, preset
 
 
 def figures(name: str, recommender: g4r.Recommender, test: object) -> tuple[float, float]:
@@ -29,8 +31,10 @@ def main() -> None:
     )
     parser.add_argument("logs", nargs="*", default=list(LOGS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--preset", choices=PRESETS)
     options = parser.parse_args()
-    print(description())
+    base = g4r.Config() if options.preset is None else preset(options.preset)
+    print(f"{description()}, {options.preset or 'auto'}")
     print(f"| log | {' | '.join(BASELINES)} | GRU4Rec | spread | seconds | clicks/s |")
     print("|---|" + "---|" * (len(BASELINES) + 4), flush=True)
     for name in options.logs:
@@ -43,7 +47,7 @@ def main() -> None:
             cells.append(f"{recall:.3f} / {mrr:.3f}")
         runs, seconds, speeds = [], [], []
         for seed in range(options.seeds):
-            recommender = g4r.GRU4Rec(g4r.Config(seed=seed)).fit(train)
+            recommender = g4r.GRU4Rec(base.replace({"seed": seed})).fit(train)
             runs.append(figures("gru4rec", recommender, test))
             seconds.append(recommender.meta["seconds"])
             speeds += [row["clicks_per_second"] for row in recommender.meta["history"]]

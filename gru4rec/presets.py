@@ -2,9 +2,8 @@
 
 Of their code (github.com/hidasib/GRU4Rec_PyTorch_Official): one step an update without
 back-propagation through time, in-batch and 2,048 sampled negatives, dot products, row-sparse
-Adagrad at a constant rate, ten epochs, and dropout of the hidden state that is carried on. Two
-things are ours and fairer: candidates are scored once each, and the logQ correction uses inclusion
-probabilities.
+Adagrad at a constant rate, ten epochs, their form of the logQ correction, and dropout of the hidden
+state that is carried on. What differs: a candidate is scored once, however often it was drawn.
 """
 
 from collections.abc import Mapping
@@ -28,7 +27,11 @@ _COLUMNS = (
     "training.learning_rate", "training.momentum", "training.sample_alpha",
 )  # fmt: skip
 
-_XE: Mapping[str, Any] = {"training.loss": "cross_entropy", "training.logq": 1.0}
+_XE: Mapping[str, Any] = {
+    "training.loss": "cross_entropy",
+    "training.logq": 1.0,
+    "training.logq_form": "support",
+}
 
 
 def _bpr_max(elu: float, bpreg: float) -> Mapping[str, Any]:

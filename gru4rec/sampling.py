@@ -20,8 +20,9 @@ class Candidates:
     """Item indexes, rising, each once [C]."""
     targets: IntArray
     """Column of each click's target [M]."""
-    log_inclusion: FloatArray
-    """Log of the probability that others than a click's own session made it a candidate [C]."""
+    log_expected: FloatArray
+    """What the logQ correction subtracts, for `logq` = 1 [C]: the log of the probability that
+    others than a click's own session made it a candidate, or what stands for it."""
     masked: IntArray
     """Places row·C + column where a click must not see a candidate as its negative."""
 
@@ -37,6 +38,9 @@ class CandidateSampler:
     would teach that a session's items do not belong together, so they are masked for its clicks,
     unless another session or a draw brought them too. A catalog no larger than `whole_below` is a
     candidate as a whole: nothing is drawn, corrected or masked.
+
+    With `by_support` log(support) of the targets and alpha · log(support) of the other candidates
+    stand for log π, unnormalised, as in the GRU4Rec authors' code.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class CandidateSampler:
         alpha: float,
         draws: int,
         whole_below: int,
+        by_support: bool = False,
     ) -> None:
         weights = support.astype(np.float64) ** alpha
         self.draws = draws
@@ -54,6 +59,8 @@ class CandidateSampler:
         self._cumulative = np.cumsum(weights)  # float64: a float32 sum cannot reach rare items
         self._log_unsampled = _log_complement(weights / self._cumulative[-1])
         self._log_untargeted = _log_complement(target_counts / max(1, target_counts.sum()))
+        self._log_support = np.log(np.maximum(support, 1)) if by_support else None
+        self._alpha = alpha
         self._drawn = np.zeros(len(support), dtype=bool)  # scratch: all False between calls
 
     def draw(self, random: np.random.Generator) -> IntArray:
@@ -79,9 +86,16 @@ class CandidateSampler:
         return Candidates(
             items,
             columns,
-            self.log_inclusion(items, len(targets) * (1 - 1 / len(batch.lengths))),
+            self._log_expected(items, columns, len(targets) * (1 - 1 / len(batch.lengths))),
             _own_session_only(columns, drawn, batch),
         )
+
+    def _log_expected(self, items: IntArray, columns: IntArray, other_targets: float) -> FloatArray:
+        if self._log_support is None:
+            return self.log_inclusion(items, other_targets)
+        power = np.full(len(items), self._alpha)
+        power[columns] = 1.0
+        return np.asarray(power * self._log_support[items])
 
     def log_inclusion(self, items: IntArray, other_targets: float) -> FloatArray:
         """log π_j of each item, given the number of targets of other sessions [C]."""

@@ -75,6 +75,7 @@ class TrainingBatches:
             alpha=training.sample_alpha,
             draws=training.negatives,
             whole_below=training.negatives + training.lanes * training.steps,
+            by_support=training.logq_form == "support",
         )
 
     def __len__(self) -> int:
@@ -98,7 +99,7 @@ class TrainingBatches:
             input_places=tensor(places),
             candidates=tensor(candidates.items),
             targets=tensor(candidates.targets),
-            correction=tensor((self._logq * candidates.log_inclusion).astype(np.float32)),
+            correction=tensor((self._logq * candidates.log_expected).astype(np.float32)),
             masked=tensor(candidates.masked),
             seed=int(random.integers(2**63)),
         )

@@ -75,7 +75,7 @@ def test_the_correction_counts_the_actual_targets_of_other_sessions():
     batch = one_window([2, 2], lanes=2)  # 4 targets in 2 sessions: 2 of other sessions
     one = sampler([1, 2, 3, 4], alpha=1.0, draws=3)
     found = one.candidates(np.array([0, 1, 2, 3]), batch, random())
-    assert found.log_inclusion == pytest.approx(one.log_inclusion(found.items, 2))
+    assert found.log_expected == pytest.approx(one.log_inclusion(found.items, 2))
 
 
 def test_candidates_are_targets_and_draws_each_once():
@@ -119,7 +119,7 @@ def test_a_small_catalog_is_a_candidate_as_a_whole():
     found = sampler([5, 3, 1], draws=2, whole_below=3).candidates(np.array([2, 2]), batch, random())
     assert found.items.tolist() == [0, 1, 2]
     assert found.targets.tolist() == [2, 2]
-    assert found.log_inclusion.tolist() == [0, 0, 0]
+    assert found.log_expected.tolist() == [0, 0, 0]
     assert len(found.masked) == 0
 
 
@@ -142,9 +142,20 @@ def test_the_own_target_is_never_masked_and_masks_are_finite_everywhere(
         size = len(found.items)
         own = set((np.arange(len(targets)) * size + found.targets).tolist())
         assert not own & set(found.masked.tolist())
-        assert np.isfinite(found.log_inclusion).all()
+        assert np.isfinite(found.log_expected).all()
         for place in found.masked.tolist():
             row, item = place // size, found.items[place % size]
             mine = batch.segments[row]
             assert item in targets[batch.segments == mine]
             assert item not in targets[batch.segments != mine]
+
+
+def test_by_support_targets_and_drawn_items_are_corrected_as_in_the_authors_code():
+    support = np.array([1, 10, 100, 1000])
+    by_support = CandidateSampler(
+        support, support, alpha=0.5, draws=500, whole_below=0, by_support=True
+    )
+    found = by_support.candidates(np.array([1]), one_window([1], lanes=1), random())
+    assert found.items.tolist() == [0, 1, 2, 3]
+    log = math.log
+    assert found.log_expected == pytest.approx([0, log(10), log(100) / 2, log(1000) / 2])

@@ -225,6 +225,7 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
     "training.negatives": ({}, 3),
     "training.sample_alpha": ({}, 1.0),
     "training.logq": ({}, 0.5),
+    "training.logq_form": ({}, "support"),
     "training.scoring": ({}, "cosine"),
     "training.scale": ({"training.scoring": "cosine"}, 4.0),
     "training.learning_rate": ({}, 0.2),
