@@ -2,6 +2,7 @@
 
 import codecs
 import glob
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,9 @@ DAMAGE = "__gru4rec_damage"
 
 NO_TEXT = "\ufffd"
 """What stands in a text for bytes that are not UTF-8."""
+
+CARD = "card.json"
+"""The file that tells a folder of prepared sessions."""
 
 _EXTRA = "__gru4rec_extra"
 _SEPARATORS = (",", "\t", ";", "|")
@@ -158,6 +162,9 @@ def scan_files(patterns: Iterable[str | Path], header: Sequence[str] | None = No
     paths = [path for pattern in patterns for path in _expand(Path(pattern))]
     if not paths:
         raise DataError("no click log given; name at least one file")
+    twice = [path for path, count in Counter(path.resolve() for path in paths).items() if count > 1]
+    if twice:
+        raise DataError(f"{twice[0]} is given twice; its clicks would count twice")
     frames, untyped = [], set[str]()
     for path in paths:
         scanner, keys = _scanner(path), _hive_keys(path)
@@ -194,12 +201,18 @@ def _expand(pattern: Path) -> list[Path]:
     if pattern.is_file():
         return [pattern]
     if pattern.is_dir():
-        found = [path for path in pattern.rglob("*") if path.is_file() and _scanner(path)]
+        files = [path for path in pattern.rglob("*") if path.is_file() and _scanner(path)]
+        found = [path for path in files if path.parent == pattern or not _is_prepared(path.parent)]
     else:
         found = [Path(path) for path in glob.glob(str(pattern), recursive=True)]  # noqa: PTH207 - takes absolute globs
     if not found:
         raise DataError(f"no click log at {pattern}; give a file, a folder or a glob that exists")
     return sorted(found)
+
+
+def _is_prepared(folder: Path) -> bool:
+    """Whether a folder below raw files holds what `gru4rec prepare` made of them."""
+    return (folder / CARD).exists()
 
 
 def _scanner(path: Path) -> Scanner | None:

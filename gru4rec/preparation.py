@@ -15,15 +15,16 @@ from gru4rec import card, folders, shards
 from gru4rec.card import Card
 from gru4rec.clicks import ClickLog, ClickSource, read_log
 from gru4rec.errors import DataError
+from gru4rec.files import CARD
 from gru4rec.invalid_rows import ROW
 from gru4rec.recipe import Recipe, Split
 from gru4rec.rules import CLICKS, Ruled, apply_rules
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
 from gru4rec.split import END, PARTS, START, Cut, assign_parts
 
-CARD, RECIPE = "card.json", "recipe.toml"
+RECIPE = "recipe.toml"
 _FILES = {CARD, RECIPE, *(f"{part}.parquet" for part in PARTS)}
-_LONG_LOG = timedelta(days=4)
+_FAIR_SHARE = 0.005
 _STARTS = (0.01, 0.5, 0.99)
 
 
@@ -50,7 +51,7 @@ def prepare(
     try:
         with (
             folders.replaced(output, error=DataError) as new,
-            TemporaryDirectory(prefix=".gru4rec-", dir=new.parent) as scratch,
+            TemporaryDirectory(dir=new) as scratch,
         ):
             log = _read(source, recipe)
             ruled = apply_rules(log, recipe.rules, folder=Path(scratch), shard_rows=shard_rows)
@@ -130,10 +131,21 @@ def _tidy(clicks: pl.DataFrame) -> pl.DataFrame:
 
 def _asked(split: Split, sessions: pl.DataFrame, timed: bool) -> dict[str, str | None]:
     """What parts to cut off: what `split` says, else what suits the log."""
-    most: Any = [sessions[START].quantile(share, "nearest") for share in (0.01, 0.99)]
-    usual = "1d" if timed and most[1] - most[0] >= _LONG_LOG else "10%"
+    usual = "1d" if timed and _days_suit(sessions) else "10%"
     asked = {"valid": split.valid or usual, "test": split.test or usual}
     return {name: None if part == "none" else part for name, part in asked.items()}
+
+
+def _days_suit(sessions: pl.DataFrame) -> bool:
+    """Whether the last two days have a fair share of the sessions each, and leave more than half.
+
+    They have none where a few stray clicks come days after all others.
+    """
+    start, last = sessions[START], sessions[END].max()
+    days: Any = [last - timedelta(days=days) for days in (2, 1)]  # type: ignore[operator]
+    before, final = (start >= days[0]) & (start < days[1]), start >= days[1]
+    shares = [float(day.mean() or 0) for day in (before, final)]
+    return min(shares) >= _FAIR_SHARE and sum(shares) < 0.5
 
 
 def _cut_line(asked: str | None, cut: Cut) -> Card:
@@ -160,7 +172,7 @@ def _described(log: ClickLog, where: str | None, ruled: Ruled, output: Path) -> 
     times = {
         "first": sessions[START].min(),
         **{f"{at:.0%} started by": sessions[START].quantile(at, "nearest") for at in _STARTS},
-        "last": sessions[END].max(),
+        "last click": sessions[END].max(),
     }
     return {
         "made_by": {package: version(package) for package in ("gru4rec", "polars")},

@@ -4,6 +4,7 @@ Each field of `Columns`, `Layout`, `Rules` and `Split` is an option of `gru4rec 
 same name. `datasets/` holds a recipe for each of the field's public logs.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 
 from gru4rec.errors import ConfigError
@@ -63,6 +64,14 @@ class Columns(Settings):
         self.check("columns.")
 
 
+# rule: the one it works on
+_NEEDS = {
+    "gap_before_events": "events",
+    "long_sessions": "max_session_clicks",
+    "filter_rounds": "min_item_clicks",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rules(Settings):
     """What is dropped, in this order, and how sessions are made."""
@@ -85,8 +94,8 @@ class Rules(Settings):
     """Keep the first of the clicks on one item that follow each other."""
     max_session_clicks: int = setting(None, low=1)
     """The most clicks a session may have."""
-    long_sessions: str = setting("cut", choices="cut newest drop")
-    """What becomes of longer ones: cut (their first clicks stay), newest (their newest), drop."""
+    long_sessions: str = setting(None, choices="cut newest drop")
+    """What becomes of longer ones: cut (their first clicks stay: so if left out), newest, drop."""
     min_item_clicks: int = setting(1, low=1)
     """The fewest clicks an item may have; with min_session_clicks, to a fixpoint."""
     min_session_clicks: int = setting(1, low=1)
@@ -100,6 +109,10 @@ class Rules(Settings):
             raise ConfigError(
                 "rules.events and rules.event_col go together: name the column and the kinds"
             )
+        usual = {spec.name: spec.default for spec in dataclasses.fields(self)}
+        for idle, needed in _NEEDS.items():
+            if getattr(self, idle) != usual[idle] and getattr(self, needed) == usual[needed]:
+                raise ConfigError(f"rules.{idle} does nothing without rules.{needed}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +122,8 @@ class Split(Settings):
     valid: str = setting(None)
     """The part to validate on: a duration, a share, a moment, or "none"."""
     test: str = setting(None)
-    """The part to test on. Left out, both are 1d, or 10% where the sessions (all but the first and
-    last hundredth) start within less than four days."""
+    """The part to test on. Left out, both are 1d, or 10% where the last two days have too few
+    sessions, or half of them."""
     split_by: str = setting("start", choices="start end")
     """Whether a session that runs across a cut is left out (start), or belongs to the last part
     (end), as in the GRU4Rec papers."""

@@ -98,7 +98,7 @@ def _verbs(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
     if rules.drop_repeats:
         yield "drop repeats", "", sessions.drop_repeats
     if rules.max_session_clicks is not None:
-        longest, how = rules.max_session_clicks, rules.long_sessions
+        longest, how = rules.max_session_clicks, rules.long_sessions or "cut"
         limit = partial(sessions.limit_length, longest=longest, how=how)
         yield "most clicks", f"of a session {longest}, {how}", limit
 

@@ -111,9 +111,10 @@ def cut_last(sessions: pl.DataFrame, part: str, *, timed: bool = True, by: str =
         logger.info("%d sessions run across the cut at %s and are left out", counts["across"], at)
     earlier = len(sessions) - counts["last"] - counts["across"]
     if not counts["last"] or not earlier:
+        most = start.quantile(0.99, "nearest")
         raise DataError(
             f"cutting off {part!r} leaves {earlier} sessions before and {counts['last']} after the "
-            f"cut at {at}; ask for another part"
+            f"cut at {at}, and 99% of them start by {most}; ask for another part: a share, a moment"
         )
     return Cut(at, last, across)
 

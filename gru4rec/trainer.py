@@ -1,6 +1,7 @@
 """Learn a model from batches: forward, loss, update, epoch after epoch."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -121,15 +122,20 @@ class Trainer:
                     loss=loss_sum.item() / clicks,
                     clicks_per_second=clicks / (time.perf_counter() - started),
                 )
+                if not math.isfinite(progress.loss):
+                    raise self._diverged(epoch, window, f"whose mean loss is {progress.loss}")
                 on_progress(progress)
                 reported = now
-        finite = all(bool(weight.isfinite().all()) for weight in self.model.state_dict().values())
-        if not finite or not progress.loss < float("inf"):
-            raise DivergenceError(
-                f"training diverged in epoch {epoch + 1}, whose loss is {progress.loss}; "
-                "lower --learning-rate"
-            )
+        if not all(bool(weight.isfinite().all()) for weight in self.model.state_dict().values()):
+            raise self._diverged(epoch, total - 1, "which leaves weights that are no numbers")
         return progress
+
+    def _diverged(self, epoch: int, window: int, how: str) -> DivergenceError:
+        rate = self.config.learning_rate
+        return DivergenceError(
+            f"training diverged by window {window + 1} of {len(self.batches)} in epoch "
+            f"{epoch + 1}, {how}; lower --learning-rate, which is {rate:g}"
+        )
 
     def _prefetched(self, epoch: int) -> Iterator[TrainingBatch]:
         return prefetch(lambda window: self.batches.make(epoch, window), range(len(self.batches)))
@@ -141,7 +147,11 @@ class Trainer:
         return 1.0 - (1.0 - self.config.final_rate) * epochs_done / self.config.epochs
 
     def step(self, batch: TrainingBatch, state: State, rate_factor: float) -> tuple[Tensor, State]:
-        """One update; return its mean loss and the state that the next window goes on from."""
+        """One update; return its mean loss and the state that the next window goes on from.
+
+        Every click counts the same: a window of few clicks, as the last ones of an epoch are, where
+        the longest sessions run alone, moves the weights less.
+        """
         batch = batch.to(self._device)
         model, config = self.model, self.config
         self._random.manual_seed(batch.seed)
@@ -164,7 +174,8 @@ class Trainer:
         with torch.no_grad():
             scores_MC.view(-1).index_fill_(0, batch.masked, -torch.inf)
         loss = self._loss(scores_MC, batch.targets)
-        loss.backward()  # type: ignore[no-untyped-call]
+        weight = len(batch.inputs) / self.batches.clicks_per_window
+        (loss * weight).backward()  # type: ignore[no-untyped-call]
 
         rate = config.learning_rate * rate_factor
         self._update_tables(batch, inputs_ME, outputs_CD, rate)

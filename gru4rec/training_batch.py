@@ -63,6 +63,7 @@ class TrainingBatches:
         self._items = sessions.items
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
+        self._pairs = len(sessions.items) - len(sessions)
         self._logq = training.logq if training.loss == "cross_entropy" else 0.0
         self._windows = SessionParallelWindows(
             sessions.offsets[:-1], sessions.lengths - 1, lanes=training.lanes, steps=training.steps
@@ -81,6 +82,11 @@ class TrainingBatches:
     def __len__(self) -> int:
         """Windows of an epoch."""
         return len(self._windows)
+
+    @property
+    def clicks_per_window(self) -> float:
+        """Clicks learned from in a window, on average."""
+        return self._pairs / len(self)
 
     def make(self, epoch: int, window: int) -> TrainingBatch:
         """The batch of a window; its random draws are keyed by (seed, epoch, window)."""

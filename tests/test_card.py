@@ -146,7 +146,7 @@ def test_the_train_part_is_not_measured(found: Card) -> None:
 
 def test_the_times_are_those_of_the_first_and_the_last_click(found: Card) -> None:
     assert found["time"]["first"] == "2020-01-01 00:00:00"
-    assert found["time"]["last"] == "2020-01-09 09:00:00"
+    assert found["time"]["last click"] == "2020-01-09 09:00:00"
 
 
 def test_clicks_of_sessions_have_a_mean_and_quantiles(found: Card) -> None:

@@ -78,3 +78,30 @@ def test_an_unknown_suffix_lists_the_formats(tmp_path):
     (tmp_path / "log.xls").write_text("x")
     with pytest.raises(DataError, match=r"log.xls.*\.parquet, \.csv"):
         scan_files([tmp_path / "log.xls"])
+
+
+def test_a_file_that_is_given_twice_is_refused(tmp_path):
+    ROWS.write_csv(tmp_path / "log.csv")
+    with pytest.raises(DataError, match=r"log.csv is given twice"):
+        scan_files([tmp_path / "log.csv", tmp_path])
+
+
+def test_what_was_prepared_from_a_folder_is_no_part_of_it(tmp_path):
+    ROWS.write_csv(tmp_path / "log.csv")
+    (tmp_path / "out").mkdir()
+    ROWS.write_parquet(tmp_path / "out" / "train.parquet")
+    (tmp_path / "out" / "card.json").write_text("{}")
+    assert rows_of(tmp_path).equals(ROWS)
+    assert rows_of(tmp_path / "out").equals(ROWS)
+
+
+def test_folders_of_hive_are_columns_with_the_types_of_their_values(tmp_path):
+    for day, shop in (("1", "a%20b"), ("2", "__HIVE_DEFAULT_PARTITION__")):
+        folder = tmp_path / f"day={day}" / f"shop={shop}"
+        folder.mkdir(parents=True)
+        ROWS.write_parquet(folder / "0.parquet")
+    scan = scan_files([tmp_path])
+    rows = with_types(scan.rows, sorted(scan.untyped), ()).collect()
+    assert rows["day"].to_list() == [1, 1, 2, 2]
+    assert rows["shop"].to_list() == ["a b", "a b", None, None]
+    assert rows.select(ROWS.columns).equals(pl.concat([ROWS, ROWS]))

@@ -288,6 +288,13 @@ def test_a_shorter_log_is_cut_by_shares_unless_told(out: Path) -> None:
     assert sessions(out) == [["a", "b"], ["c"], ["d"]]
 
 
+def test_a_stray_click_days_later_does_not_leave_a_part_empty(out: Path) -> None:
+    log = days("a:xy b:yz c:zx d:xz e:xy")
+    stray = log.tail(1).with_columns(pl.col("timestamp") + pl.duration(days=30))
+    card = run(pl.concat([log, stray]), out)
+    assert [cut["asked"] for cut in card["split"]["cuts"].values()] == ["10%", "10%"]
+
+
 def test_parts_start_at_the_moments_asked_for(out: Path) -> None:
     card = run(LOG, out, {"split.valid": "2020-01-02", "split.test": "2020-01-05"})
     assert sessions(out) == [["a"], ["b", "c", "d"], ["e"]]

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toys import without_idle_rules
 
 from gru4rec.cli import main
 from gru4rec.cli.prepare import _SETTINGS
@@ -90,10 +91,18 @@ def allowed(spec: dataclasses.Field[Any]) -> st.SearchStrategy[Any]:
 
 
 def some_of(section: type) -> st.SearchStrategy[dict[str, Any]]:
-    """Values for any of a section's settings; `events` and `event_col` go together."""
+    """Values for any of a section's settings, but those that need another which is not there."""
     specs = {spec.name: allowed(spec) for spec in dataclasses.fields(section)}
-    some = st.fixed_dictionaries({}, optional=specs)
-    return some.filter(lambda values: ("events" in values) == ("event_col" in values))
+    return st.fixed_dictionaries({}, optional=specs).map(without_idle)
+
+
+def without_idle(values: dict[str, Any]) -> dict[str, Any]:
+    """Without events or event_col alone, and without what the refused rules would work on."""
+    if not {"events", "event_col"} <= values.keys():
+        values = {k: v for k, v in values.items() if k not in ("events", "event_col")}
+        values.pop("gap_before_events", None)
+    dotted = without_idle_rules({f"rules.{key}": value for key, value in values.items()})
+    return {key.removeprefix("rules."): value for key, value in dotted.items()}
 
 
 @given(st.fixed_dictionaries({}, optional={name: some_of(kind) for name, kind in SECTIONS.items()}))
@@ -192,13 +201,15 @@ def test_an_option_that_is_given_is_in_the_recipe_that_is_followed(
         "--user-col": ("kind",), "--time-offset-col": ("session_id",),
         "--where": ("item_id = 'x'",), "--event-col": ("kind", "--events", "view"),
         "--events": ("view, buy", "--event-col", "kind"),
-        "--gap": ("1h",), "--long-sessions": ("newest",), "--max-session-clicks": (3,),
-        "--min-item-clicks": (2,), "--min-session-clicks": (2,), "--filter-rounds": (1,),
+        "--gap": ("1h",), "--long-sessions": ("newest", "--max-session-clicks", 3),
+        "--max-session-clicks": (3,), "--min-item-clicks": (2,), "--min-session-clicks": (2,),
+        "--filter-rounds": (1, "--min-item-clicks", 2),
         "--valid": ("25%",), "--test": ("20%",), "--split-by": ("end",),
     }  # fmt: skip
     values = good.get(flag, ())
     assert bool(values) == (kind is not bool)
-    result = prepare(flag, *values)
+    needed = ("--event-col", "kind", "--events", "view") if flag == "--gap-before-events" else ()
+    result = prepare(flag, *values, *needed)
     assert result.exit_code == 0, result.stderr
     found = getattr(getattr(used(raw), section), name)
     wanted = ("view", "buy") if kind is tuple else values[0] if values else True
@@ -311,3 +322,16 @@ def test_several_files_are_one_log_in_their_order(raw: Path, tmp_path: Path) -> 
     result = CliRunner().invoke(main, ["prepare", *files, *whole], catch_exceptions=False)
     assert result.exit_code == 0
     assert pl.read_parquet(tmp_path / "out" / "train.parquet").height == 20
+
+
+@pytest.mark.parametrize(
+    ("rules", "needed"),
+    [
+        ({"gap_before_events": True}, "events"),
+        ({"long_sessions": "drop"}, "max_session_clicks"),
+        ({"filter_rounds": 1, "min_session_clicks": 2}, "min_item_clicks"),
+    ],
+)
+def test_a_rule_that_would_do_nothing_is_refused(rules: dict[str, Any], needed: str) -> None:
+    with pytest.raises(ConfigError, match=f"does nothing without rules.{needed}"):
+        Recipe.from_dict({"rules": rules})

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toys import without_idle_rules
 
 import gru4rec as g4r
 from gru4rec.card import Card
@@ -246,7 +247,7 @@ SOME_RULES = st.fixed_dictionaries(
         "rules.min_session_clicks": st.integers(1, 2),
         "rules.filter_rounds": st.integers(1, 2),
     },
-)
+).map(without_idle_rules)
 SOME_SPLIT = st.fixed_dictionaries(
     {
         "split.valid": st.sampled_from(["none", "2h", "1d", "34%", "2020-01-07"]),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from toys import without_idle_rules
 
 import gru4rec as g4r
 from gru4rec import shards
@@ -88,7 +89,7 @@ SETTINGS = st.fixed_dictionaries(
         "split.test": st.sampled_from(["none", "1h", "1d", "34%"]),
         "split.split_by": st.sampled_from(["start", "end"]),
     },
-)
+).map(without_idle_rules)
 
 
 @given(logs(), SETTINGS, st.sampled_from([1, 3, 8]), st.booleans())

@@ -24,3 +24,13 @@ def clicks_of(sessions: list[list[object]]) -> pl.DataFrame:
             "item_id": [item for session in sessions for item in session],
         }
     )
+
+
+def without_idle_rules(settings: dict[str, object]) -> dict[str, object]:
+    """Settings of a recipe without the rules that are refused since they would do nothing."""
+    rules = dict(settings)
+    if "rules.max_session_clicks" not in rules:
+        rules.pop("rules.long_sessions", None)
+    if rules.get("rules.min_item_clicks", 1) == 1:
+        rules.pop("rules.filter_rounds", None)
+    return rules

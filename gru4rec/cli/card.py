@@ -32,7 +32,7 @@ def _statistics(card: Card) -> Iterator[str]:
         yield f"{name.replace('_', ' ')}: {steps}"
     yield f"targets clicked before in their session: {_percent(found['revisit_share'])}"
     yield (
-        "transitions to the most frequent follower (how much order matters): "
+        "transitions of train to the most frequent follower (how much order matters): "
         f"{_percent(found['order_share'])}"
     )
     for name, part in card["parts"].items():
