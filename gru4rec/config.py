@@ -90,10 +90,14 @@ class TrainingConfig(Settings):
     """`linear`: the rate falls to its share `final_rate` over the epochs asked for."""
     final_rate: float = setting(AUTO, low=0.0)
     """Share of the rate that the linear schedule ends with; without effect on a constant rate."""
-    epochs: int = setting(AUTO, low=1)
-    """Passes over the log."""
+    warmup: float = setting(0.0, low=0.0)
+    """Epochs, or the share of one, over which the rate rises from 0, whatever the schedule."""
+    epochs: float = setting(AUTO, low=0.001)
+    """Passes over the log; a share of one at the end takes the newest sessions only."""
     patience: int = setting(1, low=1)
-    """With validation sessions: epochs without a better MRR@20 after which training stops."""
+    """With validation sessions: epochs without a better measure after which training stops."""
+    stop_on: str = setting("mrr", choices="mrr recall")
+    """The measure at 20 that says which epoch is best."""
     embedding_dropout: float = setting(AUTO, low=0.0, below=1.0)
     """Drop probability of the components of input embeddings."""
     hidden_dropout: float = setting(AUTO, low=0.0, below=1.0)

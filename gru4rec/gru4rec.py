@@ -107,7 +107,9 @@ class GRU4Rec(Recommender):
             "counts": vars(statistics),
             "times": _time_range(log),
             "auto": {choice.setting: choice.reason for choice in choices},
-            "metrics": _of_kept_epoch(history) if targets is not None else {},
+            "metrics": _of_kept_epoch(history, f"{self.config.training.stop_on}@20")
+            if targets is not None
+            else {},
             "history": history,
             "device": str(self.device),
             "seconds": round(time.perf_counter() - started, 3),
@@ -209,9 +211,9 @@ def _sessions_to_learn(log: pl.LazyFrame) -> tuple[Catalog, SessionArrays]:
     return catalog, sessions
 
 
-def _of_kept_epoch(history: list[dict[str, float]]) -> dict[str, float]:
+def _of_kept_epoch(history: list[dict[str, float]], measure: str) -> dict[str, float]:
     """The validation metrics of the epoch whose weights training kept: the first of the best."""
-    kept = max(history, key=lambda row: row["mrr@20"])
+    kept = max(history, key=lambda row: row[measure])
     return {"epoch": kept["epoch"], "recall@20": kept["recall@20"], "mrr@20": kept["mrr@20"]}
 
 

@@ -29,7 +29,7 @@ class Progress:
 
     epoch: int
     """The epoch that runs, from 1."""
-    epochs: int
+    epochs: float
     """Epochs asked for."""
     share: float
     """Share of the epoch that is done."""
@@ -72,13 +72,13 @@ class Trainer:
     ) -> list[dict[str, float]]:
         """Train for the epochs of the config; return the history: a row of figures per epoch.
 
-        With `validate` (its mapping must hold "mrr@20") the epoch that is best by MRR@20 is kept,
-        and training stops after `patience` epochs without a better one.
+        With `validate` (its mapping must hold "mrr@20" or "recall@20", as `stop_on` says) the epoch
+        that is best by that is kept, and training stops after `patience` epochs without a better.
         """
         history: list[dict[str, float]] = []
-        best, best_epoch = -1.0, 0
+        best, best_epoch, measure = -1.0, 0, f"{self.config.stop_on}@20"
         kept: dict[str, Tensor] = {}
-        for epoch in range(self.config.epochs):
+        for epoch in range(math.ceil(self.config.epochs)):
             done = self._epoch(epoch, on_progress)
             metrics = {} if validate is None else dict(validate())
             history.append(
@@ -92,29 +92,30 @@ class Trainer:
             on_progress(Progress(**{**vars(done), "metrics": metrics}))
             if validate is None:
                 continue
-            if metrics["mrr@20"] > best:
-                best, best_epoch = metrics["mrr@20"], epoch
+            if metrics[measure] > best:
+                best, best_epoch = metrics[measure], epoch
                 kept = {name: weight.clone() for name, weight in self.model.state_dict().items()}
             elif epoch - best_epoch >= self.config.patience:
-                logger.info("stopped: no better mrr@20 than that of epoch %d", best_epoch + 1)
+                logger.info("stopped: no better %s than that of epoch %d", measure, best_epoch + 1)
                 break
         if kept:
             self.model.load_state_dict(kept)
         return history
 
     def _epoch(self, epoch: int, on_progress: Callable[[Progress], None]) -> Progress:
-        """Learn from every window once."""
+        """Learn from every window once, or in a share of an epoch from the last of them."""
         self.model.train()
         total = len(self.batches)
+        windows = max(1, round(total * min(1.0, self.config.epochs - epoch)))
         loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
         clicks, started, reported = 0, time.perf_counter(), time.perf_counter()
         state: State = ()
-        for window, batch in enumerate(self._prefetched(epoch)):
+        for window, batch in enumerate(self._prefetched(epoch, range(total - windows, total))):
             loss, state = self.step(batch, state, self._rate_factor(epoch + window / total))
             loss_sum += loss * len(batch.inputs)
             clicks += len(batch.inputs)
             now = time.perf_counter()
-            if now - reported >= _REPORT_SECONDS or window == total - 1:
+            if now - reported >= _REPORT_SECONDS or window == windows - 1:
                 progress = Progress(
                     epoch=epoch + 1,
                     epochs=self.config.epochs,
@@ -137,14 +138,16 @@ class Trainer:
             f"{epoch + 1}, {how}; lower --learning-rate, which is {rate:g}"
         )
 
-    def _prefetched(self, epoch: int) -> Iterator[TrainingBatch]:
-        return prefetch(lambda window: self.batches.make(epoch, window), range(len(self.batches)))
+    def _prefetched(self, epoch: int, windows: range) -> Iterator[TrainingBatch]:
+        return prefetch(lambda window: self.batches.make(epoch, window), windows)
 
     def _rate_factor(self, epochs_done: float) -> float:
         """What the schedule leaves of the rate."""
-        if self.config.schedule == "constant":
-            return 1.0
-        return 1.0 - (1.0 - self.config.final_rate) * epochs_done / self.config.epochs
+        config = self.config
+        rise = min(1.0, epochs_done / config.warmup) if config.warmup > 0 else 1.0
+        if config.schedule == "constant":
+            return rise
+        return rise * (1.0 - (1.0 - config.final_rate) * epochs_done / config.epochs)
 
     def step(self, batch: TrainingBatch, state: State, rate_factor: float) -> tuple[Tensor, State]:
         """One update; return its mean loss and the state that the next window goes on from.

@@ -236,11 +236,14 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
     "training.schedule": ({}, "constant"),
     "training.final_rate": ({}, 0.5),
     "training.epochs": ({}, 3),
+    "training.warmup": ({}, 0.5),
+    "training.stop_on": ({"training.epochs": 12, "training.patience": 12}, "recall"),
     "training.patience": ({"training.epochs": 30, "training.learning_rate": 0.3}, 10),
     "training.embedding_dropout": ({}, 0.4),
     "training.hidden_dropout": ({}, 0.4),
     "seed": ({}, 1),
 }
+MEASURED = ("training.patience", "training.stop_on")  # matter with validation sessions only
 # settings that choose from a table which has one entry so far; with a second one they join CHANGES
 TABLES = {"encoder.name": ENCODERS}
 
@@ -256,7 +259,7 @@ def test_the_table_of_changes_names_every_setting():
 def test_every_setting_has_an_effect(name):
     needed, value = CHANGES[name]
     log = clicks_of(SESSIONS * 3)
-    valid = clicks_of([["b", "a"], ["d", "e"], ["a", "c", "h"]]) if "patience" in name else None
+    valid = clicks_of([["b", "a"], ["d", "e"], ["a", "c", "h"]]) if name in MEASURED else None
     assert history_of(log, valid=valid, **needed) != history_of(
         log, valid=valid, **{**needed, name: value}
     )
@@ -337,6 +340,47 @@ def test_the_linear_schedule_falls_to_its_final_share_and_the_constant_one_stays
     assert [linear._rate_factor(done) for done in (0, 2, 4)] == pytest.approx([1, 0.6, 0.2])
     constant, _, _ = trainer_of(clicks_of(SESSIONS), **{"training.schedule": "constant"})
     assert constant._rate_factor(1.5) == 1
+
+
+def test_a_warm_up_lets_the_rate_rise_from_nothing_under_any_schedule():
+    warm = {"training.warmup": 0.5, "training.epochs": 4}
+    constant, _, _ = trainer_of(clicks_of(SESSIONS), **{"training.schedule": "constant", **warm})
+    assert [constant._rate_factor(done) for done in (0, 0.25, 0.5, 3)] == [0, 0.5, 1, 1]
+    linear, _, _ = trainer_of(clicks_of(SESSIONS), **{"training.final_rate": 0.0, **warm})
+    assert [linear._rate_factor(done) for done in (0.25, 2)] == pytest.approx([0.5 * 15 / 16, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "learned"),
+    [(0.5, [(0, 1)]), (1, [(0, 0), (0, 1)]), (1.5, [(0, 0), (0, 1), (1, 1)])],
+)
+def test_a_share_of_an_epoch_learns_from_its_last_windows(epochs, learned, monkeypatch):
+    log = clicks_of([["a", "b"]] * 4)
+    settings = {"training.lanes": 2, "training.steps": 1, "training.epochs": epochs}
+    trainer, _, _ = trainer_of(log, **settings)
+    assert len(trainer.batches) == 2
+    made = []
+    make = trainer.batches.make
+    monkeypatch.setattr(trainer.batches, "make", lambda e, w: made.append((e, w)) or make(e, w))
+    history = trainer.run()
+    assert made == learned
+    assert len(history) == math.ceil(epochs)
+
+
+def test_the_epoch_that_is_kept_is_best_by_the_measure_asked_for():
+    settings = {"training.epochs": 3, "training.stop_on": "recall", "training.patience": 3}
+    trainer, _, _ = trainer_of(clicks_of(SESSIONS), **settings)
+    values = iter([(0.1, 0.9), (0.5, 0.2), (0.3, 0.1)])
+    seen = []
+
+    def validate() -> dict[str, float]:
+        seen.append({name: w.clone() for name, w in trainer.model.state_dict().items()})
+        recall, mrr = next(values)
+        return {"recall@20": recall, "mrr@20": mrr}
+
+    trainer.run(validate=validate)
+    for name, weight in trainer.model.state_dict().items():
+        assert torch.equal(weight, seen[1][name])
 
 
 def test_a_run_that_diverges_says_so(log):

@@ -38,7 +38,7 @@ class ProgressPrinter:
         done = (progress.epoch - 1 + progress.share) / progress.epochs
         left = (time.monotonic() - self._started) * (1 - done) / done
         return (
-            f"epoch {progress.epoch}/{progress.epochs} {progress.share:4.0%}  "
+            f"epoch {progress.epoch}/{progress.epochs:g} {progress.share:4.0%}  "
             f"loss {progress.loss:.4f}  {progress.clicks_per_second:,.0f} clicks/s  "
             f"{left:.0f} s left"
         )
