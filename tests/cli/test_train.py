@@ -376,7 +376,7 @@ def test_a_valid_file_without_a_session_to_measure_on_is_refused(
         (("--encoder", "nonesuch"), ["'nonesuch'", "gru"]),
         (("--loss", "nonesuch"), ["'nonesuch'", "cross_entropy"]),
         (("--device", "tpu"), ["'tpu'", "auto, cpu, cuda"]),
-        (("--epochs", 0), ["training.epochs", "at least 1"]),
+        (("--epochs", 0), ["training.epochs", "at least 0.001"]),
         (("--hidden-size", -1), ["encoder.hidden_size"]),
         (("--learning-rate", "nan"), ["training.learning_rate"]),
         (("--learning-rate", "inf"), ["training.learning_rate"]),
