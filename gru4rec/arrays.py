@@ -43,7 +43,13 @@ class SessionArrays:
 
     def with_targets(self) -> "SessionArrays":
         """The sessions of two clicks or more: the ones with something to predict."""
-        keep = self.lengths >= 2
+        return self._some(self.lengths >= 2)
+
+    def every(self, nth: int) -> "SessionArrays":
+        """The first session and every `nth` after it."""
+        return self._some(np.arange(len(self)) % nth == 0)
+
+    def _some(self, keep: npt.NDArray[np.bool_]) -> "SessionArrays":
         if keep.all():
             return self
         return SessionArrays(

@@ -68,3 +68,11 @@ def test_lists_become_sessions_in_their_order_empty_ones_too():
 def test_no_lists_and_only_empty_lists_are_no_error():
     assert len(from_lists([], CATALOG)) == 0
     assert sessions_of(from_lists([[], []], CATALOG)) == {0: [], 1: []}
+
+
+def test_every_third_session_starts_with_the_first():
+    sessions = to_arrays(clicks_of([["a"], ["b", "c"], ["d"], ["a", "b"]]).lazy(), CATALOG)
+    some = sessions.every(3)
+    assert some.session_ids.to_list() == [0, 3]
+    assert some.lengths.tolist() == [1, 2]
+    assert sessions.every(1) is sessions

@@ -9,9 +9,10 @@ import torch
 from toys import TINY, clicks_of
 
 import gru4rec as g4r
-from gru4rec.arrays import from_lists, to_arrays
+from gru4rec.arrays import SessionArrays, from_lists, to_arrays
 from gru4rec.baselines import BASELINES
 from gru4rec.encoding import session_vectors
+from gru4rec.gru4rec import _cheap_to_measure
 from gru4rec.metrics import ranks
 from gru4rec.recommender import top_k
 
@@ -234,3 +235,16 @@ def test_fractions_and_truth_values_are_no_items(item):
     recommender = g4r.Popularity().fit(clicks_of([[1, 2]]))
     with pytest.raises(g4r.DataError, match="ids are integers or text"):
         recommender.recommend([[item]])
+
+
+def test_a_large_validation_part_is_measured_on_a_sample():
+    # 30,000 targets; learning from 40,000 pairs among 30,000 items costs as much as 10,000 targets
+    sessions = SessionArrays(
+        pl.Series(range(15_000)),
+        np.zeros(45_000, dtype=np.int64),
+        np.arange(0, 45_001, 3),
+    )
+    some = _cheap_to_measure(sessions, num_items=30_000, pairs=40_000)
+    assert len(some.items) - len(some) == 10_000
+    assert _cheap_to_measure(some, num_items=30_000, pairs=40_000) is some
+    assert _cheap_to_measure(sessions, num_items=30_000, pairs=4_000_000) is sessions
