@@ -201,8 +201,13 @@ def _expand(pattern: Path) -> list[Path]:
     if pattern.is_file():
         return [pattern]
     if pattern.is_dir():
+        if _is_prepared(pattern):
+            raise DataError(
+                f"{pattern} holds prepared parts, which are not one log; name a part, such as "
+                f"{pattern / 'train.parquet'}"
+            )
         files = [path for path in pattern.rglob("*") if path.is_file() and _scanner(path)]
-        found = [path for path in files if path.parent == pattern or not _is_prepared(path.parent)]
+        found = [path for path in files if not _is_prepared(path.parent)]
     else:
         found = [Path(path) for path in glob.glob(str(pattern), recursive=True)]  # noqa: PTH207 - takes absolute globs
     if not found:
@@ -211,7 +216,7 @@ def _expand(pattern: Path) -> list[Path]:
 
 
 def _is_prepared(folder: Path) -> bool:
-    """Whether a folder below raw files holds what `gru4rec prepare` made of them."""
+    """Whether a folder holds what `gru4rec prepare` made of a log."""
     return (folder / CARD).exists()
 
 

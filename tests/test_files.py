@@ -92,7 +92,9 @@ def test_what_was_prepared_from_a_folder_is_no_part_of_it(tmp_path):
     ROWS.write_parquet(tmp_path / "out" / "train.parquet")
     (tmp_path / "out" / "card.json").write_text("{}")
     assert rows_of(tmp_path).equals(ROWS)
-    assert rows_of(tmp_path / "out").equals(ROWS)
+    with pytest.raises(DataError, match=r"prepared parts.*name a part, such as .*train.parquet"):
+        scan_files([tmp_path / "out"])
+    assert rows_of(tmp_path / "out" / "train.parquet").equals(ROWS)
 
 
 def test_folders_of_hive_are_columns_with_the_types_of_their_values(tmp_path):
