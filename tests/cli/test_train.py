@@ -222,6 +222,29 @@ def test_what_show_config_prints_is_what_training_takes(
     assert config_of(out) == config_of(model)
 
 
+# Presets
+
+
+def test_a_preset_is_overridden_by_options(run: Run, log: Path, tmp_path: Path) -> None:
+    result = run("train", log, "--preset", "paper", "--hidden-size", 8, "--show-config")
+    (tmp_path / "c.toml").write_text(result.stdout)
+    shown = g4r.Config.from_toml(tmp_path / "c.toml")
+    assert (shown.training.steps, shown.encoder.state_dropout) == (1, 0.4)
+    assert shown.encoder.hidden_size == 8
+
+
+def test_an_unknown_preset_is_refused_with_the_list(refusal: Refusal, log: Path, out: Path) -> None:
+    error = refusal("train", log, "-o", out, "--preset", "rsc")
+    assert "no preset 'rsc'; choose from paper, rsc15" in error
+
+
+def test_a_preset_and_a_config_file_exclude_each_other(run: Run, log: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("seed = 1\n")
+    result = run("train", log, "--preset", "paper", "-c", tmp_path / "c.toml", "--show-config")
+    assert result.exit_code == 2
+    assert "-c and --preset both give settings" in result.stderr
+
+
 # Validation
 
 
