@@ -65,8 +65,8 @@ class TrainingConfig(Settings):
     """Strength of the correction of sampled scores by the log of their inclusion probability;
     without effect on other losses than cross_entropy."""
     logq_form: str = setting("inclusion", choices="inclusion support")
-    """`inclusion`: as said; `support`, as the GRU4Rec authors' code has it: the log of the support,
-    times `sample_alpha` where an item was only sampled."""
+    """`inclusion`: as said; `support`, as the GRU4Rec authors' code has it: by the log of the
+    support, times `sample_alpha` for drawn items, each as often as it was drawn."""
     loss: str = "cross_entropy"
     """Name in the table `gru4rec.losses.LOSSES`."""
     bpreg: float = setting(1.0, low=0.0)

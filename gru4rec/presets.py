@@ -3,7 +3,7 @@
 Of their code (github.com/hidasib/GRU4Rec_PyTorch_Official): one step an update without
 back-propagation through time, in-batch and 2,048 sampled negatives, dot products, row-sparse
 Adagrad at a constant rate, ten epochs, their form of the logQ correction, and dropout of the hidden
-state that is carried on. What differs: a candidate is scored once, however often it was drawn.
+state that is carried on. What differs: bpr_max counts a negative once, however often it was drawn.
 """
 
 from collections.abc import Mapping

@@ -21,8 +21,8 @@ class Candidates:
     targets: IntArray
     """Column of each click's target [M]."""
     log_expected: FloatArray
-    """What the logQ correction subtracts, for `logq` = 1 [C]: the log of the probability that
-    others than a click's own session made it a candidate, or what stands for it."""
+    """What the logQ correction subtracts [C]: `logq` times the log of the probability that others
+    than a click's own session made it a candidate, or what stands for that."""
     masked: IntArray
     """Places row·C + column where a click must not see a candidate as its negative."""
 
@@ -39,8 +39,11 @@ class CandidateSampler:
     unless another session or a draw brought them too. A catalog no larger than `whole_below` is a
     candidate as a whole: nothing is drawn, corrected or masked.
 
-    With `by_support` log(support) of the targets and alpha · log(support) of the other candidates
-    stand for log π, unnormalised, as in the GRU4Rec authors' code.
+    With `by_support` the correction is that of the GRU4Rec authors' code, which subtracts logq ·
+    log(support) from each target's column and logq · alpha · log(support) from each drawn one, and
+    leaves copies of an item side by side. Its copies, m as targets and c drawn, are one column here
+    with the weight of all: −log(m support^−logq + c support^(−logq·alpha)) is subtracted. What
+    softmax and gradient make of that is the same.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class CandidateSampler:
         alpha: float,
         draws: int,
         whole_below: int,
+        logq: float = 1.0,
         by_support: bool = False,
     ) -> None:
         weights = support.astype(np.float64) ** alpha
@@ -60,7 +64,7 @@ class CandidateSampler:
         self._log_unsampled = _log_complement(weights / self._cumulative[-1])
         self._log_untargeted = _log_complement(target_counts / max(1, target_counts.sum()))
         self._log_support = np.log(np.maximum(support, 1)) if by_support else None
-        self._alpha = alpha
+        self._alpha, self._logq = alpha, logq
         self._drawn = np.zeros(len(support), dtype=bool)  # scratch: all False between calls
 
     def draw(self, random: np.random.Generator) -> IntArray:
@@ -86,16 +90,22 @@ class CandidateSampler:
         return Candidates(
             items,
             columns,
-            self._log_expected(items, columns, len(targets) * (1 - 1 / len(batch.lengths))),
+            self._log_expected(items, columns, draws, len(batch.lengths)),
             _own_session_only(columns, drawn, batch),
         )
 
-    def _log_expected(self, items: IntArray, columns: IntArray, other_targets: float) -> FloatArray:
+    def _log_expected(
+        self, items: IntArray, columns: IntArray, draws: IntArray, num_sessions: int
+    ) -> FloatArray:
         if self._log_support is None:
-            return self.log_inclusion(items, other_targets)
-        power = np.full(len(items), self._alpha)
-        power[columns] = 1.0
-        return np.asarray(power * self._log_support[items])
+            others = len(columns) * (1 - 1 / num_sessions)
+            return self._logq * self.log_inclusion(items, others)
+        as_target = np.bincount(columns, minlength=len(items))
+        drawn = np.searchsorted(draws, items, "right") - np.searchsorted(draws, items)
+        scaled = -self._logq * self._log_support[items]
+        return np.asarray(
+            -np.log(as_target * np.exp(scaled) + drawn * np.exp(self._alpha * scaled))
+        )
 
     def log_inclusion(self, items: IntArray, other_targets: float) -> FloatArray:
         """log π_j of each item, given the number of targets of other sessions [C]."""

@@ -64,7 +64,6 @@ class TrainingBatches:
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
         self._pairs = len(sessions.items) - len(sessions)
-        self._logq = training.logq if training.loss == "cross_entropy" else 0.0
         self._windows = SessionParallelWindows(
             sessions.offsets[:-1], sessions.lengths - 1, lanes=training.lanes, steps=training.steps
         )
@@ -76,7 +75,8 @@ class TrainingBatches:
             alpha=training.sample_alpha,
             draws=training.negatives,
             whole_below=training.negatives + training.lanes * training.steps,
-            by_support=training.logq_form == "support",
+            logq=training.logq if training.loss == "cross_entropy" else 0.0,
+            by_support=training.logq_form == "support" and training.loss == "cross_entropy",
         )
 
     def __len__(self) -> int:
@@ -105,7 +105,7 @@ class TrainingBatches:
             input_places=tensor(places),
             candidates=tensor(candidates.items),
             targets=tensor(candidates.targets),
-            correction=tensor((self._logq * candidates.log_expected).astype(np.float32)),
+            correction=tensor(candidates.log_expected.astype(np.float32)),
             masked=tensor(candidates.masked),
             seed=int(random.integers(2**63)),
         )

@@ -150,12 +150,20 @@ def test_the_own_target_is_never_masked_and_masks_are_finite_everywhere(
             assert item not in targets[batch.segments != mine]
 
 
-def test_by_support_targets_and_drawn_items_are_corrected_as_in_the_authors_code():
-    support = np.array([1, 10, 100, 1000])
-    by_support = CandidateSampler(
-        support, support, alpha=0.5, draws=500, whole_below=0, by_support=True
+@pytest.mark.parametrize("logq", [1.0, 0.5])
+def test_by_support_one_column_weighs_as_much_as_the_copies_in_the_authors_code(logq):
+    # 40 draws among four items and two targets, of which one twice: copies side by side
+    support, targets = np.array([1, 10, 100, 1000]), np.array([1, 1, 3])
+    one = CandidateSampler(
+        support, support, alpha=0.5, draws=40, whole_below=0, logq=logq, by_support=True
     )
-    found = by_support.candidates(np.array([1]), one_window([1], lanes=1), random())
-    assert found.items.tolist() == [0, 1, 2, 3]
-    log = math.log
-    assert found.log_expected == pytest.approx([0, log(10), log(100) / 2, log(1000) / 2])
+    found = one.candidates(targets, one_window([1, 1, 1], lanes=3), random())
+    draws = one.draw(random())
+    scores = np.array([0.3, -0.2, 0.9, 0.1])
+    copies = [scores[i] - logq * math.log(support[i]) for i in targets]
+    copies += [scores[i] - logq * 0.5 * math.log(support[i]) for i in draws]
+    columns = scores[found.items] - found.log_expected
+    assert np.exp(columns).sum() == pytest.approx(np.exp(copies).sum())
+    for column, item in enumerate(found.items):
+        alike = [c for c, i in zip(copies, [*targets, *draws], strict=True) if i == item]
+        assert math.exp(columns[column]) == pytest.approx(sum(map(math.exp, alike)))
