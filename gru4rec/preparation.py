@@ -20,6 +20,7 @@ from gru4rec.invalid_rows import ROW
 from gru4rec.recipe import Recipe, Split
 from gru4rec.rules import CLICKS, Ruled, apply_rules
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
+from gru4rec.sessions import SUPPORT
 from gru4rec.split import END, PARTS, START, Cut, assign_parts
 
 RECIPE = "recipe.toml"
@@ -183,7 +184,7 @@ def _described(log: ClickLog, where: str | None, ruled: Ruled, output: Path) -> 
         "parts": parts,
         "statistics": {
             "session_clicks": card.quantiles(sessions[CLICKS]),
-            "item_clicks": card.quantiles(last.support["support"]),
+            "item_clicks": card.quantiles(last.support[SUPPORT]),
             "revisit_share": card.share(ruled.revisits, last.clicks - len(sessions)),
             "order_share": card.order_share(train),
         },

@@ -1,9 +1,8 @@
 """The card of a prepared log as text for a terminal."""
 
 from collections.abc import Iterator
-from typing import Any
 
-Card = dict[str, Any]
+from gru4rec.card import Card
 
 
 def as_text(card: Card) -> str:
