@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toys import without_idle_rules
+from toys import SOME_RULES
 
 import gru4rec as g4r
 from gru4rec.card import Card
@@ -235,19 +235,6 @@ def _log(column: str, rows: list[tuple[int, int, int]], pace: int, seconds: bool
     return log.with_columns(pl.col("timestamp").dt.epoch("s")) if seconds else log
 
 
-SOME_RULES = st.fixed_dictionaries(
-    {},
-    optional={
-        "rules.drop_doubles": st.just(True),
-        "rules.gap": st.sampled_from(["30m", "1d"]),
-        "rules.drop_repeats": st.just(True),
-        "rules.max_session_clicks": st.integers(1, 4),
-        "rules.long_sessions": st.sampled_from(["cut", "newest", "drop"]),
-        "rules.min_item_clicks": st.integers(1, 3),
-        "rules.min_session_clicks": st.integers(1, 2),
-        "rules.filter_rounds": st.integers(1, 2),
-    },
-).map(without_idle_rules)
 SOME_SPLIT = st.fixed_dictionaries(
     {
         "split.valid": st.sampled_from(["none", "2h", "1d", "34%", "2020-01-07"]),

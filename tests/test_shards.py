@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-from toys import without_idle_rules
+from toys import SOME_RULES
 
 import gru4rec as g4r
 from gru4rec import shards
@@ -74,22 +74,15 @@ def recipe_for(log: pl.DataFrame, values: Values) -> Values:
     return values | ({"columns.user_col": "user_id"} if log.columns[0] == "user_id" else {})
 
 
-SETTINGS = st.fixed_dictionaries(
+SOME_SPLIT = st.fixed_dictionaries(
     {},
     optional={
-        "rules.gap": st.sampled_from(["30m", "1d"]),
-        "rules.drop_doubles": st.just(True),
-        "rules.drop_repeats": st.just(True),
-        "rules.max_session_clicks": st.integers(1, 4),
-        "rules.long_sessions": st.sampled_from(["cut", "newest", "drop"]),
-        "rules.min_item_clicks": st.integers(1, 3),
-        "rules.min_session_clicks": st.integers(1, 2),
-        "rules.filter_rounds": st.integers(1, 2),
         "split.valid": st.sampled_from(["none", "2h", "1d", "34%"]),
         "split.test": st.sampled_from(["none", "1h", "1d", "34%"]),
         "split.split_by": st.sampled_from(["start", "end"]),
     },
-).map(without_idle_rules)
+)
+SETTINGS = st.builds(lambda rules, split: rules | split, SOME_RULES, SOME_SPLIT)
 
 
 @given(logs(), SETTINGS, st.sampled_from([1, 3, 8]), st.booleans())

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import polars as pl
+from hypothesis import strategies as st
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 
@@ -34,3 +35,19 @@ def without_idle_rules(settings: dict[str, object]) -> dict[str, object]:
     if rules.get("rules.min_item_clicks", 1) == 1:
         rules.pop("rules.filter_rounds", None)
     return rules
+
+
+SOME_RULES = st.fixed_dictionaries(
+    {},
+    optional={
+        "rules.drop_doubles": st.just(True),
+        "rules.gap": st.sampled_from(["30m", "1d"]),
+        "rules.drop_repeats": st.just(True),
+        "rules.max_session_clicks": st.integers(1, 4),
+        "rules.long_sessions": st.sampled_from(["cut", "newest", "drop"]),
+        "rules.min_item_clicks": st.integers(1, 3),
+        "rules.min_session_clicks": st.integers(1, 2),
+        "rules.filter_rounds": st.integers(1, 2),
+    },
+).map(without_idle_rules)
+"""Rules that any log with times can follow."""
