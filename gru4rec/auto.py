@@ -86,6 +86,12 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+_PRECISION = {
+    True: Rule("training.precision", lambda _: "bf16", "as exact in the end, and faster here"),
+    False: Rule("training.precision", lambda _: "float32", "this device has no fast bf16"),
+}
+
+
 @dataclass(frozen=True)
 class Choice:
     """What `auto` set, for the user to read."""
@@ -95,10 +101,15 @@ class Choice:
     reason: str
 
 
-def resolve(config: Config, log: LogStatistics) -> tuple[Config, list[Choice]]:
-    """The config with every open setting decided, and the choices made; settings given are kept."""
+def resolve(
+    config: Config, log: LogStatistics, *, fast_bf16: bool = False
+) -> tuple[Config, list[Choice]]:
+    """The config with every open setting decided, and the choices made; settings given are kept.
+
+    `fast_bf16`: the device has instructions that multiply bf16.
+    """
     choices = []
-    for rule in RULES:
+    for rule in (*RULES, _PRECISION[fast_bf16]):
         section, key = rule.setting.split(".")
         if getattr(getattr(config, section), key) is AUTO:
             choices.append(Choice(rule.setting, rule.value(log), rule.reason))

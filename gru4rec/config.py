@@ -69,6 +69,8 @@ class TrainingConfig(Settings):
     support, times `sample_alpha` for drawn items, each as often as it was drawn."""
     loss: str = "cross_entropy"
     """Name in the table `gru4rec.losses.LOSSES`."""
+    precision: str = setting(AUTO, choices="float32 bf16")
+    """Of the scores in training and of what is multiplied with them; all else stays float32."""
     bpreg: float = setting(1.0, low=0.0)
     """Weight of bpr_max's penalty on the scores of negatives; without effect on other losses."""
     elu: float = setting(0.0, low=0.0)

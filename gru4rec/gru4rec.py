@@ -18,7 +18,7 @@ from gru4rec.arrays import FloatArray, IntArray, SessionArrays, to_arrays
 from gru4rec.catalog import Catalog
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.config import Config
-from gru4rec.device import find_device
+from gru4rec.device import find_device, has_fast_bf16
 from gru4rec.encoders import ENCODERS
 from gru4rec.encoding import session_vectors
 from gru4rec.errors import CheckpointError, DataError, choose
@@ -93,7 +93,7 @@ class GRU4Rec(Recommender):
                 "no session of the validation log has two clicks on items of the training log"
             )
         statistics = auto.LogStatistics.of(sessions, self.catalog)
-        self.config, choices = auto.resolve(self._asked, statistics)
+        self.config, choices = self._decide(statistics)
         _report(statistics, choices)
 
         self.model = Model(self.config, len(self.catalog))
@@ -124,7 +124,10 @@ class GRU4Rec(Recommender):
     def decide(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Config:
         """The config that `fit` would train with: every setting decided. Trains nothing."""
         catalog, sessions = _sessions_to_learn(_parts(clicks, valid)[0])
-        return auto.resolve(self._asked, auto.LogStatistics.of(sessions, catalog))[0]
+        return self._decide(auto.LogStatistics.of(sessions, catalog))[0]
+
+    def _decide(self, statistics: auto.LogStatistics) -> tuple[Config, list[auto.Choice]]:
+        return auto.resolve(self._asked, statistics, fast_bf16=has_fast_bf16(self.device))
 
     @torch.inference_mode()
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,31 +18,12 @@ Loss = Callable[..., Tensor]
 # any other candidate. A click without a negative has nothing to rank and adds 0 to the mean.
 
 
-class _CrossEntropy(torch.autograd.Function):
-    """Mean of log Σ_j exp(s_j) − s_target, in few passes over the scores."""
-
-    @staticmethod
-    def forward(ctx: Any, scores_MC: Tensor, targets_M: Tensor) -> Tensor:
-        probabilities_MC = torch.softmax(scores_MC, dim=1)
-        # The largest probability is at least 1/C: its log never underflows, whatever the scores.
-        log_sum = scores_MC.amax(1) - probabilities_MC.amax(1).log()
-        targets_M1 = targets_M.unsqueeze(1)
-        ctx.save_for_backward(probabilities_MC, targets_M1)
-        return (log_sum - scores_MC.gather(1, targets_M1).squeeze(1)).mean()
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        probabilities_MC, targets_M1 = ctx.saved_tensors
-        per_row = gradients[0] / len(targets_M1)
-        gradient_MC = probabilities_MC * per_row
-        gradient_MC.scatter_add_(1, targets_M1, (-per_row).expand_as(targets_M1))
-        return gradient_MC, None
-
-
 def cross_entropy(scores_MC: Tensor, targets_M: Tensor) -> Tensor:
-    """−log softmax of the target among the candidates, averaged over the rows."""
-    loss: Tensor = _CrossEntropy.apply(scores_MC, targets_M)  # type: ignore[no-untyped-call]
-    return loss
+    """log Σ_j exp(r_j) − r_i, over the target and its negatives: −log softmax of the target.
+
+    Training computes it in `objective.CrossEntropy`, from session vectors in place of scores.
+    """
+    return torch.nn.functional.cross_entropy(scores_MC, targets_M)
 
 
 def bpr_max(

@@ -39,7 +39,7 @@ class Model(nn.Module):
     """Input embedding → encoder → scores against output embeddings (+ bias).
 
     The item tables are updated row by row outside autograd (`gru4rec.optimizers`), so they ask for
-    no gradient: `embed` and `score` take rows of them that the caller has gathered.
+    no gradient: the trainer gathers the rows that it needs.
     """
 
     # N items, M clicks, C candidates, E length of an input, D of a session vector
@@ -75,13 +75,11 @@ class Model(nn.Module):
                 else:
                     _glorot(parameter, parameter.shape[0] // 3, parameter.shape[1], random)
 
-    def score(self, vectors_MD: Tensor, outputs_CD: Tensor, offset_C: Tensor | None) -> Tensor:
-        """Scores [M, C] of session vectors against output embeddings, plus column offsets."""
+    def comparable(self, vectors_MD: Tensor, outputs_CD: Tensor) -> tuple[Tensor, Tensor]:
+        """Session vectors and output embeddings whose dot products are the scores less the bias."""
         if self.cosine:
-            vectors_MD, outputs_CD = unit(vectors_MD) * self.scale, unit(outputs_CD)
-        if offset_C is None:
-            return vectors_MD @ outputs_CD.t()
-        return torch.addmm(offset_C, vectors_MD, outputs_CD.t())
+            return unit(vectors_MD) * self.scale, unit(outputs_CD)
+        return vectors_MD, outputs_CD
 
     def item_vectors(self) -> Tensor:
         """Vectors [N, D or D+1] whose dot products with `query_vectors` are the scores."""

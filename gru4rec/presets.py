@@ -17,6 +17,7 @@ _ALGORITHM: Mapping[str, Any] = {
     "training.steps": 1,
     "training.negatives": 2048,
     "training.scoring": "dot",
+    "training.precision": "float32",
     "training.schedule": "constant",
     "training.epochs": 10,
     "training.hidden_dropout": 0.0,

@@ -13,8 +13,8 @@ from gru4rec.batching import prefetch
 from gru4rec.config import Config
 from gru4rec.encoders import State, dropout
 from gru4rec.errors import DivergenceError
-from gru4rec.losses import make_loss
 from gru4rec.model import Model
+from gru4rec.objective import make_objective
 from gru4rec.optimizers import Adagrad, DenseOptimizer
 from gru4rec.training_batch import TrainingBatch, TrainingBatches
 
@@ -52,7 +52,7 @@ class Trainer:
         self.batches = batches
         self.config = training
         self._device = device
-        self._loss = make_loss(training)
+        self._objective = make_objective(training)
         self._random = torch.Generator(device)
         tables = {model.output_table, model.input_table}
         tables |= set() if model.bias is None else {model.bias}
@@ -172,11 +172,8 @@ class Trainer:
         dropped_ME = dropout(inputs_ME, config.embedding_dropout, self._random)
         vectors_MD, after = model.encoder(dropped_ME, batch.packing, before, self._random)
         vectors_MD = dropout(vectors_MD, config.hidden_dropout, self._random)
-        scores_MC = model.score(vectors_MD, outputs_CD, offset_C)
-        # A score of −inf takes no gradient from the loss, so autograd need not know of it.
-        with torch.no_grad():
-            scores_MC.view(-1).index_fill_(0, batch.masked, -torch.inf)
-        loss = self._loss(scores_MC, batch.targets)
+        compared = model.comparable(vectors_MD, outputs_CD)
+        loss = self._objective(*compared, offset_C, batch.targets, batch.masked)
         weight = len(batch.inputs) / self.batches.clicks_per_window
         (loss * weight).backward()  # type: ignore[no-untyped-call]
 

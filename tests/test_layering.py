@@ -34,6 +34,7 @@ LAYERS = [
     "encoders",
     "model",
     "losses",
+    "objective",
     "optimizers",
     "device",
     "encoding",

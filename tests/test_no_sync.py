@@ -46,7 +46,12 @@ class NoSync(TorchDispatchMode):
 def trainer_of(**settings: object) -> Trainer:
     log = clicks_of([[f"{n}", f"{n + 1}", f"{n}", f"{n + 2}"] for n in range(60)]).lazy()
     catalog = Catalog.of(log)
-    base = {"training.scoring": "cosine", "training.scale": 16.0, "training.learning_rate": 0.1}
+    base = {
+        "training.scoring": "cosine",
+        "training.precision": "float32",
+        "training.scale": 16.0,
+        "training.learning_rate": 0.1,
+    }
     open_ones = {
         "training.sample_alpha": 0.5, "training.momentum": 0.1, "training.schedule": "constant",
         "training.final_rate": 0.5, "training.embedding_dropout": 0.2,
@@ -77,6 +82,7 @@ def test_no_encoder_or_loss_makes_the_host_wait(encoder: str, loss: str) -> None
     "settings",
     [
         {"training.scoring": "dot"},
+        {"training.precision": "bf16"},
         {"encoder.embedding": "separate"},
         {"encoder.embedding": "onehot"},
         {"encoder.reset_gate": "before", "encoder.num_layers": 2},

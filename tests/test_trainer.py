@@ -34,6 +34,7 @@ BASE = {
     "training.sample_alpha": 0.5,
     "training.scoring": "dot",
     "training.scale": 8.0,
+    "training.precision": "float32",
     "training.learning_rate": 0.1,
     "training.momentum": 0.0,
     "training.schedule": "linear",
@@ -157,9 +158,9 @@ def test_only_targets_and_negatives_are_scored(monkeypatch):
     log = clicks_of([[f"{n}", f"{n + 1}"] for n in range(300)])
     trainer, _, catalog = trainer_of(log)
     widths = []
-    score = trainer.model.score
+    comparable = trainer.model.comparable
     monkeypatch.setattr(
-        trainer.model, "score", lambda v, o, b: widths.append(len(o)) or score(v, o, b)
+        trainer.model, "comparable", lambda v, o: widths.append(len(o)) or comparable(v, o)
     )
     trainer.run()
     assert len(catalog) == 301
@@ -219,6 +220,7 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
     "encoder.state_dropout": ({"training.steps": 1}, 0.4),
     "encoder.reset_gate": ({}, "before"),
     "training.loss": ({}, "bpr_max"),
+    "training.precision": ({}, "bf16"),
     "training.bpreg": ({"training.loss": "bpr_max"}, 0.5),
     "training.elu": ({"training.loss": "bpr_max"}, 1.0),
     "training.lanes": ({}, 3),
@@ -314,18 +316,18 @@ def test_both_dropouts_are_drop_probabilities_at_their_place(monkeypatch):
     settings = {"training.embedding_dropout": 0.25, "training.hidden_dropout": 0.75}
     trainer, _, _ = trainer_of(clicks_of(SESSIONS * 40), **{**settings, "training.lanes": 64})
     seen = {}
-    encoder, score = trainer.model.encoder.forward, trainer.model.score
+    encoder, comparable = trainer.model.encoder.forward, trainer.model.comparable
 
     def spy_encoder(inputs, packing, state, random=None):
         seen["inputs"] = inputs
         return encoder(inputs, packing, state, random)
 
-    def spy_score(vectors, outputs, offset):
+    def spy_comparable(vectors, outputs):
         seen["vectors"] = vectors
-        return score(vectors, outputs, offset)
+        return comparable(vectors, outputs)
 
     monkeypatch.setattr(trainer.model.encoder, "forward", spy_encoder)
-    monkeypatch.setattr(trainer.model, "score", spy_score)
+    monkeypatch.setattr(trainer.model, "comparable", spy_comparable)
     trainer.step(trainer.batches.make(0, 0), (), 1.0)
     dropped = {name: (seen[name] == 0).double().mean().item() for name in seen}
     assert dropped == {

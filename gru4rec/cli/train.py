@@ -15,6 +15,7 @@ _SETTINGS: dict[str, tuple[str, type, str]] = {
     "--lanes": ("training.lanes", int, "Sessions that run side by side."),
     "--steps": ("training.steps", int, "Clicks of each lane in one update; 1 is the paper."),
     "--negatives": ("training.negatives", int, "Sampled negatives of one update."),
+    "--precision": ("training.precision", str, "Of scores in training: float32 or bf16."),
     "--epochs": ("training.epochs", float, "Passes over the log; 0.5: over its newer half."),
     "--learning-rate": ("training.learning_rate", float, "Rate of Adagrad."),
     "--seed": ("seed", int, "Seed of every random draw."),

@@ -33,24 +33,20 @@ class PackedGRU(torch.autograd.Function):
         gates_MG = torch.empty_like(products_MG)
         recurrent_MG = torch.empty_like(products_MG)
         outputs_MH = products_MG.new_empty(len(products_MG), size)
-        blocks = zip(
-            torch.split(products_MG[:, : 2 * size], block_sizes),
-            torch.split(products_MG[:, 2 * size :], block_sizes),
-            torch.split(gates_MG[:, : 2 * size], block_sizes),
-            torch.split(gates_MG, block_sizes),
-            torch.split(recurrent_MG, block_sizes),
-            torch.split(outputs_MH, block_sizes),
-            strict=True,
-        )
+        reset_MH, update_MH, new_MH = gates_MG.chunk(3, 1)
+        both, last = slice(2 * size), slice(2 * size, None)
+        parts = (
+            products_MG[:, both], products_MG[:, last], recurrent_MG, recurrent_MG[:, both],
+            recurrent_MG[:, last], gates_MG[:, both], reset_MH, update_MH, new_MH, outputs_MH,
+        )  # fmt: skip
+        blocks = zip(*(torch.split(part, block_sizes) for part in parts), strict=True)
         weight_HG = weight_GH.t()
         hidden = initial_SH
-        for products_rz, products_n, gates_rz, gates, recurrent, outputs in blocks:
+        for a_rz, a_n, recurrent, c_rz, c_n, rz, reset, update, new, outputs in blocks:
             hidden = hidden[: len(outputs)]
             torch.addmm(bias_G, hidden, weight_HG, out=recurrent)
-            _, _, recurrent_n = recurrent.chunk(3, 1)
-            reset, update, new = gates.chunk(3, 1)
-            torch.add(products_rz, recurrent[:, : 2 * size], out=gates_rz).sigmoid_()
-            torch.addcmul(products_n, reset, recurrent_n, out=new).tanh_()
+            torch.add(a_rz, c_rz, out=rz).sigmoid_()
+            torch.addcmul(a_n, reset, c_n, out=new).tanh_()
             hidden = torch.lerp(new, hidden, update, out=outputs)
         ctx.save_for_backward(initial_SH, weight_GH, gates_MG, recurrent_MG, outputs_MH)
         ctx.block_sizes = block_sizes
@@ -98,7 +94,7 @@ class PackedGRU(torch.autograd.Function):
             if carried is not None:
                 d_outputs[: len(carried)].add_(carried)
             torch.mul(d_outputs.unsqueeze(1), factors, out=d_gates)
-            carried = torch.addmm(d_outputs * update_gate, d_recurrent, weight_GH)
+            carried = (d_outputs * update_gate).addmm_(d_recurrent, weight_GH)
 
         d_weight = d_recurrent_MG.t() @ before_MH
         d_bias = d_recurrent_MG.sum(0)

@@ -71,6 +71,7 @@ def test_every_setting_option_has_its_place_in_the_config(run: Run, log: Path, o
     options = {
         "encoder": "gru", "loss": "cross_entropy", "hidden-size": 8, "lanes": 5, "steps": 3,
         "negatives": 16, "epochs": 2, "learning-rate": 0.05, "dropout": 0.125, "seed": 9,
+        "precision": "bf16",
     }  # fmt: skip
     given = [part for name, value in options.items() for part in (f"--{name}", value)]
     assert run("train", log, "-o", out, *given).exit_code == 0
@@ -78,6 +79,7 @@ def test_every_setting_option_has_its_place_in_the_config(run: Run, log: Path, o
     wanted = {
         "lanes": 5, "steps": 3, "negatives": 16, "epochs": 2, "learning_rate": 0.05,
         "loss": "cross_entropy", "embedding_dropout": 0.125, "hidden_dropout": 0.125,
+        "precision": "bf16",
     }  # fmt: skip
     assert config["training"].items() >= wanted.items()
     assert config["encoder"].items() >= {"name": "gru", "hidden_size": 8}.items()
