@@ -84,7 +84,7 @@ def ours(
     clicks, state, started = 0, (), time.perf_counter()
     count = min(windows, len(batches))
     for batch in trainer._prefetched(0, range(count)):
-        _, state = trainer.step(batch, state, 1.0)
+        _, state = trainer.learner.step(batch, state, 1.0)
         clicks += len(batch.inputs)
     seconds = time.perf_counter() - started
     return clicks / seconds, count / seconds

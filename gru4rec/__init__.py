@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         DivergenceError,
         Gru4RecError,
         NotFittedError,
+        StoppedError,
     )
     from gru4rec.evaluation import evaluate
     from gru4rec.gru4rec import GRU4Rec, load
@@ -38,6 +39,7 @@ _HOMES = {
         "DivergenceError",
         "Gru4RecError",
         "NotFittedError",
+        "StoppedError",
     ),
     "gru4rec.evaluation": ("evaluate",),
     "gru4rec.gru4rec": ("GRU4Rec", "load"),
@@ -66,6 +68,7 @@ __all__ = [
     "Popularity",
     "Recipe",
     "Recommender",
+    "StoppedError",
     "TrainingConfig",
     "evaluate",
     "generate_clicks",

@@ -24,6 +24,10 @@ WEIGHTS, INDEX = "weights.safetensors", "index.faiss"
 _FILES = (CONFIG, META, CATALOG, WEIGHTS, INDEX)
 _ATTEMPTS = 3
 
+RESUME = "resume"
+"""The folder inside that holds the state of a training that runs or was interrupted."""
+UNFINISHED = {RESUME, *(folders.beside(Path(RESUME), role).name for role in ("new", "old"))}
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -40,12 +44,32 @@ class Checkpoint:
 def check_free(path: Path, *, force: bool) -> None:
     """Raise CheckpointError unless a checkpoint may be written to `path`.
 
-    With `force` an older checkpoint may stand there, or an empty folder, and nothing else. What a
-    crash left beside the path is put back first.
+    With `force` an older checkpoint may stand there, an interrupted training or an empty folder,
+    and nothing else. What a crash left beside the path is put back first.
     """
+    if not force and is_unfinished(path):
+        raise CheckpointError(
+            f"{path} holds a training that was interrupted; go on from it with --resume, or start "
+            "afresh with --force"
+        )
     folders.check_free(
-        path, force=force, kind="checkpoint", mark=META, files=set(_FILES), error=CheckpointError
+        path,
+        force=force,
+        kind="checkpoint",
+        marks={META} | UNFINISHED,
+        files={*_FILES, *UNFINISHED},
+        error=CheckpointError,
     )
+
+
+def is_finished(path: Path) -> bool:
+    """Whether a checkpoint stands at `path`, with no training on top of it that goes on."""
+    return (path / META).is_file() and not is_unfinished(path)
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a folder holds the state of a training that has not come to its end."""
+    return any((path / name).is_dir() for name in UNFINISHED)
 
 
 def save(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> None:
@@ -101,6 +125,10 @@ def load(path: str | Path) -> Checkpoint:
 
 def _read(folder: Path, path: Path) -> Checkpoint:
     """What a folder holds; `path` is the one that was asked for."""
+    if is_unfinished(folder) and not (folder / META).exists():
+        raise CheckpointError(
+            f"the training at {path} was interrupted; go on with `gru4rec train … --resume` first"
+        )
     if not folder.is_dir():
         raise CheckpointError(
             f"no checkpoint at {path}; give the folder that `gru4rec train -o` wrote"

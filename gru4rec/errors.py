@@ -6,6 +6,7 @@
     ├── CheckpointError     a checkpoint folder is missing, damaged, or in the way
     ├── DeviceError         the device asked for is not on this machine
     ├── DivergenceError     training left the finite numbers
+    ├── StoppedError        training was asked to stop before its end
     └── NotFittedError      a recommender is used before it has learned
 
 Every message says in one line what is wrong, what was given and what to do. Anything else that
@@ -40,6 +41,10 @@ class DeviceError(Gru4RecError):
 
 class DivergenceError(Gru4RecError):
     """Training left the finite numbers: its rate is too high."""
+
+
+class StoppedError(Gru4RecError):
+    """Training was asked to stop before its end."""
 
 
 class NotFittedError(Gru4RecError):

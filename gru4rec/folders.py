@@ -14,14 +14,14 @@ def check_free(
     *,
     force: bool,
     kind: str,
-    mark: str,
+    marks: Set[str],
     files: Set[str],
     error: type[Gru4RecError],
 ) -> None:
     """Raise `error` unless a folder of this `kind` may be written to `path`.
 
-    With `force` an older one may stand there, known by its file `mark` and by having no other
-    `files`, or an empty folder, and nothing else. What a crash left beside the path is put back
+    With `force` an older one may stand there, known by one of its `marks` and by having no names
+    but `files`, or an empty folder, and nothing else. What a crash left beside the path is put back
     first.
     """
     path = path.resolve()
@@ -34,7 +34,7 @@ def check_free(
     if not force:
         raise error(f"{path} exists; choose another folder, or replace it with --force")
     names = {file.name for file in path.iterdir()} if path.is_dir() else {"a file"}
-    if names and not {mark} <= names <= files:
+    if names and not (marks & names and names <= files):
         raise error(f"{path} is no {kind}, so --force does not replace it; choose another folder")
 
 
@@ -51,7 +51,7 @@ def replaced(path: Path, *, error: type[Gru4RecError]) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         yield new
-        for written in new.iterdir():
+        for written in filter(Path.is_file, new.iterdir()):
             with written.open("rb") as file:
                 os.fsync(file.fileno())
         if path.exists():

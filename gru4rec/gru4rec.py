@@ -1,43 +1,37 @@
 """GRU4Rec as a recommender: settings, training, recommendation, saving and loading."""
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor
 
 from gru4rec import auto, checkpoint
-from gru4rec.arrays import FloatArray, IntArray, SessionArrays, to_arrays
-from gru4rec.catalog import Catalog
-from gru4rec.clicks import ClickSource, read_clicks
+from gru4rec.arrays import FloatArray, IntArray, SessionArrays
+from gru4rec.clicks import ClickSource
 from gru4rec.config import Config
 from gru4rec.device import find_device, has_fast_bf16
 from gru4rec.encoders import ENCODERS
 from gru4rec.encoding import session_vectors
-from gru4rec.errors import CheckpointError, DataError, choose
+from gru4rec.errors import CheckpointError, choose
 from gru4rec.index import ItemIndex
 from gru4rec.live_session import LiveSession
 from gru4rec.losses import LOSSES
 from gru4rec.metrics import mrr_at, recall_at
 from gru4rec.model import Model
 from gru4rec.recommender import Recommender, chunks
-from gru4rec.schema import TIMESTAMP
-from gru4rec.split import is_part, split_last
-from gru4rec.trainer import Progress, Trainer
+from gru4rec.resume import Keeper, settings_of
+from gru4rec.trainer import Hooks, Progress, Trainer
 from gru4rec.training_batch import TrainingBatches
+from gru4rec.training_log import TrainingLog
 
 logger = logging.getLogger(__name__)
-
-_IN_MEMORY = 20_000_000  # rows of a log that are read once and kept
-
-_CANDIDATES = 2500  # of a window, about
 
 _PACKAGES = ("gru4rec", "torch", "faiss-cpu", "polars", "numpy", "safetensors")
 
@@ -65,69 +59,76 @@ class GRU4Rec(Recommender):
         *,
         valid: ClickSource | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
+        keep: str | Path | None = None,
+        keep_minutes: float = 10.0,
+        resume: bool = False,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> Self:
         """Train on the sessions of a click log; all of its items make the catalog.
 
         With `valid`, a log or a part of `clicks` to hold out ("1d", "10%"), Recall@20 and MRR@20
         are measured after each epoch, on a sample of it where all would take long, and the best
-        epoch by `stop_on` is kept. Raises DataError if there is nothing to learn from. A fit that
+        epoch by `stop_on` is kept.
+
+        With `keep`, the folder that `save` will be given, the state of training is kept in it after
+        every epoch and every `keep_minutes`. With `resume` training goes on from the state that is
+        there, if any, to the same weights: to the bit on a CPU with as many threads. Once
+        `stopping()` is true the state is kept, and StoppedError raised.
+
+        Raises DataError if there is nothing to learn from, DivergenceError, and CheckpointError or
+        ConfigError if the state cannot be kept, or is of another log or other settings. A fit that
         fails leaves the recommender as it was.
         """
         fresh = type(self)(self._asked, device=self.device.type)
-        fresh._fit(clicks, valid, on_progress)
+        log = TrainingLog.read(clicks, valid)
+        hooks = Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping)
+        fresh._fit(log, hooks, Keeper(keep, log.fingerprint()) if keep else None, resume)
         vars(self).update(vars(fresh))
         return self
 
-    def _fit(
-        self,
-        clicks: ClickSource,
-        valid: ClickSource | None,
-        on_progress: Callable[[Progress], None],
-    ) -> None:
-        started = time.perf_counter()
-        log, held_out = _parts(clicks, valid)
-        self.catalog, sessions = _sessions_to_learn(log)
-        targets = None if held_out is None else to_arrays(held_out, self.catalog).with_targets()
-        if targets is not None and not len(targets):
-            raise DataError(
-                "no session of the validation log has two clicks on items of the training log"
-            )
-        statistics = auto.LogStatistics.of(sessions, self.catalog)
-        self.config, choices = self._decide(statistics)
-        _report(statistics, choices)
+    def _fit(self, log: TrainingLog, hooks: Hooks, keeper: Keeper | None, resume: bool) -> None:
+        started, earlier = time.perf_counter(), 0.0
+        self.catalog = log.catalog
+        snapshot = keeper.begin(resume=resume) if keeper else None
+        asked = settings_of(snapshot, self._asked) if snapshot else self._asked
+        self.config, choices = self._decide(asked, log.statistics)
+        _report(log.statistics, choices)
 
         self.model = Model(self.config, len(self.catalog))
         self.model.initialize(torch.Generator().manual_seed(self.config.seed))
-        batches = TrainingBatches(sessions, self.catalog.support, self.config)
+        batches = TrainingBatches(log.sessions, self.catalog.support, self.config)
         trainer = Trainer(self.model, batches, self.config, self.device)
-        if targets is not None:
-            targets = _cheap_to_measure(targets, len(self.catalog), statistics.pairs)
-        validate = (
-            None if targets is None else lambda: _validation_metrics(self.target_ranks(targets))
-        )
-        history = trainer.run(validate=validate, on_progress=on_progress)
+        if (targets := log.cheap_to_measure()) is not None:
+            hooks = replace(hooks, validate=lambda: _measured(self.target_ranks(targets)))
+        if snapshot is not None:
+            trainer.restore(snapshot.position, snapshot.tensors)
+            earlier = snapshot.seconds
+        if keeper is not None:
+            hooks = replace(hooks, save=keeper.saving(self.config, since=started - earlier))
+        history = trainer.run(hooks)
         self._index_items()
         self.meta: Mapping[str, Any] = {
             "versions": {package: version(package) for package in _PACKAGES},
             "seed": self.config.seed,
-            "counts": vars(statistics),
-            "times": _time_range(log),
+            "counts": vars(log.statistics),
+            "times": log.times,
             "auto": {choice.setting: choice.reason for choice in choices},
             "metrics": _of_kept_epoch(history, f"{self.config.training.stop_on}@20")
             if targets is not None
             else {},
             "history": history,
             "device": str(self.device),
-            "seconds": round(time.perf_counter() - started, 3),
+            "seconds": round(earlier + time.perf_counter() - started, 3),
         }
 
     def decide(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Config:
         """The config that `fit` would train with: every setting decided. Trains nothing."""
-        catalog, sessions = _sessions_to_learn(_parts(clicks, valid)[0])
-        return self._decide(auto.LogStatistics.of(sessions, catalog))[0]
+        return self._decide(self._asked, TrainingLog.read(clicks, valid).statistics)[0]
 
-    def _decide(self, statistics: auto.LogStatistics) -> tuple[Config, list[auto.Choice]]:
-        return auto.resolve(self._asked, statistics, fast_bf16=has_fast_bf16(self.device))
+    def _decide(
+        self, asked: Config, statistics: auto.LogStatistics
+    ) -> tuple[Config, list[auto.Choice]]:
+        return auto.resolve(asked, statistics, fast_bf16=has_fast_bf16(self.device))
 
     @torch.inference_mode()
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
@@ -197,49 +198,13 @@ def load(path: str | Path, *, device: str = "auto") -> GRU4Rec:
     return GRU4Rec.load(path, device=device)
 
 
-def _parts(
-    clicks: ClickSource, valid: ClickSource | None
-) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
-    """(the log to train on, the log to measure on): `valid` may ask for a part of `clicks`."""
-    log = read_clicks(clicks)
-    if log.select(pl.len()).collect(engine="streaming").item() <= _IN_MEMORY:
-        log = log.collect().lazy()  # else it is scanned again for each thing asked of it
-    if isinstance(valid, str) and is_part(valid):
-        return split_last(log, valid)
-    return log, None if valid is None else read_clicks(valid)
-
-
-def _sessions_to_learn(log: pl.LazyFrame) -> tuple[Catalog, SessionArrays]:
-    """The catalog of all items of a log, and its sessions of two clicks or more."""
-    catalog = Catalog.of(log)
-    sessions = to_arrays(log, catalog).with_targets()
-    if not len(sessions):
-        raise DataError(
-            "no session has two clicks, so there is no next click to learn; check --session-col"
-        )
-    return catalog, sessions
-
-
-def _cheap_to_measure(targets: SessionArrays, num_items: int, pairs: int) -> SessionArrays:
-    """Validation sessions whose measurement costs about a tenth of an epoch, or 10,000 targets.
-
-    A target is scored against the whole catalog, a pair learned from against some thousand
-    candidates, three times over (forward and backward).
-    """
-    found = len(targets.items) - len(targets)
-    nth = math.ceil(found / max(10_000, 0.1 * pairs * 3 * _CANDIDATES / num_items))
-    if nth > 1:
-        logger.info("measuring on one in %d of the validation sessions, to save time", nth)
-    return targets.every(nth)
-
-
 def _of_kept_epoch(history: list[dict[str, float]], measure: str) -> dict[str, float]:
     """The validation metrics of the epoch whose weights training kept: the first of the best."""
     kept = max(history, key=lambda row: row[measure])
     return {"epoch": kept["epoch"], "recall@20": kept["recall@20"], "mrr@20": kept["mrr@20"]}
 
 
-def _validation_metrics(ranks: Tensor) -> dict[str, float]:
+def _measured(ranks: Tensor) -> dict[str, float]:
     return {"recall@20": recall_at(20, ranks), "mrr@20": mrr_at(20, ranks)}
 
 
@@ -251,13 +216,3 @@ def _report(statistics: auto.LogStatistics, choices: list[auto.Choice]) -> None:
     )  # fmt: skip
     for choice in choices:
         logger.info("auto: %s = %s (%s)", choice.setting, choice.value, choice.reason)
-
-
-def _time_range(log: pl.LazyFrame) -> dict[str, str] | None:
-    """First and last time of a log in ISO form, None where it has no times."""
-    if TIMESTAMP not in log.collect_schema():
-        return None
-    stamp = pl.col(TIMESTAMP)
-    ends = log.select(stamp.min().alias("first"), stamp.max().alias("last"))
-    text = pl.all().dt.to_string("%Y-%m-%dT%H:%M:%S%.6f").str.strip_suffix(".000000")
-    return ends.select(text).collect().row(0, named=True)

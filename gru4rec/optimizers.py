@@ -1,6 +1,6 @@
 """Adagrad with momentum, for whole parameters and for the touched rows of item tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,17 @@ class Adagrad:
         self.momentum = momentum
         self.accumulated = torch.zeros_like(weight)
         self.velocity = torch.zeros_like(weight) if momentum else None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state, by name."""
+        if self.velocity is None:
+            return {"accumulated": self.accumulated}
+        return {"accumulated": self.accumulated, "velocity": self.velocity}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over a state that `tensors` gave."""
+        for name, part in self.tensors().items():
+            part.copy_(tensors[name])
 
     @torch.no_grad()
     def update(self, gradient: Tensor, rate: float) -> None:
@@ -69,3 +80,27 @@ class DenseOptimizer:
             optimizer.update(optimizer.weight.grad, rate)
         for parameter in self._parameters:
             parameter.grad = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state, by the number of the parameter and a name: "0.accumulated"."""
+        states = (
+            self._adamw.state_dict()["state"]
+            if self._adamw
+            else {number: optimizer.tensors() for number, optimizer in enumerate(self._adagrad)}
+        )
+        return {
+            f"{number}.{name}": part
+            for number, state in states.items()
+            for name, part in state.items()
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over a state that `tensors` gave."""
+        states: dict[int, dict[str, Tensor]] = {}
+        for name, part in tensors.items():
+            number, _, rest = name.partition(".")
+            states.setdefault(int(number), {})[rest] = part
+        if self._adamw is not None:
+            self._adamw.load_state_dict({**self._adamw.state_dict(), "state": states})
+        for place, optimizer in enumerate(self._adagrad):
+            optimizer.restore(states[place])

@@ -70,7 +70,7 @@ def prepare(
 def check_free(output: Path, *, force: bool) -> None:
     """Raise DataError unless prepared sessions may be written to `output`."""
     folders.check_free(
-        output, force=force, kind="folder of prepared sessions", mark=CARD, files=_FILES,
+        output, force=force, kind="folder of prepared sessions", marks={CARD}, files=_FILES,
         error=DataError,
     )  # fmt: skip
 

@@ -86,6 +86,17 @@ class Settings:
             if value is not None
         }
 
+    def flat(self) -> dict[str, Any]:
+        """Plain values by dotted key, as `replace` takes them, without what was left out."""
+        found: dict[str, Any] = {}
+        for name, value in self.to_dict().items():
+            inner = getattr(self, name)
+            if isinstance(inner, Settings):
+                found |= {f"{name}.{key}": part for key, part in inner.flat().items()}
+            else:
+                found[name] = value
+        return found
+
     def to_toml(self) -> str:
         """The settings as TOML text, the inverse of `from_toml`."""
         return "\n".join(_toml_lines("", self.to_dict())).lstrip("\n") + "\n"

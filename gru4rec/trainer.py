@@ -1,21 +1,21 @@
-"""Learn a model from batches: forward, loss, update, epoch after epoch."""
+"""Learn a model from batches, epoch after epoch: schedule, early stopping, stops in between."""
 
+import dataclasses
 import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from gru4rec.batching import prefetch
 from gru4rec.config import Config
-from gru4rec.encoders import State, dropout
-from gru4rec.errors import DivergenceError
+from gru4rec.encoders import State
+from gru4rec.errors import DivergenceError, StoppedError
+from gru4rec.learner import Learner, part_of
 from gru4rec.model import Model
-from gru4rec.objective import make_objective
-from gru4rec.optimizers import Adagrad, DenseOptimizer
 from gru4rec.training_batch import TrainingBatch, TrainingBatches
 
 logger = logging.getLogger(__name__)
@@ -41,101 +41,134 @@ class Progress:
     """Validation metrics, at the end of an epoch."""
 
 
+@dataclass
+class Position:
+    """Where a run stands between two windows."""
+
+    epoch: int = 0
+    """Epochs done."""
+    window: int = 0
+    """The window to learn from next; 0 at the start of an epoch."""
+    clicks: int = 0
+    """Pairs learned from in the epoch that runs."""
+    seconds: float = 0.0
+    """Time spent on them."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """A row of figures for each epoch done."""
+    best: float = -1.0
+    """The best validation measure."""
+    best_epoch: int = 0
+    """The epoch it was measured after, from 1."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a run calls on its way."""
+
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    """Told twice a second, and after each epoch."""
+    validate: Callable[[], Mapping[str, float]] | None = None
+    """Measures the model after an epoch: "mrr@20" and "recall@20"."""
+    save: Callable[[Position, Mapping[str, Tensor]], None] = lambda position, tensors: None
+    """Keeps all that `Trainer.restore` needs; called after each epoch and now and then within."""
+    save_seconds: float = math.inf
+    """Time between saves within an epoch."""
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the run should stop: asked after each window."""
+
+
 class Trainer:
-    """Owns the optimiser's state and the run's device; the model is trained in place."""
+    """Runs the epochs of a config from wherever its position is; the model is trained in place."""
 
     def __init__(
         self, model: Model, batches: TrainingBatches, config: Config, device: torch.device
     ) -> None:
-        training = config.training
-        self.model = model.to(device)
         self.batches = batches
-        self.config = training
-        self._device = device
-        self._objective = make_objective(training)
-        self._random = torch.Generator(device)
-        tables = {model.output_table, model.input_table}
-        tables |= set() if model.bias is None else {model.bias}
-        self._tables = {table: Adagrad(table, training.momentum) for table in tables}
-        self._dense = DenseOptimizer(
-            model.encoder.parameters(),
-            name=training.dense_optimizer,
-            momentum=training.momentum,
-            adamw_rate=training.dense_learning_rate,
-        )
+        self.config = config.training
+        self.learner = Learner(model, config.training, device)
+        self.position = Position()
+        self._carried: State = ()
+        self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self._kept: dict[str, Tensor] = {}
 
-    def run(
-        self,
-        *,
-        validate: Callable[[], Mapping[str, float]] | None = None,
-        on_progress: Callable[[Progress], None] = lambda progress: None,
-    ) -> list[dict[str, float]]:
+    def run(self, hooks: Hooks | None = None) -> list[dict[str, float]]:
         """Train for the epochs of the config; return the history: a row of figures per epoch.
 
-        With `validate` (its mapping must hold "mrr@20" or "recall@20", as `stop_on` says) the epoch
-        that is best by that is kept, and training stops after `patience` epochs without a better.
+        With validation the epoch that is best by `stop_on` is kept, and training stops after
+        `patience` epochs without a better. Raises StoppedError, after a save, once a hook says so,
+        and DivergenceError; what was saved last is then still good.
         """
-        history: list[dict[str, float]] = []
-        best, best_epoch, measure = -1.0, 0, f"{self.config.stop_on}@20"
-        kept: dict[str, Tensor] = {}
-        for epoch in range(math.ceil(self.config.epochs)):
-            done = self._epoch(epoch, on_progress)
-            metrics = {} if validate is None else dict(validate())
-            history.append(
-                {
-                    "epoch": epoch + 1,
-                    "loss": done.loss,
-                    "clicks_per_second": done.clicks_per_second,
-                    **metrics,
-                }
-            )
-            on_progress(Progress(**{**vars(done), "metrics": metrics}))
-            if validate is None:
-                continue
-            if metrics[measure] > best:
-                best, best_epoch = metrics[measure], epoch
-                kept = {name: weight.clone() for name, weight in self.model.state_dict().items()}
-            elif epoch - best_epoch >= self.config.patience:
-                logger.info("stopped: no better %s than that of epoch %d", measure, best_epoch + 1)
+        hooks = hooks or Hooks()
+        at, model, measure = self.position, self.learner.model, f"{self.config.stop_on}@20"
+        while at.epoch < math.ceil(self.config.epochs):
+            if at.best_epoch and at.epoch - at.best_epoch >= self.config.patience:
+                logger.info("stopped: no better %s than that of epoch %d", measure, at.best_epoch)
                 break
-        if kept:
-            self.model.load_state_dict(kept)
-        return history
+            done = self._epoch(hooks)
+            metrics = {} if hooks.validate is None else dict(hooks.validate())
+            figures = {"loss": done.loss, "clicks_per_second": done.clicks_per_second}
+            at.history.append({"epoch": done.epoch, **figures, **metrics})
+            hooks.on_progress(dataclasses.replace(done, metrics=metrics))
+            at.epoch, at.window, at.clicks, at.seconds = done.epoch, 0, 0, 0.0
+            if metrics and metrics[measure] > at.best:
+                at.best, at.best_epoch = metrics[measure], at.epoch
+                self._kept = {name: weight.clone() for name, weight in model.state_dict().items()}
+            hooks.save(at, self.tensors())
+        if self._kept:
+            model.load_state_dict(self._kept)
+        return at.history
 
-    def _epoch(self, epoch: int, on_progress: Callable[[Progress], None]) -> Progress:
+    def _epoch(self, hooks: Hooks) -> Progress:
         """Learn from every window once, or in a share of an epoch from the last of them."""
-        self.model.train()
-        total = len(self.batches)
-        windows = max(1, round(total * min(1.0, self.config.epochs - epoch)))
-        loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
-        clicks, started, reported = 0, time.perf_counter(), time.perf_counter()
-        state: State = ()
-        for window, batch in enumerate(self._prefetched(epoch, range(total - windows, total))):
-            loss, state = self.step(batch, state, self._rate_factor(epoch + window / total))
-            loss_sum += loss * len(batch.inputs)
-            clicks += len(batch.inputs)
+        self.learner.model.train()
+        at, total = self.position, len(self.batches)
+        first = total - max(1, round(total * min(1.0, self.config.epochs - at.epoch)))
+        if at.window == 0:
+            at.window, self._carried = first, ()
+            self._loss_sum.zero_()
+        began, reported, saved = time.perf_counter() - at.seconds, 0.0, time.perf_counter()
+        for batch in self._prefetched(at.epoch, range(at.window, total)):
+            done = at.epoch + at.window / total
+            weight = len(batch.inputs) / self.batches.clicks_per_window
+            loss, self._carried = self.learner.step(
+                batch, self._carried, self._rate_factor(done), weight=weight
+            )
+            self._loss_sum += loss * len(batch.inputs)
+            at.window += 1
+            at.clicks += len(batch.inputs)
             now = time.perf_counter()
-            if now - reported >= _REPORT_SECONDS or window == windows - 1:
-                progress = Progress(
-                    epoch=epoch + 1,
-                    epochs=self.config.epochs,
-                    share=(window + 1) / total,
-                    loss=loss_sum.item() / clicks,
-                    clicks_per_second=clicks / (time.perf_counter() - started),
-                )
-                if not math.isfinite(progress.loss):
-                    raise self._diverged(epoch, window, f"whose mean loss is {progress.loss}")
-                on_progress(progress)
+            at.seconds = now - began
+            if now - reported >= _REPORT_SECONDS or at.window == total:
+                progress = self._progress()
+                hooks.on_progress(progress)
                 reported = now
-        if not all(bool(weight.isfinite().all()) for weight in self.model.state_dict().values()):
-            raise self._diverged(epoch, total - 1, "which leaves weights that are no numbers")
-        return progress
+            if at.window < total and (now - saved >= hooks.save_seconds or hooks.stopping()):
+                self._progress(whole=True)
+                hooks.save(at, self.tensors())
+                saved = time.perf_counter()
+                if hooks.stopping():
+                    raise StoppedError(f"stopped in epoch {at.epoch + 1}")
+        return self._progress(whole=True)
 
-    def _diverged(self, epoch: int, window: int, how: str) -> DivergenceError:
-        rate = self.config.learning_rate
-        return DivergenceError(
-            f"training diverged by window {window + 1} of {len(self.batches)} in epoch "
-            f"{epoch + 1}, {how}; lower --learning-rate, which is {rate:g}"
+    def _progress(self, *, whole: bool = False) -> Progress:
+        """The figures of the epoch so far. Raises DivergenceError if they, or with `whole` the
+        weights, are no numbers."""
+        at, total = self.position, len(self.batches)
+        loss = self._loss_sum.item() / at.clicks
+        how = f"whose mean loss is {loss}" if not math.isfinite(loss) else ""
+        if not how and whole and not self.learner.is_finite():
+            how = "which leaves weights that are no numbers"
+        if how:
+            raise DivergenceError(
+                f"training diverged by window {at.window} of {total} in epoch {at.epoch + 1}, "
+                f"{how}; lower --learning-rate, which is {self.config.learning_rate:g}"
+            )
+        return Progress(
+            epoch=at.epoch + 1,
+            epochs=self.config.epochs,
+            share=at.window / total,
+            loss=loss,
+            clicks_per_second=at.clicks / at.seconds,
         )
 
     def _prefetched(self, epoch: int, windows: range) -> Iterator[TrainingBatch]:
@@ -149,58 +182,25 @@ class Trainer:
             return rise
         return rise * (1.0 - (1.0 - config.final_rate) * epochs_done / config.epochs)
 
-    def step(self, batch: TrainingBatch, state: State, rate_factor: float) -> tuple[Tensor, State]:
-        """One update; return its mean loss and the state that the next window goes on from.
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the run has changed and goes on from, by name."""
+        parts: dict[str, Mapping[str, Tensor]] = {
+            "learner": self.learner.tensors(),
+            "kept": self._kept,
+            "carried": {str(number): part for number, part in enumerate(self._carried)},
+        }
+        found = {f"{of}.{name}": part for of, some in parts.items() for name, part in some.items()}
+        return {"loss_sum": self._loss_sum, **found}
 
-        Every click counts the same: a window of few clicks, as the last ones of an epoch are, where
-        the longest sessions run alone, moves the weights less.
+    def restore(self, position: Position, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what a save hook was given, in this process or another.
+
+        On a CPU with as many threads, what is learned from there on is the same to the bit.
         """
-        batch = batch.to(self._device)
-        model, config = self.model, self.config
-        self._random.manual_seed(batch.seed)
-
-        inputs_ME = model.input_table.index_select(0, batch.inputs).requires_grad_()
-        outputs_CD = model.output_table.index_select(0, batch.candidates).requires_grad_()
-        offset_C = -batch.correction
-        if model.bias is not None:
-            bias_C = model.bias.index_select(0, batch.candidates).requires_grad_()
-            offset_C = bias_C + offset_C
-
-        before = model.encoder.carry(
-            len(batch.packing.ends), state, batch.carried, batch.carried_from
-        )
-        dropped_ME = dropout(inputs_ME, config.embedding_dropout, self._random)
-        vectors_MD, after = model.encoder(dropped_ME, batch.packing, before, self._random)
-        vectors_MD = dropout(vectors_MD, config.hidden_dropout, self._random)
-        compared = model.comparable(vectors_MD, outputs_CD)
-        loss = self._objective(*compared, offset_C, batch.targets, batch.masked)
-        weight = len(batch.inputs) / self.batches.clicks_per_window
-        (loss * weight).backward()  # type: ignore[no-untyped-call]
-
-        rate = config.learning_rate * rate_factor
-        self._update_tables(batch, inputs_ME, outputs_CD, rate)
-        if model.bias is not None:
-            self._tables[model.bias].update_rows(batch.candidates, _gradient(bias_C), rate)
-        self._dense.update(rate, rate_factor)
-        return loss.detach(), tuple(part.detach() for part in after)
-
-    def _update_tables(
-        self, batch: TrainingBatch, inputs: Tensor, outputs: Tensor, rate: float
-    ) -> None:
-        """Move the rows of the item tables; a shared table takes the sum of both uses."""
-        gradient = inputs.new_zeros(len(batch.input_rows), inputs.shape[1])
-        if self.model.shared:
-            gradient[: len(batch.candidates)] = _gradient(outputs)
-        else:
-            self._tables[self.model.output_table].update_rows(
-                batch.candidates, _gradient(outputs), rate
-            )
-        gradient.index_add_(0, batch.input_places, _gradient(inputs))
-        self._tables[self.model.input_table].update_rows(batch.input_rows, gradient, rate)
-
-
-def _gradient(leaf: Tensor) -> Tensor:
-    """What `backward` left on a leaf that the loss depends on."""
-    if leaf.grad is None:
-        raise RuntimeError("a leaf has no gradient; call this after backward")
-    return leaf.grad
+        self.position = position
+        self.learner.restore(part_of("learner", tensors))
+        device = self.learner.device
+        self._kept = {name: part.to(device) for name, part in part_of("kept", tensors).items()}
+        carried = part_of("carried", tensors)
+        self._carried = tuple(carried[str(number)].to(device) for number in range(len(carried)))
+        self._loss_sum.copy_(tensors["loss_sum"])

@@ -69,7 +69,7 @@ def two_steps(trainer: Trainer) -> None:
     state: Any = ()
     with NoSync():
         for batch in batches:
-            _, state = trainer.step(batch, state, 1.0)
+            _, state = trainer.learner.step(batch, state, 1.0)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -11,10 +11,11 @@ from toys import TINY, clicks_of
 import gru4rec as g4r
 from gru4rec.arrays import SessionArrays, from_lists, to_arrays
 from gru4rec.baselines import BASELINES
+from gru4rec.catalog import Catalog
 from gru4rec.encoding import session_vectors
-from gru4rec.gru4rec import _cheap_to_measure
 from gru4rec.metrics import ranks
 from gru4rec.recommender import top_k
+from gru4rec.training_log import TrainingLog
 
 NAMES = ["gru4rec", "gru4rec dot", *BASELINES]
 
@@ -244,7 +245,16 @@ def test_a_large_validation_part_is_measured_on_a_sample():
         np.zeros(45_000, dtype=np.int64),
         np.arange(0, 45_001, 3),
     )
-    some = _cheap_to_measure(sessions, num_items=30_000, pairs=40_000)
+    catalog = Catalog(pl.Series(range(30_000)), np.ones(30_000, dtype=np.int64))
+
+    def measured_on(held_out: SessionArrays, pairs: int) -> SessionArrays | None:
+        learned = SessionArrays(
+            pl.Series([0]), np.zeros(pairs + 1, dtype=np.int64), np.array([0, pairs + 1])
+        )
+        return TrainingLog(catalog, learned, held_out, None).cheap_to_measure()
+
+    some = measured_on(sessions, 40_000)
+    assert some is not None
     assert len(some.items) - len(some) == 10_000
-    assert _cheap_to_measure(some, num_items=30_000, pairs=40_000) is some
-    assert _cheap_to_measure(sessions, num_items=30_000, pairs=4_000_000) is sessions
+    assert measured_on(some, 40_000) is some
+    assert measured_on(sessions, 4_000_000) is sessions

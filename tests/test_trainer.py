@@ -15,7 +15,7 @@ from gru4rec.arrays import SessionArrays, to_arrays
 from gru4rec.catalog import Catalog
 from gru4rec.encoders import ENCODERS
 from gru4rec.model import Model
-from gru4rec.trainer import Trainer
+from gru4rec.trainer import Hooks, Trainer
 from gru4rec.training_batch import TrainingBatches
 
 SESSIONS = [
@@ -60,6 +60,7 @@ class Recorder:
     """Stands in for an optimiser: keeps the gradient, moves nothing."""
 
     def __init__(self, weight: torch.Tensor) -> None:
+        self.weight = weight
         self.gradient = torch.zeros_like(weight)
 
     def update_rows(self, rows: torch.Tensor, gradient: torch.Tensor, rate: float) -> None:
@@ -116,14 +117,16 @@ def test_gradients_of_windows_equal_those_of_a_simple_reference(mode, scoring):
     size = {"encoder.embedding_size": 3} if mode == "separate" else {}
     settings = {"encoder.embedding": mode, "training.scoring": scoring, **size}
     trainer, sessions, _ = trainer_of(clicks_of(SESSIONS), **settings)
-    model, batches = trainer.model, trainer.batches
+    model, batches = trainer.learner.model, trainer.batches
     state, finals = (), []
     assert len(batches) >= 2
     for window in range(len(batches)):
         batch, layout = batches.make(0, window), batches._windows[window]
-        trainer._tables = {table: Recorder(table) for table in trainer._tables}
-        trainer._dense = DenseRecorder()
-        loss, state = trainer.step(batch, state, 1.0)
+        trainer.learner.tables = {
+            name: Recorder(optimizer.weight) for name, optimizer in trainer.learner.tables.items()
+        }
+        trainer.learner.dense = DenseRecorder()
+        loss, state = trainer.learner.step(batch, state, 1.0, weight=0.7)
 
         runs = []
         carried = dict(zip(layout.carried.tolist(), layout.carried_from.tolist(), strict=True))
@@ -142,25 +145,39 @@ def test_gradients_of_windows_equal_those_of_a_simple_reference(mode, scoring):
         expected, finals = reference_loss(model, runs, candidates, batch.correction)
         found = {name: p.grad for name, p in model.encoder.named_parameters()}
         model.encoder.zero_grad()
-        pairs = len(sessions.items) - len(sessions)
-        (expected * len(batch.inputs) * len(batches) / pairs).backward()
+        (expected * 0.7).backward()
         assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
         for name, parameter in model.encoder.named_parameters():
             assert torch.allclose(found[name], parameter.grad, atol=1e-6), name
-        for table, recorder in trainer._tables.items():
-            assert torch.allclose(recorder.gradient, table.grad, atol=1e-6)
+        for recorder in trainer.learner.tables.values():
+            assert torch.allclose(recorder.gradient, recorder.weight.grad, atol=1e-6)
         model.zero_grad()
-        for table in trainer._tables:
-            table.requires_grad_(False)
+        for recorder in trainer.learner.tables.values():
+            recorder.weight.requires_grad_(False)
+
+
+def test_every_click_weighs_the_same_whatever_the_size_of_its_window(monkeypatch):
+    trainer, sessions, _ = trainer_of(clicks_of(SESSIONS), **{"training.epochs": 1})
+    seen, step = [], trainer.learner.step
+
+    def spy(batch, state, rate_factor, *, weight):
+        seen.append((len(batch.inputs), weight))
+        return step(batch, state, rate_factor, weight=weight)
+
+    monkeypatch.setattr(trainer.learner, "step", spy)
+    trainer.run()
+    mean = (len(sessions.items) - len(sessions)) / len(seen)
+    assert len({clicks for clicks, _ in seen}) > 1
+    assert [weight for _, weight in seen] == pytest.approx([clicks / mean for clicks, _ in seen])
 
 
 def test_only_targets_and_negatives_are_scored(monkeypatch):
     log = clicks_of([[f"{n}", f"{n + 1}"] for n in range(300)])
     trainer, _, catalog = trainer_of(log)
     widths = []
-    comparable = trainer.model.comparable
+    comparable = trainer.learner.model.comparable
     monkeypatch.setattr(
-        trainer.model, "comparable", lambda v, o: widths.append(len(o)) or comparable(v, o)
+        trainer.learner.model, "comparable", lambda v, o: widths.append(len(o)) or comparable(v, o)
     )
     trainer.run()
     assert len(catalog) == 301
@@ -302,12 +319,12 @@ def test_the_best_epoch_by_mrr_is_kept_and_training_stops_without_a_better_one()
     seen = []
 
     def validate() -> dict[str, float]:
-        seen.append({name: w.clone() for name, w in trainer.model.state_dict().items()})
+        seen.append({name: w.clone() for name, w in trainer.learner.model.state_dict().items()})
         return {"mrr@20": next(values)}
 
-    history = trainer.run(validate=validate)
+    history = trainer.run(Hooks(validate=validate))
     assert [row["mrr@20"] for row in history] == [0.1, 0.3, 0.2]
-    for name, weight in trainer.model.state_dict().items():
+    for name, weight in trainer.learner.model.state_dict().items():
         assert torch.equal(weight, seen[1][name])
         assert not torch.equal(weight, seen[2][name]) or not weight.any()
 
@@ -316,7 +333,7 @@ def test_both_dropouts_are_drop_probabilities_at_their_place(monkeypatch):
     settings = {"training.embedding_dropout": 0.25, "training.hidden_dropout": 0.75}
     trainer, _, _ = trainer_of(clicks_of(SESSIONS * 40), **{**settings, "training.lanes": 64})
     seen = {}
-    encoder, comparable = trainer.model.encoder.forward, trainer.model.comparable
+    encoder, comparable = trainer.learner.model.encoder.forward, trainer.learner.model.comparable
 
     def spy_encoder(inputs, packing, state, random=None):
         seen["inputs"] = inputs
@@ -326,9 +343,9 @@ def test_both_dropouts_are_drop_probabilities_at_their_place(monkeypatch):
         seen["vectors"] = vectors
         return comparable(vectors, outputs)
 
-    monkeypatch.setattr(trainer.model.encoder, "forward", spy_encoder)
-    monkeypatch.setattr(trainer.model, "comparable", spy_comparable)
-    trainer.step(trainer.batches.make(0, 0), (), 1.0)
+    monkeypatch.setattr(trainer.learner.model.encoder, "forward", spy_encoder)
+    monkeypatch.setattr(trainer.learner.model, "comparable", spy_comparable)
+    trainer.learner.step(trainer.batches.make(0, 0), (), 1.0)
     dropped = {name: (seen[name] == 0).double().mean().item() for name in seen}
     assert dropped == {
         "inputs": pytest.approx(0.25, abs=0.08),
@@ -376,12 +393,12 @@ def test_the_epoch_that_is_kept_is_best_by_the_measure_asked_for():
     seen = []
 
     def validate() -> dict[str, float]:
-        seen.append({name: w.clone() for name, w in trainer.model.state_dict().items()})
+        seen.append({name: w.clone() for name, w in trainer.learner.model.state_dict().items()})
         recall, mrr = next(values)
         return {"recall@20": recall, "mrr@20": mrr}
 
-    trainer.run(validate=validate)
-    for name, weight in trainer.model.state_dict().items():
+    trainer.run(Hooks(validate=validate))
+    for name, weight in trainer.learner.model.state_dict().items():
         assert torch.equal(weight, seen[1][name])
 
 
@@ -415,7 +432,7 @@ def test_loss_is_a_mean_over_the_clicks_of_the_epoch():
     trainer, _, catalog = trainer_of(
         clicks_of(SESSIONS), **{"training.negatives": 30, "training.learning_rate": 0.0}
     )
-    for table in trainer._tables:
-        table.zero_()
+    for optimizer in trainer.learner.tables.values():
+        optimizer.weight.zero_()
     (row, _) = trainer.run()
     assert row["loss"] == pytest.approx(math.log(len(catalog)))  # all scores equal

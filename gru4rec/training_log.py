@@ -1,0 +1,109 @@
+"""What a fit reads of its click logs: a catalog, sessions to learn from, sessions to measure on."""
+
+import hashlib
+import logging
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import polars as pl
+
+from gru4rec.arrays import SessionArrays, to_arrays
+from gru4rec.auto import LogStatistics
+from gru4rec.catalog import Catalog
+from gru4rec.clicks import ClickSource, read_clicks
+from gru4rec.errors import DataError
+from gru4rec.schema import TIMESTAMP
+from gru4rec.split import is_part, split_last
+
+logger = logging.getLogger(__name__)
+
+_IN_MEMORY = 20_000_000  # rows of a log that are read once and kept
+
+_CANDIDATES = 2500  # of a window, about
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """A log as arrays."""
+
+    catalog: Catalog
+    """All items of the log."""
+    sessions: SessionArrays
+    """Its sessions of two clicks or more."""
+    held_out: SessionArrays | None
+    """The sessions to measure on after each epoch."""
+    times: dict[str, str] | None
+    """First and last time, in ISO form; None where the log has no times."""
+
+    @classmethod
+    def read(cls, clicks: ClickSource, valid: ClickSource | None) -> Self:
+        """Read logs; `valid` may ask for a part of `clicks` to hold out ("1d", "10%").
+
+        Raises DataError if there is nothing to learn from, or nothing to measure on.
+        """
+        log, held_out = _parts(clicks, valid)
+        catalog = Catalog.of(log)
+        sessions = to_arrays(log, catalog).with_targets()
+        if not len(sessions):
+            raise DataError(
+                "no session has two clicks, so there is no next click to learn; check --session-col"
+            )
+        targets = None if held_out is None else to_arrays(held_out, catalog).with_targets()
+        if targets is not None and not len(targets):
+            raise DataError(
+                "no session of the validation log has two clicks on items of the training log"
+            )
+        return cls(catalog, sessions, targets, _time_range(log))
+
+    @property
+    def statistics(self) -> LogStatistics:
+        """What the rules of `auto` read."""
+        return LogStatistics.of(self.sessions, self.catalog)
+
+    def cheap_to_measure(self) -> SessionArrays | None:
+        """Held-out sessions whose measurement costs a tenth of an epoch, or 10,000 targets.
+
+        A target is scored against the whole catalog, a pair learned from against some thousand
+        candidates, three times over (forward and backward).
+        """
+        if self.held_out is None:
+            return None
+        found = len(self.held_out.items) - len(self.held_out)
+        affordable = 0.1 * self.statistics.pairs * 3 * _CANDIDATES / len(self.catalog)
+        nth = math.ceil(found / max(10_000, affordable))
+        if nth > 1:
+            logger.info("measuring on one in %d of the validation sessions, to save time", nth)
+        return self.held_out.every(nth)
+
+    def fingerprint(self) -> str:
+        """What tells this log from another: a hash of items, sessions and held-out sessions."""
+        found = hashlib.sha256()
+        for item in self.catalog.item_ids.cast(pl.String):
+            found.update(item.encode() + b"\0")
+        for sessions in (self.sessions, self.held_out):
+            if sessions is not None:
+                found.update(sessions.items.tobytes() + sessions.offsets.tobytes())
+        return found.hexdigest()
+
+
+def _parts(
+    clicks: ClickSource, valid: ClickSource | None
+) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
+    """(the log to train on, the log to measure on)."""
+    log = read_clicks(clicks)
+    if log.select(pl.len()).collect(engine="streaming").item() <= _IN_MEMORY:
+        log = log.collect().lazy()  # else it is scanned again for each thing asked of it
+    if isinstance(valid, str) and is_part(valid):
+        return split_last(log, valid)
+    return log, None if valid is None else read_clicks(valid)
+
+
+def _time_range(log: pl.LazyFrame) -> dict[str, str] | None:
+    """First and last time of a log in ISO form, None where it has no times."""
+    if TIMESTAMP not in log.collect_schema():
+        return None
+    stamp = pl.col(TIMESTAMP)
+    ends = log.select(stamp.min().alias("first"), stamp.max().alias("last"))
+    text = pl.all().dt.to_string("%Y-%m-%dT%H:%M:%S%.6f").str.strip_suffix(".000000")
+    return ends.select(text).collect().row(0, named=True)
