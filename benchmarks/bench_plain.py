@@ -26,7 +26,7 @@ from gru4rec.trainer import Trainer
 from gru4rec.training_batch import TrainingBatches
 
 _SETTINGS = {
-    "training.precision": "float32",
+    "training.precision": "float32", "training.loss": "cross_entropy",
     "training.scoring": "dot", "training.scale": 16.0, "training.sample_alpha": 0.5,
     "training.learning_rate": 0.1, "training.momentum": 0.0, "training.schedule": "constant",
     "training.final_rate": 1.0, "training.epochs": 1, "training.embedding_dropout": 0.0,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         DeviceError,
         DivergenceError,
         Gru4RecError,
+        MissingExtraError,
         NotFittedError,
         StoppedError,
     )
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gru4rec.recommender import Recommender
     from gru4rec.split import split_by_time, split_last
     from gru4rec.synthetic import generate_clicks
+    from gru4rec.tuning import tune
 
 # Imported on first use: torch and faiss take seconds, and `gru4rec --help` needs neither.
 _HOMES = {
@@ -38,6 +40,7 @@ _HOMES = {
         "DeviceError",
         "DivergenceError",
         "Gru4RecError",
+        "MissingExtraError",
         "NotFittedError",
         "StoppedError",
     ),
@@ -48,6 +51,7 @@ _HOMES = {
     "gru4rec.recommender": ("Recommender",),
     "gru4rec.split": ("split_by_time", "split_last"),
     "gru4rec.synthetic": ("generate_clicks",),
+    "gru4rec.tuning": ("tune",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -64,6 +68,7 @@ __all__ = [
     "GRU4Rec",
     "Gru4RecError",
     "Markov",
+    "MissingExtraError",
     "NotFittedError",
     "Popularity",
     "Recipe",
@@ -77,6 +82,7 @@ __all__ = [
     "read_clicks",
     "split_by_time",
     "split_last",
+    "tune",
 ]
 
 

@@ -67,7 +67,7 @@ class TrainingConfig(Settings):
     logq_form: str = setting("inclusion", choices="inclusion support")
     """`inclusion`: as said; `support`, as the GRU4Rec authors' code has it: by the log of the
     support, times `sample_alpha` for drawn items, each as often as it was drawn."""
-    loss: str = "cross_entropy"
+    loss: str = AUTO
     """Name in the table `gru4rec.losses.LOSSES`."""
     precision: str = setting(AUTO, choices="float32 bf16")
     """Of the scores in training and of what is multiplied with them; all else stays float32."""

@@ -6,6 +6,7 @@
     ├── CheckpointError     a checkpoint folder is missing, damaged, or in the way
     ├── DeviceError         the device asked for is not on this machine
     ├── DivergenceError     training left the finite numbers
+    ├── MissingExtraError   a feature needs a package that is not installed
     ├── StoppedError        training was asked to stop before its end
     └── NotFittedError      a recommender is used before it has learned
 
@@ -41,6 +42,10 @@ class DeviceError(Gru4RecError):
 
 class DivergenceError(Gru4RecError):
     """Training left the finite numbers: its rate is too high."""
+
+
+class MissingExtraError(Gru4RecError):
+    """A feature needs a package that is not installed."""
 
 
 class StoppedError(Gru4RecError):

@@ -15,7 +15,7 @@ from torch import Tensor
 from gru4rec import auto, checkpoint
 from gru4rec.arrays import FloatArray, IntArray, SessionArrays
 from gru4rec.clicks import ClickSource
-from gru4rec.config import Config
+from gru4rec.config import AUTO, Config
 from gru4rec.device import find_device, has_fast_bf16
 from gru4rec.encoders import ENCODERS
 from gru4rec.encoding import session_vectors
@@ -50,7 +50,8 @@ class GRU4Rec(Recommender):
         """
         self._asked = self.config = config if config is not None else Config()
         choose("encoder", self.config.encoder.name, ENCODERS)
-        choose("loss", self.config.training.loss, LOSSES)
+        if self.config.training.loss is not AUTO:
+            choose("loss", self.config.training.loss, LOSSES)
         self.device = find_device(device)
 
     def fit(

@@ -228,7 +228,7 @@ def test_an_int_is_good_enough_for_a_float() -> None:
     assert TrainingConfig(learning_rate=1).learning_rate == 1.0
 
 
-@pytest.mark.parametrize("key", ["seed", "name", "loss", "num_layers", "patience"])
+@pytest.mark.parametrize("key", ["seed", "name", "num_layers", "patience"])
 def test_nothing_is_no_value_of_a_setting_that_auto_does_not_decide(key: str) -> None:
     section = {"name": "encoder", "num_layers": "encoder", "seed": ""}.get(key, "training")
     assert key in refusal({section: {key: None}} if section else {key: None})

@@ -9,6 +9,7 @@ PACKAGE = Path(gru4rec.__file__).parent
 LAYERS = [
     "errors",
     "schema",
+    "extras",
     "synthetic",
     "settings",
     "config",
@@ -49,6 +50,8 @@ LAYERS = [
     "recommender",
     "training_log",
     "gru4rec",
+    "search_space",
+    "tuning",
     "baselines",
     "evaluation",
     "cli",

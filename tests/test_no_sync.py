@@ -49,6 +49,7 @@ def trainer_of(**settings: object) -> Trainer:
     base = {
         "training.scoring": "cosine",
         "training.precision": "float32",
+        "training.loss": "cross_entropy",
         "training.scale": 16.0,
         "training.learning_rate": 0.1,
     }

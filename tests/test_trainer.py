@@ -35,6 +35,7 @@ BASE = {
     "training.scoring": "dot",
     "training.scale": 8.0,
     "training.precision": "float32",
+    "training.loss": "cross_entropy",
     "training.learning_rate": 0.1,
     "training.momentum": 0.0,
     "training.schedule": "linear",

@@ -18,6 +18,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 COMMANDS = {
     "prepare": "Make train, valid and test sessions of a raw log.",
     "train": "Train GRU4Rec on a click log.",
+    "tune": "Search for the settings that suit a log.",
     "recommend": "Recommend the next items of sessions.",
     "evaluate": "Measure a checkpoint on held-out sessions.",
     "sample": "Write the sample click log.",

@@ -8,7 +8,9 @@ import click
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _chain(*decorators: Callable[[Any], Any]) -> Callable[[Function], Function]:
+def chain(*decorators: Callable[[Any], Any]) -> Callable[[Function], Function]:
+    """One decorator for several, the first of them outermost."""
+
     def decorate(function: Function) -> Function:
         for decorator in reversed(decorators):
             function = decorator(function)
@@ -17,7 +19,7 @@ def _chain(*decorators: Callable[[Any], Any]) -> Callable[[Function], Function]:
     return decorate
 
 
-click_log_options = _chain(
+click_log_options = chain(
     click.option("--session-col", metavar="C", help="Column of the session id."),
     click.option("--item-col", metavar="C", help="Column of the item id."),
     click.option("--time-col", metavar="C", help="Column of the time."),

@@ -1,0 +1,87 @@
+"""`gru4rec tune`: a click log → `tune` → the best settings as TOML, and a table of the trials."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gru4rec.cli.options import click_log_options, device_option, read_options
+from gru4rec.cli.settings import config_of, setting_options
+
+if TYPE_CHECKING:
+    from gru4rec.tuning import Trial
+
+_ROWS = 10
+
+
+@click.command("tune")
+@click.argument("clicks", nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    help="File of the best settings to write.",
+)
+@click.option(
+    "--valid",
+    default="10%",
+    show_default=True,
+    metavar="PATH|1d|10%",
+    help="Log, duration or share to measure on.",
+)
+@click.option("--valid-where", metavar="SQL", help="Rows of the --valid file to take.")
+@click.option(
+    "--trials", type=int, default=50, show_default=True, metavar="N", help="Trainings, in all."
+)
+@click.option(
+    "--study",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File of the search, to stop and go on with.",
+)
+@click_log_options
+@setting_options
+@device_option
+def command(clicks: tuple[str, ...], **options: Any) -> None:
+    """Search for the settings that suit the click logs CLICKS best.
+
+    Settings given are held. Nothing but the --valid part is measured on. With --study the same
+    command goes on with a search that was stopped.
+    """
+    from gru4rec.cli.output import FORMATS, write_beside
+    from gru4rec.cli.settings import valid_source
+    from gru4rec.clicks import read_clicks
+    from gru4rec.tuning import tune
+
+    read = read_options(options)
+    found = tune(
+        read_clicks(clicks, **read),
+        valid=valid_source(options, read),
+        config=config_of(options),
+        trials=options["trials"],
+        study=options["study"],
+        device=options["device"],
+        on_trial=_print_trial,
+    )
+    output = options["output"]
+
+    def write(file: Path) -> None:
+        file.write_text(found.config.to_toml(), encoding="utf-8")
+
+    write_beside(output, write)
+    best = found.trials.head(_ROWS)
+    shown = best[[column.name for column in best if not column.is_null().all()]]
+    for text in FORMATS["table"](shown.rename(lambda name: name.removeprefix("training."))):
+        click.echo(text, nl=False)
+    click.echo(f"saved {output}; train with it: gru4rec train … -c {output}", err=True)
+
+
+def _print_trial(trial: "Trial") -> None:
+    measured = "diverged" if trial.measure is None else f"{trial.measure:.4f}"
+    settings = "  ".join(
+        f"{name.removeprefix('training.')} {f'{value:.3g}' if isinstance(value, float) else value}"
+        for name, value in trial.settings.items()
+    )
+    click.echo(f"trial {trial.number}: {measured}, {trial.state}  {settings}", err=True)
