@@ -2,20 +2,30 @@
 
     python benchmarks/bench_training.py
     python benchmarks/bench_training.py --hidden-size 480 --lanes 48 --threads 1
+    python benchmarks/bench_training.py --grid
     python benchmarks/bench_training.py --device cuda
 
 Learns from a generated log of the size of yoochoose1_64, or with --log from that log. The matrix
 product is timed before and after, since shared machines drift. The limit is what the matrix
-products of scores and GRU, forward and backward, would take at that speed.
+products of scores and GRU, forward and backward, would take at that speed in float32; bf16 scores
+may pass it. The grid runs each size in a process of its own, for its peak memory.
 """
 
 import argparse
+import itertools
+import subprocess
+import sys
 
 import torch
 from logs import LOGS
 from machine import description, matmul_gflops, peak_memory_mib
+from speed import decided, measure, read_log
 
-import gru4rec as g4r
+_GRID = ((100, 224, 480), (32, 128, 512), (1, 4, 16, 32))
+_COLUMNS = (
+    "units", "lanes", "steps", "precision", "clicks/s", "updates/s", "matmul GFLOP/s",
+    "of the limit", "clicks/s at 280", "peak MiB",
+)  # fmt: skip
 
 
 def flops_per_click(hidden: int, candidates: float) -> float:
@@ -25,8 +35,44 @@ def flops_per_click(hidden: int, candidates: float) -> float:
     return 3 * (scores + gru)
 
 
+def row(options: argparse.Namespace) -> str:
+    """One line of the table."""
+    torch.set_num_threads(options.threads)
+    log = read_log(options.log)
+    settings = {
+        "encoder.hidden_size": options.hidden_size,
+        "training.lanes": options.lanes,
+        "training.steps": options.steps,
+        "training.negatives": options.negatives,
+        "training.scoring": options.scoring,
+        "training.epochs": 20,
+    }
+    if options.precision:
+        settings["training.precision"] = options.precision
+    config = decided(log, settings, options.device)
+    before = matmul_gflops(options.device)
+    speed = measure(log, config, seconds=options.seconds, device=options.device)
+    matmul = (before + matmul_gflops(options.device)) / 2
+    limit = matmul * 1e9 / flops_per_click(options.hidden_size, speed.candidates)
+    cells = (
+        options.hidden_size, options.lanes, options.steps, config.training.precision,
+        f"{speed.clicks:,.0f}", f"{speed.updates:.0f}", f"{matmul:.0f}",
+        f"{speed.clicks / limit:.0%}", f"{speed.clicks * 280 / matmul:,.0f}",
+        f"{peak_memory_mib():.0f}",
+    )  # fmt: skip
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def grid(arguments: list[str]) -> None:
+    """Every size, each in a process of its own."""
+    for hidden, lanes, steps in itertools.product(*_GRID):
+        size = ["--hidden-size", str(hidden), "--lanes", str(lanes), "--steps", str(steps)]
+        command = [sys.executable, __file__, *arguments, *size, "--runs", "1", "--bare"]
+        subprocess.run(command, check=True)
+
+
 def main() -> None:
-    """Train one epoch per run and print a line for each."""
+    """Print a line for each run."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -36,42 +82,22 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--negatives", type=int, default=2048)
     parser.add_argument("--scoring", default="cosine")
+    parser.add_argument("--precision", choices=("float32", "bf16"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--grid", action="store_true", help="all sizes")
+    parser.add_argument("--bare", action="store_true", help="no header")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    if options.log:
-        log = LOGS[options.log]
-        clicks = g4r.read_clicks(log.path, where=log.train_where).collect()
-    else:
-        clicks = g4r.generate_clicks(sessions=90_000, items=17_000, categories=300)
-    config = g4r.Config().replace(
-        {
-            "encoder.hidden_size": options.hidden_size,
-            "training.lanes": options.lanes,
-            "training.steps": options.steps,
-            "training.negatives": options.negatives,
-            "training.scoring": options.scoring,
-            "training.epochs": 1,
-        }
-    )
-    print(
-        f"{description(options.device)}; {options.hidden_size} units, {options.lanes} lanes × "
-        f"{options.steps} steps, {options.negatives} negatives, {options.scoring}"
-    )
+    if not options.bare:
+        print(f"{description(options.device)}; {options.log or 'generated log'}")
+        print(f"| {' | '.join(_COLUMNS)} |\n|{'---|' * len(_COLUMNS)}", flush=True)
+    if options.grid:
+        grid([argument for argument in sys.argv[1:] if argument != "--grid"])
+        return
     for _ in range(options.runs):
-        before = matmul_gflops(options.device)
-        recommender = g4r.GRU4Rec(config, device=options.device).fit(clicks)
-        speed = recommender.meta["history"][0]["clicks_per_second"]
-        matmul = (before + matmul_gflops(options.device)) / 2
-        candidates = options.negatives + options.lanes * options.steps
-        limit = matmul * 1e9 / flops_per_click(options.hidden_size, candidates)
-        print(
-            f"{speed:,.0f} clicks/s  matmul {matmul:.0f} GFLOP/s  {speed / matmul:.0f} per GFLOP  "
-            f"{speed / limit:.0%} of the limit  {speed * 280 / matmul:,.0f} at 280 GFLOP/s  "
-            f"peak {peak_memory_mib():.0f} MiB"
-        )
+        print(row(options), flush=True)
 
 
 if __name__ == "__main__":

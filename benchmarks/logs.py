@@ -28,4 +28,10 @@ LOGS = {
     "yoochoose_100k": Log("yoochoose_100k.parquet", "split <> 'test'"),
     "yoochoose1_64": Log("yoochoose1_64.parquet", "split = 'train'"),
     "diginetica": Log("diginetica.parquet", "split = 'train'"),
+    # Three days of news, and the hour after them: news is old within hours.
+    "globo": Log(
+        "globo.parquet",
+        "session_start >= 1507334400000 AND session_start < 1507593600000",
+        "session_start >= 1507593600000 AND session_start < 1507597200000",
+    ),
 }
