@@ -26,10 +26,20 @@ class EncoderConfig(Settings):
     num_layers: int = setting(1, low=1)
     """Recurrent layers, stacked."""
     layer_dropout: float = setting(0.0, low=0.0, below=1.0)
-    """Drop probability between stacked layers; without effect on one layer."""
+    """Drop probability between stacked layers, and in the blocks of `transformer_gru`; without
+    effect on one layer."""
     state_dropout: float = setting(0.0, low=0.0, below=1.0)
     """Drop probability of the components of each layer's output, before it is scored *and* carried
     to the next click, as in the GRU4Rec authors' code; needs `training.steps` = 1."""
+    max_length: int = setting(50, low=1)
+    """Clicks that encoders read which do not stream: the last so many of a session, in training and
+    serving alike."""
+    conv_width: int = setting(3, low=1)
+    """Clicks that a convolution of `conv_gru` spans."""
+    attention_heads: int = setting(4, low=1)
+    """Heads of `transformer_gru`; they divide `hidden_size`."""
+    attention_blocks: int = setting(1, low=1)
+    """Blocks of attention and feed-forward of `transformer_gru`."""
     reset_gate: str = setting("after", choices="after before")
     """Where the reset gate is applied: `after` the recurrent product (torch, cuDNN, the authors'
     PyTorch code) or `before` it, on the hidden state (Chung et al. 2014, the GRU4Rec paper)."""
@@ -41,6 +51,16 @@ class EncoderConfig(Settings):
 
     def __post_init__(self) -> None:
         self.check("encoder.")
+        if self.embedding == "onehot" and self.name != "gru":
+            raise ConfigError(
+                f"encoder.embedding 'onehot' needs encoder.name 'gru', got {self.name!r}; use "
+                "'separate' or 'shared'"
+            )
+        if self.name == "transformer_gru" and (self.hidden_size or 0) % self.attention_heads:
+            raise ConfigError(
+                f"encoder.hidden_size {self.hidden_size} is no multiple of encoder.attention_heads "
+                f"{self.attention_heads}; change one of them"
+            )
         if self.embedding != "separate" and self.embedding_size not in (AUTO, self.hidden_size):
             raise ConfigError(
                 f"encoder.embedding_size {self.embedding_size} needs encoder.embedding 'separate', "

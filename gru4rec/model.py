@@ -1,13 +1,12 @@
 """Item tables, an encoder between them, and the score of an item for a session vector."""
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gru4rec.config import Config
-from gru4rec.encoders import make_encoder
+from gru4rec.encoders import glorot, make_encoder
 
 
 class _Unit(torch.autograd.Function):
@@ -66,14 +65,14 @@ class Model(nn.Module):
     def initialize(self, random: torch.Generator) -> None:
         """Draw each gate's matrix and each table uniform ±√(6 / (rows + columns)); biases 0."""
         with torch.no_grad():
-            for parameter in self.parameters():
-                if parameter.dim() == 1:
-                    parameter.zero_()
-                elif parameter is self.output_table or parameter is self.input_table:
-                    gates = 3 if self.onehot and parameter is self.input_table else 1
-                    _glorot(parameter, parameter.shape[0], parameter.shape[1] // gates, random)
-                else:
-                    _glorot(parameter, parameter.shape[0] // 3, parameter.shape[1], random)
+            self.encoder.initialize(random)
+            rows, columns = self.output_table.shape
+            glorot(self.output_table, rows, columns, random)
+            if self._input_table is not None:
+                columns = self._input_table.shape[1] // (3 if self.onehot else 1)
+                glorot(self._input_table, rows, columns, random)
+            if self.bias is not None:
+                self.bias.zero_()
 
     def comparable(self, vectors_MD: Tensor, outputs_CD: Tensor) -> tuple[Tensor, Tensor]:
         """Session vectors and output embeddings whose dot products are the scores less the bias."""
@@ -93,11 +92,6 @@ class Model(nn.Module):
         if self.cosine:
             return unit(vectors_MD) * self.scale
         return torch.cat((vectors_MD, vectors_MD.new_ones(len(vectors_MD), 1)), dim=1)
-
-
-def _glorot(weight: Tensor, rows: int, columns: int, random: torch.Generator) -> None:
-    bound = math.sqrt(6 / (rows + columns))
-    weight.uniform_(-bound, bound, generator=random)
 
 
 def _table(*shape: int) -> nn.Parameter:

@@ -1,6 +1,7 @@
 """Everything that one update reads, as tensors made ahead on the CPU."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,9 @@ import torch
 from torch import Tensor
 
 from gru4rec.arrays import IntArray, SessionArrays
-from gru4rec.batching import SessionParallelWindows
+from gru4rec.batching import SessionBatch, SessionParallelWindows, WholeSessions
 from gru4rec.config import Config
-from gru4rec.encoders import Packing
+from gru4rec.encoders import Packing, reads_whole_sessions
 from gru4rec.sampling import CandidateSampler
 
 
@@ -64,8 +65,12 @@ class TrainingBatches:
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
         self._pairs = len(sessions.items) - len(sessions)
-        self._windows = SessionParallelWindows(
-            sessions.offsets[:-1], sessions.lengths - 1, lanes=training.lanes, steps=training.steps
+        starts, lengths = sessions.offsets[:-1], sessions.lengths - 1
+        lanes, steps = training.lanes, training.steps
+        self._windows: Sequence[SessionBatch] = (
+            WholeSessions(starts, lengths, clicks=lanes * steps)
+            if reads_whole_sessions(config.encoder)
+            else SessionParallelWindows(starts, lengths, lanes=lanes, steps=steps)
         )
         first = np.zeros(len(sessions.items), dtype=bool)
         first[sessions.offsets[:-1]] = True

@@ -35,8 +35,11 @@ def some_of(section: type) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def without_contradiction(values: dict[str, Any]) -> dict[str, Any]:
-    """Input embeddings have a length in the `separate` mode only, states drop in one step only."""
+    """Input embeddings have a length in the `separate` mode only, states drop in one step only, and
+    one-hot inputs are for the GRU."""
     encoder = dict(values.get("encoder", {}))
+    if encoder.get("embedding") == "onehot":
+        encoder.pop("name", None)
     if encoder.get("embedding") != "separate":
         encoder.pop("embedding_size", None)
     if values.get("training", {}).get("steps") != 1:

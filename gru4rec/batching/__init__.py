@@ -3,5 +3,6 @@
 from gru4rec.batching.batch import SessionBatch
 from gru4rec.batching.prefetch import prefetch
 from gru4rec.batching.session_parallel import SessionParallelWindows
+from gru4rec.batching.whole_session import WholeSessions
 
-__all__ = ["SessionBatch", "SessionParallelWindows", "prefetch"]
+__all__ = ["SessionBatch", "SessionParallelWindows", "WholeSessions", "prefetch"]

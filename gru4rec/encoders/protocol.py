@@ -1,13 +1,17 @@
 """What every encoder is: packed clicks and a state in, session vectors and a state out."""
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gru4rec.arrays import IntArray
 from gru4rec.batching import SessionBatch
 
 State = tuple[Tensor, ...]
@@ -22,6 +26,29 @@ class Packing:
     """Clicks at each position [L]."""
     ends: Tensor
     """Row of the last click of each segment [S]."""
+
+    @cached_property
+    def starts(self) -> IntArray:
+        """Row where each position begins [L]."""
+        return np.asarray(np.cumsum(self.block_sizes) - np.array(self.block_sizes))
+
+    @cached_property
+    def positions(self) -> IntArray:
+        """Position of each row in its sequence [M]."""
+        return np.repeat(np.arange(len(self.block_sizes)), self.block_sizes)
+
+    @cached_property
+    def sequences(self) -> IntArray:
+        """Sequence of each row [M]."""
+        return np.arange(len(self.positions)) - self.starts[self.positions]
+
+    @classmethod
+    def of_lengths(cls, lengths: IntArray) -> Self:
+        """The packing of sequences of these lengths, falling [S], on the CPU."""
+        ended = np.bincount(lengths)[1:]
+        sizes = len(lengths) - np.concatenate(([0], np.cumsum(ended)[:-1]))
+        starts = np.cumsum(sizes) - sizes
+        return cls(sizes.tolist(), torch.from_numpy(starts[lengths - 1] + np.arange(len(lengths))))
 
     @classmethod
     def of(cls, batch: SessionBatch) -> Self:
@@ -38,6 +65,8 @@ class Encoder(nn.Module, ABC):
 
     output_size: int
     """Length D of the session vector."""
+    whole_sessions = False
+    """Whether it learns from sessions that come whole, not in windows of lanes."""
 
     @abstractmethod
     def initial_state(self, num_sessions: int) -> State:
@@ -53,6 +82,18 @@ class Encoder(nn.Module, ABC):
             before.index_copy_(0, carried, earlier.index_select(0, carried_from))
         return state
 
+    def initialize(self, random: torch.Generator) -> None:
+        """Draw each matrix uniform ±√(6 / (rows + columns)), gate by gate; biases 0, norms 1."""
+        for module in self.modules():
+            gates = getattr(module, "gates", 1)
+            for parameter in module.parameters(recurse=False):
+                if parameter.dim() > 1:
+                    glorot(parameter, parameter.shape[0] // gates, parameter.shape[1], random)
+                else:
+                    parameter.zero_()
+            if isinstance(module, nn.LayerNorm):
+                module.reset_parameters()
+
     @abstractmethod
     def forward(
         self, inputs: Tensor, packing: Packing, state: State, random: torch.Generator | None = None
@@ -62,6 +103,12 @@ class Encoder(nn.Module, ABC):
         `inputs` are input embeddings [M, E] in packed order; `state` is that before each segment
         [S, …]. `random` draws what dropout needs; without it nothing is dropped.
         """
+
+
+def glorot(weight: Tensor, rows: int, columns: int, random: torch.Generator) -> None:
+    """Fill a weight with draws uniform ±√(6 / (rows + columns))."""
+    bound = math.sqrt(6 / (rows + columns))
+    weight.uniform_(-bound, bound, generator=random)
 
 
 def dropout(values: Tensor, probability: float, random: torch.Generator | None) -> Tensor:

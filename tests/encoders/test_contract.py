@@ -1,10 +1,14 @@
 """What every encoder of the table must do."""
 
+import math
+
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from toys import TINY, clicks_of
 
+import gru4rec as g4r
 from gru4rec.arrays import SessionArrays, to_arrays
 from gru4rec.batching import SessionParallelWindows
 from gru4rec.catalog import Catalog
@@ -104,6 +108,41 @@ def test_every_parameter_receives_gradient(name):
     for parameter_name, parameter in model.encoder.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.abs().max() > 0, parameter_name
+
+
+@pytest.mark.parametrize("length", [1, 2, 2_000])
+def test_a_session_of_any_length_is_learned_from(name, length):
+    log = clicks_of([[number % 30 for number in range(length + 1)], [1, 2]])
+    recommender = g4r.GRU4Rec(
+        g4r.Config().replace({**TINY, **FORMS[name], "encoder.max_length": 20}), device="cpu"
+    ).fit(log)
+    assert all(math.isfinite(epoch["loss"]) for epoch in recommender.meta["history"])
+    assert recommender.recommend([[n % 30 for n in range(length)]], k=3).height == 3
+
+
+def test_a_saved_recommender_gives_the_same_answers_and_so_does_a_live_session(name, log, tmp_path):
+    config = g4r.Config().replace({**TINY, **FORMS[name], "training.epochs": 1})
+    recommender = g4r.GRU4Rec(config, device="cpu").fit(log)
+    recommender.save(tmp_path / "model")
+    loaded = g4r.load(tmp_path / "model", device="cpu")
+    items = recommender.catalog.item_ids.head(40).to_list()
+    prefixes = [items[:1], items[3:7], items[::-1]]
+    expected = recommender.recommend(prefixes, k=5)
+    assert loaded.recommend(prefixes, k=5).equals(expected)
+    for number, prefix in enumerate(prefixes):
+        session = recommender.start_session()
+        for item in prefix:
+            session.click(item)
+        found = session.recommend(k=5)
+        batch = expected.filter(session_id=number)
+        assert found["item_id"].to_list() == batch["item_id"].to_list()
+        assert found["score"].to_list() == pytest.approx(batch["score"].to_list(), abs=1e-4)
+
+
+def test_nothing_is_dropped_without_a_generator_and_layer_dropout_needs_one(name):
+    model = model_of(name, **{"encoder.layer_dropout": 0.9, "encoder.num_layers": 2})
+    sessions = arrays_of([[1, 2, 3, 4]])
+    assert torch.equal(vectors_of(model, sessions), vectors_of(model, sessions))
 
 
 def test_the_catalog_and_arrays_come_from_the_log_as_it_is(name, log):
