@@ -1,7 +1,7 @@
 """Sessions as flat arrays: the one crossing from Polars to NumPy and torch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,14 @@ from gru4rec.catalog import Catalog
 from gru4rec.column_types import with_plain_ids
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 from gru4rec.sessions import is_first
+from gru4rec.side_inputs import NO_SIDE_INPUTS, SideInputs
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 
+SideArray = npt.NDArray[np.uint16]
+
+_NO_SIDES: SideArray = np.empty((0, 0), dtype=np.uint16)
 _ROW, _INDEX, _START = "_row", "_index", "_start"
 
 
@@ -28,6 +32,8 @@ class SessionArrays:
     """Item index of every click on a known item, session after session, each in time order."""
     offsets: IntArray
     """Where each session starts, and at the end the number of clicks [S + 1]."""
+    sides: SideArray = field(default_factory=lambda: _NO_SIDES)
+    """Codes of the side inputs of every click [clicks, side inputs]."""
     num_unknown: int = 0
     """Clicks of the log on items outside the catalog, which are left out."""
     num_unknown_targets: int = 0
@@ -56,18 +62,25 @@ class SessionArrays:
             self.session_ids.filter(pl.Series(keep)),
             self.items[np.repeat(keep, self.lengths)],
             _offsets(self.lengths[keep]),
+            self.sides[np.repeat(keep, self.lengths)] if len(self.sides) else self.sides,
             self.num_unknown,
             self.num_unknown_targets,
         )
 
 
-def to_arrays(clicks: pl.LazyFrame, catalog: Catalog, *, by_start: bool = True) -> SessionArrays:
+def to_arrays(
+    clicks: pl.LazyFrame,
+    catalog: Catalog,
+    *,
+    by_start: bool = True,
+    side_inputs: SideInputs = NO_SIDE_INPUTS,
+) -> SessionArrays:
     """The sessions of a log, each in time order, equal times in the order of the rows.
 
     Sessions stand in the time order of their first click, or with `by_start=False` in the order in
     which the log first names them. One whose items are all unknown is there, and empty. A log whose
     sessions stand whole and in time order, as `gru4rec prepare` writes them, is read as it is; one
-    of another order is sorted first.
+    of another order is sorted first. `side_inputs` are coded for every click.
     """
     timed = TIMESTAMP in clicks.collect_schema()
     rows = catalog.encode(clicks.with_row_index(_ROW), _INDEX)
@@ -75,29 +88,41 @@ def to_arrays(clicks: pl.LazyFrame, catalog: Catalog, *, by_start: bool = True) 
         first_row = pl.col(_ROW) if by_start else pl.col(_ROW).min().over(SESSION_ID)
         rows = rows.with_columns(first_row)
         rows = rows.sort(SESSION_ID, *([TIMESTAMP] if timed else []), maintain_order=True)
+    coded = side_inputs.names
+    rows = side_inputs.encode(rows)
     index = pl.col(_INDEX)
     unknown = index.is_null() & pl.col(ITEM_ID).is_not_null()
     start = pl.col(TIMESTAMP if timed and by_start else _ROW)
     sessions = rows.filter(is_first).select(SESSION_ID, start.alias(_START), _ROW)
     table, flat = pl.collect_all(
-        [sessions, rows.select(is_first.alias("first"), index, unknown.alias("unknown"))],
+        [sessions, rows.select(is_first.alias("first"), index, unknown.alias("unknown"), *coded)],
         engine="streaming",
     )
     known = flat[_INDEX].is_not_null().to_numpy()
     starts = flat["first"].arg_true().to_numpy()
     lengths = np.add.reduceat(known, starts, dtype=np.int64) if len(starts) else starts
     items = flat[_INDEX].drop_nulls().cast(pl.Int64).to_numpy()
+    sides = flat.filter(known).select(coded).to_numpy() if coded else _NO_SIDES
     order = table.select(pl.arg_sort_by(_START, _ROW)).to_series().to_numpy()
     if not np.array_equal(order, np.arange(len(order))):
-        items = items[_places(_offsets(lengths), order)]
+        places = _places(_offsets(lengths), order)
+        items, sides = items[places], sides[places] if coded else sides
         lengths = lengths[order]
     return SessionArrays(
         table[SESSION_ID].gather(order),
         items,
         _offsets(lengths),
+        sides,
         int(flat["unknown"].sum()),
         int((flat["unknown"] & ~flat["first"]).sum()),
     )
+
+
+def sides_of(clicks: IntArray, sides: SideArray) -> IntArray:
+    """The codes of the side inputs of clicks, by their places [n, F]; F may be 0."""
+    if not len(sides):
+        return np.empty((len(clicks), 0), dtype=np.int64)
+    return sides[clicks].astype(np.int64)
 
 
 def _stands_whole(clicks: pl.LazyFrame, timed: bool) -> bool:
@@ -120,7 +145,12 @@ def _places(offsets: IntArray, order: IntArray) -> IntArray:
     return np.arange(offsets[-1]) + np.repeat(shift, lengths)
 
 
-def from_lists(sessions: Sequence[Sequence[object]], catalog: Catalog) -> SessionArrays:
+def from_lists(
+    sessions: Sequence[Sequence[object]],
+    catalog: Catalog,
+    *,
+    side_inputs: SideInputs = NO_SIDE_INPUTS,
+) -> SessionArrays:
     """Lists of item ids as sessions 0, 1, …; an empty list is an empty session.
 
     Raises DataError for items that are no ids: fractions, truth values, lists.
@@ -130,7 +160,7 @@ def from_lists(sessions: Sequence[Sequence[object]], catalog: Catalog) -> Sessio
         lists = lists.cast(pl.List(catalog.item_ids.dtype))
     clicks = pl.LazyFrame({SESSION_ID: range(len(lists)), ITEM_ID: lists})
     clicks = with_plain_ids(clicks.explode(ITEM_ID, empty_as_null=True))
-    return to_arrays(clicks, catalog, by_start=False)
+    return to_arrays(clicks, catalog, by_start=False, side_inputs=side_inputs)
 
 
 def _offsets(lengths: npt.ArrayLike) -> IntArray:

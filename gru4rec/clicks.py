@@ -52,6 +52,7 @@ def read_clicks(
     time_col: str | None = None,
     where: str | None = None,
     drop_invalid: bool = False,
+    also: Sequence[str] | None = (),
 ) -> pl.LazyFrame:
     """The clicks of `source`: session_id, item_id and, if there are times, timestamp.
 
@@ -61,7 +62,8 @@ def read_clicks(
     columns of the source; a NULL in it counts as false. `timestamp` is a Datetime in microseconds,
     made from datetimes, dates, ISO strings, integers in s, ms, µs or ns (told apart by the size
     that most of them have) or floats in seconds. A log without a time column, or with nothing but
-    nulls in it, has no `timestamp`: it is taken in the order of its rows.
+    nulls in it, has no `timestamp`: it is taken in the order of its rows. Those of the other
+    columns that `also` names come along, if they are there; all of them with None.
 
     Raises DataError when a file or column is missing, there are no rows, or a row is invalid: an id
     is null, empty or not UTF-8, a time is missing, cannot be read, or lies before 1990 or after
@@ -70,7 +72,9 @@ def read_clicks(
     counted and logged.
     """
     named = {SESSION_ID: session_col, ITEM_ID: item_col, TIMESTAMP: time_col}
-    return read_log(source, named, where=where, drop_invalid=drop_invalid).clicks
+    others = True if also is None else also
+    log = read_log(source, named, where=where, drop_invalid=drop_invalid, other_columns=others)
+    return log.clicks
 
 
 def read_log(
@@ -82,7 +86,7 @@ def read_log(
     header: Sequence[str] | None = None,
     explode: str | None = None,
     time_offset: str | None = None,
-    other_columns: bool = False,
+    other_columns: bool | Sequence[str] = False,
     strict_times: bool = False,
 ) -> ClickLog:
     """The clicks of `source` with what was left out; see `read_clicks`.
@@ -91,7 +95,8 @@ def read_log(
     the columns of text files that have no such line. A log with one row per session has its clicks
     in the column `explode`, a list of structs. Where times are dates, `time_offset` names a column
     of milliseconds since the first date of the session. With `other_columns` the rest of the
-    columns comes along, one that bears a name of ours as `NAME_in_log`. With `strict_times` no time
+    columns comes along, or those of it that are named, one that bears a name of ours as
+    `NAME_in_log`. With `strict_times` no time
     may lie before 1990.
     """
     scan = _scan(source, header)
@@ -106,7 +111,12 @@ def read_log(
         }
         wanted = pl.lit(True) if where is None else pl.sql_expr(where)
         asked = set(filter(None, names.values()))
-        others = [name for name in given if name not in asked] if other_columns else []
+        rest = [name for name in given if name not in asked]
+        others = (
+            rest * other_columns
+            if isinstance(other_columns, bool)
+            else [name for name in rest if name in other_columns]
+        )
         ids = [names[ours] or "" for ours in names if ours != TIMESTAMP]
         typed = (
             {*asked, *others, *filter(None, [time_offset]), *wanted.meta.root_names()}

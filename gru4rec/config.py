@@ -43,6 +43,14 @@ class EncoderConfig(Settings):
     reset_gate: str = setting("after", choices="after before")
     """Where the reset gate is applied: `after` the recurrent product (torch, cuDNN, the authors'
     PyTorch code) or `before` it, on the hidden state (Chung et al. 2014, the GRU4Rec paper)."""
+    inputs: tuple[str, ...] = ()
+    """What is read of a click besides its item: `gap` (time since the click before it), `hour` (of
+    the day) and the names of columns (an event type, a category)."""
+    merge: str = setting("add", choices="add concat")
+    """How side inputs join the item embedding: `add` their embeddings to it, or `concat` them;
+    without effect where there are none."""
+    input_size: int = setting(16, low=1)
+    """Length of a side input's embedding that is set beside the item's; without effect on `add`."""
     embedding: str = setting("shared", choices="shared separate onehot")
     """`shared`: one tensor embeds clicked items and scores candidates; `separate`: two tensors;
     `onehot`: no input embedding, each item has its own input weights of the first layer."""
@@ -55,6 +63,11 @@ class EncoderConfig(Settings):
             raise ConfigError(
                 f"encoder.embedding 'onehot' needs encoder.name 'gru', got {self.name!r}; use "
                 "'separate' or 'shared'"
+            )
+        if self.embedding == "onehot" and self.inputs:
+            raise ConfigError(
+                f"encoder.inputs {list(self.inputs)} need input embeddings, got encoder.embedding "
+                "'onehot'; use 'separate' or 'shared'"
             )
         if self.name == "transformer_gru" and (self.hidden_size or 0) % self.attention_heads:
             raise ConfigError(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.arrays import IntArray, SessionArrays
+from gru4rec.arrays import IntArray, SessionArrays, sides_of
 from gru4rec.batching import SessionParallelWindows
 from gru4rec.encoders import Packing, State
 from gru4rec.model import Model
@@ -35,7 +35,9 @@ def session_vectors(
         )
         state = model.encoder.carry(len(batch.lengths), after, carried, carried_from)
         items = torch.from_numpy(sessions.items[batch.clicks]).to(device)
-        vectors, after = model.encoder(model.input_table.index_select(0, items), packing, state)
+        sides = torch.from_numpy(sides_of(batch.clicks, sessions.sides)).to(device)
+        inputs = model.embed(model.input_table.index_select(0, items), sides)
+        vectors, after = model.encoder(inputs, packing, state)
         rows = np.flatnonzero(wanted[batch.clicks])
         if len(rows):
             yield batch.clicks[rows], vectors.index_select(0, torch.from_numpy(rows).to(device))

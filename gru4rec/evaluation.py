@@ -35,10 +35,11 @@ def evaluate(
     if not ks or min(ks) < 1:
         raise DataError(f"every k must be at least 1, got {list(ks)}")
     choose("tie rule", ties, TIES)
-    clicks = read_clicks(sessions).collect().lazy()
+    also = [name for each in recommenders.values() for name in each.side_inputs.values]
+    clicks = read_clicks(sessions, also=also).collect().lazy()
     rows = []
     for name, recommender in recommenders.items():
-        arrays = to_arrays(clicks, recommender.catalog)
+        arrays = to_arrays(clicks, recommender.catalog, side_inputs=recommender.side_inputs)
         found = recommender.target_ranks(arrays, ties=ties)
         if not len(found):
             raise DataError(

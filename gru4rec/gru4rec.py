@@ -27,6 +27,7 @@ from gru4rec.metrics import mrr_at, recall_at
 from gru4rec.model import Model
 from gru4rec.recommender import Recommender, chunks
 from gru4rec.resume import Keeper, settings_of
+from gru4rec.side_inputs import SideInputs
 from gru4rec.trainer import Hooks, Progress, Trainer
 from gru4rec.training_batch import TrainingBatches
 from gru4rec.training_log import TrainingLog
@@ -81,7 +82,7 @@ class GRU4Rec(Recommender):
         fails leaves the recommender as it was.
         """
         fresh = type(self)(self._asked, device=self.device.type)
-        log = TrainingLog.read(clicks, valid)
+        log = TrainingLog.read(clicks, valid, self._asked.encoder.inputs)
         hooks = Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping)
         fresh._fit(log, hooks, Keeper(keep, log.fingerprint()) if keep else None, resume)
         vars(self).update(vars(fresh))
@@ -89,13 +90,13 @@ class GRU4Rec(Recommender):
 
     def _fit(self, log: TrainingLog, hooks: Hooks, keeper: Keeper | None, resume: bool) -> None:
         started, earlier = time.perf_counter(), 0.0
-        self.catalog = log.catalog
+        self.catalog, self.side_inputs = log.catalog, log.side_inputs
         snapshot = keeper.begin(resume=resume) if keeper else None
         asked = settings_of(snapshot, self._asked) if snapshot else self._asked
         self.config, choices = self._decide(asked, log.statistics)
         _report(log.statistics, choices)
 
-        self.model = Model(self.config, len(self.catalog))
+        self.model = Model(self.config, len(self.catalog), self.side_inputs)
         self.model.initialize(torch.Generator().manual_seed(self.config.seed))
         batches = TrainingBatches(log.sessions, self.catalog.support, self.config)
         trainer = Trainer(self.model, batches, self.config, self.device)
@@ -113,6 +114,7 @@ class GRU4Rec(Recommender):
             "seed": self.config.seed,
             "counts": vars(log.statistics),
             "times": log.times,
+            "inputs": {name: list(values) for name, values in self.side_inputs.values.items()},
             "auto": {choice.setting: choice.reason for choice in choices},
             "metrics": _of_kept_epoch(history, f"{self.config.training.stop_on}@20")
             if targets is not None
@@ -124,7 +126,8 @@ class GRU4Rec(Recommender):
 
     def decide(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Config:
         """The config that `fit` would train with: every setting decided. Trains nothing."""
-        return self._decide(self._asked, TrainingLog.read(clicks, valid).statistics)[0]
+        log = TrainingLog.read(clicks, valid, self._asked.encoder.inputs)
+        return self._decide(self._asked, log.statistics)[0]
 
     def _decide(
         self, asked: Config, statistics: auto.LogStatistics
@@ -150,7 +153,7 @@ class GRU4Rec(Recommender):
     def start_session(self) -> LiveSession:
         """A running session to which clicks are added one by one."""
         catalog = self.catalog
-        return LiveSession(self.model, catalog, self.index)
+        return LiveSession(self.model, catalog, self.index, self.side_inputs)
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the checkpoint folder `path`; with `force` it replaces an older checkpoint whole.
@@ -173,7 +176,8 @@ class GRU4Rec(Recommender):
             saved.catalog,
             saved.index,
         )
-        recommender.model = Model(saved.config, len(saved.catalog))
+        recommender.side_inputs = SideInputs(saved.meta.get("inputs", {}))
+        recommender.model = Model(saved.config, len(saved.catalog), recommender.side_inputs)
         try:
             recommender.model.load_state_dict(saved.weights)
         except RuntimeError as error:

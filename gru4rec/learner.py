@@ -29,7 +29,7 @@ class Learner:
             tables["bias"] = model.bias
         self.tables = {name: Adagrad(table, config.momentum) for name, table in tables.items()}
         self.dense = DenseOptimizer(
-            model.encoder.parameters(),
+            model.learned_densely(),
             name=config.dense_optimizer,
             momentum=config.momentum,
             adamw_rate=config.dense_learning_rate,
@@ -57,7 +57,8 @@ class Learner:
             len(batch.packing.ends), state, batch.carried, batch.carried_from
         )
         dropped_ME = dropout(inputs_ME, config.embedding_dropout, self._random)
-        vectors_MD, after = model.encoder(dropped_ME, batch.packing, before, self._random)
+        read_ME = model.embed(dropped_ME, batch.sides)
+        vectors_MD, after = model.encoder(read_ME, batch.packing, before, self._random)
         vectors_MD = dropout(vectors_MD, config.hidden_dropout, self._random)
         compared = model.comparable(vectors_MD, outputs_CD)
         loss = self._objective(*compared, offset_C, batch.targets, batch.masked)

@@ -10,14 +10,19 @@ from gru4rec.encoders import Packing
 from gru4rec.errors import DataError
 from gru4rec.index import ItemIndex
 from gru4rec.model import Model
-from gru4rec.schema import ITEM_ID, RANK, SCORE
+from gru4rec.schema import ITEM_ID, RANK, SCORE, TIMESTAMP
+from gru4rec.side_inputs import SideInputs
 
 
 class LiveSession:
     """One visitor's clicks so far, as the encoder's state: the hundredth costs as the first."""
 
-    def __init__(self, model: Model, catalog: Catalog, index: ItemIndex) -> None:
+    def __init__(
+        self, model: Model, catalog: Catalog, index: ItemIndex, side_inputs: SideInputs
+    ) -> None:
         self._model, self._catalog, self._index = model, catalog, index
+        self._side_inputs = side_inputs
+        self._last_time: object = None
         self._state = model.encoder.initial_state(1)
         self._vector: torch.Tensor | None = None
         self._packing = Packing([1], torch.zeros(1, dtype=torch.int64)).to(
@@ -25,18 +30,26 @@ class LiveSession:
         )
 
     @torch.inference_mode()
-    def click(self, item_id: object) -> bool:
+    def click(self, item_id: object, **known: object) -> bool:
         """Add a click. False if the item is not in the catalog: the session stays as it was.
 
-        Raises DataError for what is no id: a fraction, a truth value, a list.
+        `known` is what is known of it for the model's side inputs: `timestamp`, a datetime, and
+        the columns by their names; what is left out is unknown.
+
+        Raises DataError for what is no id (a fraction, a truth value, a list), and for a name that
+        no side input is made of.
         """
+        codes = self._side_inputs.codes(known, self._last_time)
+        self._last_time = known.get(TIMESTAMP)
         index = self._index_of(item_id)
         if index is None:
             return False
         model = self._model
         model.eval()
         row = model.input_table[index : index + 1]
-        self._vector, self._state = model.encoder(row, self._packing, self._state)
+        sides = torch.tensor([codes], dtype=torch.int64, device=row.device)
+        inputs = model.embed(row, sides)
+        self._vector, self._state = model.encoder(inputs, self._packing, self._state)
         return True
 
     def _index_of(self, item_id: object) -> int | None:

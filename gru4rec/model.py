@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from gru4rec.config import Config
 from gru4rec.encoders import glorot, make_encoder
+from gru4rec.side_embeddings import SideEmbeddings
+from gru4rec.side_inputs import NO_SIDE_INPUTS, SideInputs
 
 
 class _Unit(torch.autograd.Function):
@@ -42,12 +44,19 @@ class Model(nn.Module):
     """
 
     # N items, M clicks, C candidates, E length of an input, D of a session vector
-    def __init__(self, config: Config, num_items: int) -> None:
+    def __init__(
+        self, config: Config, num_items: int, side_inputs: SideInputs = NO_SIDE_INPUTS
+    ) -> None:
         super().__init__()
         encoder, training = config.encoder, config.training
         mode, width = encoder.embedding, encoder.hidden_size
         input_size = encoder.embedding_size or width
-        self.encoder = make_encoder(encoder, None if mode == "onehot" else input_size)
+        self.sides = None
+        if len(side_inputs):
+            side_width = encoder.input_size if encoder.merge == "concat" else input_size
+            self.sides = SideEmbeddings(side_inputs.sizes, merge=encoder.merge, width=side_width)
+        extra = self.sides.extra if self.sides else 0
+        self.encoder = make_encoder(encoder, None if mode == "onehot" else input_size + extra)
         self.cosine = training.scoring == "cosine"
         self.scale = training.scale if self.cosine else 1.0
         self.shared, self.onehot = mode == "shared", mode == "onehot"
@@ -66,6 +75,8 @@ class Model(nn.Module):
         """Draw each gate's matrix and each table uniform ±√(6 / (rows + columns)); biases 0."""
         with torch.no_grad():
             self.encoder.initialize(random)
+            if self.sides is not None:
+                self.sides.initialize(random)
             rows, columns = self.output_table.shape
             glorot(self.output_table, rows, columns, random)
             if self._input_table is not None:
@@ -73,6 +84,15 @@ class Model(nn.Module):
                 glorot(self._input_table, rows, columns, random)
             if self.bias is not None:
                 self.bias.zero_()
+
+    def learned_densely(self) -> list[nn.Parameter]:
+        """The parameters that every update moves: all but the item tables."""
+        sides = [] if self.sides is None else list(self.sides.parameters())
+        return [*self.encoder.parameters(), *sides]
+
+    def embed(self, items_ME: Tensor, sides_MF: Tensor) -> Tensor:
+        """What the encoder reads of clicks: input embeddings, joined by those of side inputs."""
+        return items_ME if self.sides is None else self.sides(items_ME, sides_MF)
 
     def comparable(self, vectors_MD: Tensor, outputs_CD: Tensor) -> tuple[Tensor, Tensor]:
         """Session vectors and output embeddings whose dot products are the scores less the bias."""

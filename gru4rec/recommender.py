@@ -17,6 +17,7 @@ from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import DataError, NotFittedError
 from gru4rec.metrics import ranks
 from gru4rec.schema import ITEM_ID, RANK, SCORE, SESSION_ID
+from gru4rec.side_inputs import NO_SIDE_INPUTS, SideInputs
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ class Recommender(ABC):
     """Ranks the catalog for the clicks of a session so far."""
 
     _catalog: Catalog | None = None
+    side_inputs: SideInputs = NO_SIDE_INPUTS
+    """What it reads of a click besides its item."""
 
     @property
     def catalog(self) -> Catalog:
@@ -90,8 +93,10 @@ class Recommender(ABC):
         if isinstance(prefixes, list | tuple) and not paths:
             if not all(isinstance(prefix, list | tuple) for prefix in prefixes):
                 raise DataError("give a list of sessions, each a list of items: [['a', 'b']]")
-            return from_lists(cast(Sequence[Sequence[object]], prefixes), self.catalog)
-        return to_arrays(read_clicks(cast(ClickSource, prefixes)), self.catalog, by_start=False)
+            lists = cast(Sequence[Sequence[object]], prefixes)
+            return from_lists(lists, self.catalog, side_inputs=self.side_inputs)
+        log = read_clicks(cast(ClickSource, prefixes), also=list(self.side_inputs.values))
+        return to_arrays(log, self.catalog, by_start=False, side_inputs=self.side_inputs)
 
     def _recommend(self, sessions: SessionArrays, k: int) -> pl.DataFrame:
         if k < 1:

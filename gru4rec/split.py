@@ -156,7 +156,7 @@ def _cut_at(sessions: pl.DataFrame, part: str, timed: bool) -> Any:
 
 def _spans(clicks: ClickSource) -> tuple[pl.LazyFrame, pl.DataFrame, bool]:
     """(numbered rows, start and end of each session, whether they are times)."""
-    rows = read_clicks(clicks).with_row_index(_ROW)
+    rows = read_clicks(clicks, also=None).with_row_index(_ROW)
     timed = TIMESTAMP in rows.collect_schema()
     clock = pl.col(TIMESTAMP if timed else _ROW)
     spans = rows.group_by(SESSION_ID).agg(clock.min().alias(START), clock.max().alias(END))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.arrays import IntArray, SessionArrays
+from gru4rec.arrays import IntArray, SessionArrays, sides_of
 from gru4rec.batching import SessionBatch, SessionParallelWindows, WholeSessions
 from gru4rec.config import Config
 from gru4rec.encoders import Packing, reads_whole_sessions
@@ -28,6 +28,8 @@ class TrainingBatch:
     """The segments of that batch which they go on from [K]."""
     inputs: Tensor
     """Item of each click [M]."""
+    sides: Tensor
+    """Codes of the side inputs of each click [M, F]."""
     input_rows: Tensor
     """Rows of the input table that are moved [U]; of a shared one, the candidates first."""
     input_places: Tensor
@@ -61,7 +63,7 @@ class TrainingBatches:
     def __init__(self, sessions: SessionArrays, support: IntArray, config: Config) -> None:
         """`sessions` each have two clicks or more."""
         training = config.training
-        self._items = sessions.items
+        self._items, self._sides = sessions.items, sessions.sides
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
         self._pairs = len(sessions.items) - len(sessions)
@@ -106,6 +108,7 @@ class TrainingBatches:
             carried=tensor(batch.carried),
             carried_from=tensor(batch.carried_from),
             inputs=tensor(inputs),
+            sides=tensor(sides_of(batch.clicks, self._sides)),
             input_rows=tensor(rows),
             input_places=tensor(places),
             candidates=tensor(candidates.items),

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,6 +15,7 @@ from gru4rec.catalog import Catalog
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import DataError
 from gru4rec.schema import TIMESTAMP
+from gru4rec.side_inputs import NO_SIDE_INPUTS, SideInputs
 from gru4rec.split import is_part, split_last
 
 logger = logging.getLogger(__name__)
@@ -36,25 +38,32 @@ class TrainingLog:
     times: dict[str, str] | None
     """First and last time, in ISO form; None where the log has no times."""
 
+    side_inputs: SideInputs = NO_SIDE_INPUTS
+    """What is read of a click besides its item."""
+
     @classmethod
-    def read(cls, clicks: ClickSource, valid: ClickSource | None) -> Self:
+    def read(
+        cls, clicks: ClickSource, valid: ClickSource | None, inputs: Sequence[str] = ()
+    ) -> Self:
         """Read logs; `valid` may ask for a part of `clicks` to hold out ("1d", "10%").
 
         Raises DataError if there is nothing to learn from, or nothing to measure on.
         """
-        log, held_out = _parts(clicks, valid)
-        catalog = Catalog.of(log)
-        sessions = to_arrays(log, catalog).with_targets()
+        log, held_out = _parts(clicks, valid, inputs)
+        catalog, sides = Catalog.of(log), SideInputs.of(log, inputs)
+        sessions = to_arrays(log, catalog, side_inputs=sides).with_targets()
         if not len(sessions):
             raise DataError(
                 "no session has two clicks, so there is no next click to learn; check --session-col"
             )
-        targets = None if held_out is None else to_arrays(held_out, catalog).with_targets()
+        targets = None
+        if held_out is not None:
+            targets = to_arrays(held_out, catalog, side_inputs=sides).with_targets()
         if targets is not None and not len(targets):
             raise DataError(
                 "no session of the validation log has two clicks on items of the training log"
             )
-        return cls(catalog, sessions, targets, _time_range(log))
+        return cls(catalog, sessions, targets, _time_range(log), sides)
 
     @property
     def statistics(self) -> LogStatistics:
@@ -84,19 +93,20 @@ class TrainingLog:
         for sessions in (self.sessions, self.held_out):
             if sessions is not None:
                 found.update(sessions.items.tobytes() + sessions.offsets.tobytes())
+                found.update(sessions.sides.tobytes())
         return found.hexdigest()
 
 
 def _parts(
-    clicks: ClickSource, valid: ClickSource | None
+    clicks: ClickSource, valid: ClickSource | None, inputs: Sequence[str]
 ) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
     """(the log to train on, the log to measure on)."""
-    log = read_clicks(clicks)
+    log = read_clicks(clicks, also=inputs)
     if log.select(pl.len()).collect(engine="streaming").item() <= _IN_MEMORY:
         log = log.collect().lazy()  # else it is scanned again for each thing asked of it
     if isinstance(valid, str) and is_part(valid):
         return split_last(log, valid)
-    return log, None if valid is None else read_clicks(valid)
+    return log, None if valid is None else read_clicks(valid, also=inputs)
 
 
 def _time_range(log: pl.LazyFrame) -> dict[str, str] | None:

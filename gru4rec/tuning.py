@@ -1,6 +1,7 @@
 """Search for the settings that suit a log best, on validation sessions alone."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,9 +67,10 @@ def tune(
     space = {name: dimension for name, dimension in SPACE.items() if name not in held}
     if not space:
         raise ConfigError("every setting that could be searched is given; leave some out")
-    train, held_out = _parts(clicks, valid)
+    train, held_out = _parts(clicks, valid, base.encoder.inputs)
     by_auto = GRU4Rec(base, device=device).decide(train, valid=held_out)
-    told = {"log": TrainingLog.read(train, held_out).fingerprint(), "held": held}
+    log = TrainingLog.read(train, held_out, base.encoder.inputs)
+    told = {"log": log.fingerprint(), "held": json.dumps(held)}
     search = _open_study(study, told, seed=base.seed)
     first = {name: space[name].nearest(by_auto.flat()[name]) for name in space}
     _requeue(search, first)
@@ -121,13 +123,15 @@ class Trial:
         return cls(trial.number, state, len(values), value, trial.params)
 
 
-def _parts(clicks: ClickSource, valid: ClickSource) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _parts(
+    clicks: ClickSource, valid: ClickSource, inputs: Sequence[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(the log to train on, the log to measure on), read once for all trials."""
-    log = read_clicks(clicks)
+    log = read_clicks(clicks, also=inputs)
     if isinstance(valid, str) and is_part(valid):
         log, held_out = split_last(log, valid)
     else:
-        held_out = read_clicks(valid)
+        held_out = read_clicks(valid, also=inputs)
     return log.collect(), held_out.collect()
 
 

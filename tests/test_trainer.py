@@ -234,6 +234,9 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
     "encoder.conv_width": ({"encoder.name": "conv_gru"}, 2),
     "encoder.attention_heads": ({"encoder.name": "transformer_gru"}, 2),
     "encoder.attention_blocks": ({"encoder.name": "transformer_gru"}, 2),
+    "encoder.inputs": ({}, ["kind"]),
+    "encoder.merge": ({"encoder.inputs": ["kind"]}, "concat"),
+    "encoder.input_size": ({"encoder.inputs": ["kind"], "encoder.merge": "concat"}, 3),
     "encoder.hidden_size": ({}, 5),
     "encoder.num_layers": ({}, 2),
     "encoder.layer_dropout": ({"encoder.num_layers": 2}, 0.5),
@@ -280,6 +283,7 @@ def test_the_table_of_changes_names_every_setting():
 def test_every_setting_has_an_effect(name):
     needed, value = CHANGES[name]
     log = clicks_of(SESSIONS * 3)
+    log = log.with_columns(kind=pl.int_range(log.height) % 3)
     valid = clicks_of([["b", "a"], ["d", "e"], ["a", "c", "h"]]) if name in MEASURED else None
     assert history_of(log, valid=valid, **needed) != history_of(
         log, valid=valid, **{**needed, name: value}

@@ -63,8 +63,9 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         raise click.UsageError("--baseline and --train go together: baselines are fitted on a log.")
     form = choose_format(options["form"], options["output"], _FORMATS)
     read = read_options(options)
-    sessions = read_clicks(clicks, **read)
-    recommenders: dict[str, Recommender] = {"gru4rec": load(checkpoint, device=options["device"])}
+    trained = load(checkpoint, device=options["device"])
+    sessions = read_clicks(clicks, **read, also=list(trained.side_inputs.values))
+    recommenders: dict[str, Recommender] = {"gru4rec": trained}
     if baselines:
         train = read_clicks(options["train"], **{**read, "where": options["train_where"]}).collect()
         recommenders |= {name: baseline.fit(train) for name, baseline in baselines.items()}

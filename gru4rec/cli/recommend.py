@@ -36,10 +36,10 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         raise click.UsageError("Give either CLICKS or --items.")
     form = choose_format(options["form"], options["output"], _FORMATS)
     read = read_options(options)
+    recommender = load(checkpoint, device=options["device"])
     prefixes: Prefixes
     if clicks:
-        prefixes = read_clicks(clicks, **read)
+        prefixes = read_clicks(clicks, **read, also=list(recommender.side_inputs.values))
     else:
         prefixes = [[item.strip() for item in options["items"].split(",")]]
-    recommender = load(checkpoint, device=options["device"])
     write_table(recommender.recommend(prefixes, options["k"]), form, options["output"])

@@ -40,6 +40,13 @@ setting_options = chain(
         for flag, (key, kind, text) in _SETTINGS.items()
     ),
     click.option(
+        "--input",
+        "inputs",
+        multiple=True,
+        metavar="NAME",
+        help="Side input: gap, hour or a column; may be repeated.",
+    ),
+    click.option(
         "--dropout",
         type=float,
         metavar="X",
@@ -68,6 +75,7 @@ def config_of(options: dict[str, Any], *, default: "Config | None" = None) -> "C
     given |= dict.fromkeys(
         ("training.embedding_dropout", "training.hidden_dropout"), options["dropout"]
     )
+    given["encoder.inputs"] = list(options["inputs"]) or None
     return config.replace({key: value for key, value in given.items() if value is not None})
 
 

@@ -57,7 +57,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     begun = load_state(output) if resume else None
     config = config_of(options, default=begun.config if begun else None)
     recommender = GRU4Rec(config, device=options["device"])
-    read = read_options(options)
+    read = {**read_options(options), "also": config.encoder.inputs}
     log, valid = read_clicks(clicks, **read), valid_source(options, read)
     if options["show_config"]:
         click.echo(recommender.decide(log, valid=valid).to_toml(), nl=False)

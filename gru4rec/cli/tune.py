@@ -55,11 +55,12 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     from gru4rec.clicks import read_clicks
     from gru4rec.tuning import tune
 
-    read = read_options(options)
+    config = config_of(options)
+    read = {**read_options(options), "also": config.encoder.inputs}
     found = tune(
         read_clicks(clicks, **read),
         valid=valid_source(options, read),
-        config=config_of(options),
+        config=config,
         trials=options["trials"],
         study=options["study"],
         device=options["device"],

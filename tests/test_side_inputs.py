@@ -1,0 +1,155 @@
+"""Side inputs: their codes, their embeddings, and a model that reads them."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from toys import TINY
+
+import gru4rec as g4r
+from gru4rec.arrays import to_arrays
+from gru4rec.catalog import Catalog
+from gru4rec.clicks import read_clicks
+from gru4rec.encoders import ENCODERS
+from gru4rec.side_embeddings import SideEmbeddings
+from gru4rec.side_inputs import SideInputs
+
+START = datetime(2026, 3, 1, 22, 30)
+
+
+def log_of(rows: list[tuple[object, ...]]) -> pl.LazyFrame:
+    """Rows of session, item, seconds since START, event."""
+    frame = pl.DataFrame(
+        rows, schema=["session_id", "item_id", "seconds", "event"], orient="row"
+    ).with_columns(timestamp=pl.lit(START) + pl.duration(milliseconds=pl.col("seconds") * 1000))
+    return read_clicks(frame.drop("seconds"), also=["event"])
+
+
+ROWS = [
+    (1, "a", 0.0, "view"),
+    (2, "b", 1.0, "cart"),
+    (1, "b", 2.0, "view"),
+    (1, "c", 5_402.0, None),
+    (2, "a", 1.0, "view"),
+    (2, "a", 2.5, "buy"),
+]
+
+
+def codes_of(clicks: pl.LazyFrame, sides: SideInputs) -> list[list[int]]:
+    catalog = Catalog.of(clicks)
+    return to_arrays(clicks, catalog, side_inputs=sides).sides.tolist()
+
+
+def test_gaps_are_logarithms_of_seconds_within_a_session():
+    clicks = log_of(ROWS)
+    # session 1: no click before, 2 s → ⌊log₂ 3⌋ = 1, 5,400 s → ⌊log₂ 5,401⌋ = 12; then session 2
+    sides = SideInputs.of(clicks, ["gap"])
+    assert codes_of(clicks, sides) == [[0], [2], [13], [0], [1], [2]]
+    assert sides.sizes == [25]
+
+
+def test_hours_are_those_of_the_day():
+    clicks = log_of(ROWS)
+    assert codes_of(clicks, SideInputs.of(clicks, ["hour"])) == [[23], [23], [1], [23], [23], [23]]
+
+
+def test_a_columns_values_are_coded_by_their_number_and_nothing_is_0():
+    clicks = log_of(ROWS)
+    sides = SideInputs.of(clicks, ["event"])
+    assert sides.values == {"event": ["view", "buy", "cart"]}
+    assert codes_of(clicks, sides) == [[1], [1], [0], [3], [1], [2]]
+    other = log_of([(1, "a", 0.0, "gift"), (1, "b", 1.0, "cart")])
+    assert codes_of(other, sides) == [[0], [3]]
+
+
+def test_unknown_items_leave_the_codes_of_the_others():
+    clicks = log_of(ROWS)
+    catalog = Catalog.of(clicks.filter(pl.col("item_id") != "b"))
+    arrays = to_arrays(clicks, catalog, side_inputs=SideInputs.of(clicks, ["gap", "event"]))
+    assert arrays.sides.tolist() == [[0, 1], [13, 0], [1, 1], [2, 2]]
+
+
+def test_what_a_log_at_serving_time_lacks_is_unknown_and_said(caplog):
+    clicks = log_of(ROWS)
+    sides = SideInputs.of(clicks, ["gap", "event"])
+    assert codes_of(clicks.drop("event", "timestamp"), sides) == [[0, 0]] * 6
+    assert "'gap'" in caplog.text
+    assert "'event'" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "needed"), [("gap", "timestamp"), ("price", "price")])
+def test_what_a_training_log_lacks_is_refused(name, needed):
+    log = pl.LazyFrame({"session_id": [1, 1], "item_id": ["a", "b"]})
+    config = g4r.Config().replace({**TINY, "encoder.inputs": [name]})
+    with pytest.raises(g4r.DataError, match=f"needs a column '{needed}'"):
+        g4r.GRU4Rec(config).fit(log)
+
+
+def test_embeddings_are_added_or_set_beside():
+    items, codes = torch.ones(1, 2), torch.tensor([[1, 2]])
+    added = SideEmbeddings([2, 3], merge="add", width=2)
+    added.table.data.copy_(torch.arange(10.0).view(5, 2))
+    assert added(items, codes).tolist() == [[1 + 2 + 8, 1 + 3 + 9]]
+    assert added.extra == 0
+    beside = SideEmbeddings([2, 3], merge="concat", width=1)
+    beside.table.data.copy_(torch.arange(5.0).view(5, 1))
+    assert beside(items, codes).tolist() == [[1, 1, 1, 4]]
+    assert beside.extra == 2
+
+
+def by_gap(sessions: int, seed: int) -> pl.DataFrame:
+    """After a pause of a second comes `quick`, after an hour `slow`: only the gap tells which."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for session in range(sessions):
+        pause = 1 if random.random() < 0.5 else 3600
+        start = START + timedelta(minutes=session)
+        times = [start, start + timedelta(seconds=pause), start + timedelta(seconds=pause + 9)]
+        items = ["a", "b", "quick" if pause == 1 else "slow"]
+        rows += [(session, item, time) for item, time in zip(items, times, strict=True)]
+    return pl.DataFrame(rows, schema=["session_id", "item_id", "timestamp"], orient="row")
+
+
+@pytest.mark.parametrize("merge", ["add", "concat"])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_every_encoder_learns_what_only_the_gap_tells(name, merge, tmp_path):
+    settings = {"encoder.name": name, "encoder.inputs": ["gap"], "encoder.merge": merge}
+    config = g4r.Config().replace(
+        {**TINY, "training.epochs": 4, "training.embedding_dropout": 0.0, **settings}
+    )
+    recommender = g4r.GRU4Rec(config, device="cpu").fit(by_gap(300, seed=1))
+    recommender.save(tmp_path / "model")
+    loaded = g4r.load(tmp_path / "model", device="cpu")
+    test = by_gap(60, seed=2)
+    prefixes = test.group_by("session_id", maintain_order=True).head(2)
+    best = loaded.recommend(prefixes, k=1)["item_id"].to_list()
+    last = test.group_by("session_id", maintain_order=True).last()["item_id"].to_list()
+    assert best == last
+    session = loaded.start_session()
+    session.click("a", timestamp=START)
+    session.click("b", timestamp=START + timedelta(hours=1))
+    assert session.recommend(k=1)["item_id"].item() == "slow"
+
+
+def test_a_live_session_refuses_what_no_side_input_is_made_of(log):
+    config = g4r.Config().replace({**TINY, "encoder.inputs": ["gap"], "training.epochs": 1})
+    session = g4r.GRU4Rec(config, device="cpu").fit(log).start_session()
+    item = log["item_id"][0]
+    with pytest.raises(g4r.DataError, match="no side input 'event'; choose from gap"):
+        session.click(item, event="view")
+    with pytest.raises(g4r.DataError, match="must be a datetime"):
+        session.click(item, timestamp="noon")
+    assert session.click(item)
+
+
+def test_onehot_inputs_have_no_embedding_to_join():
+    with pytest.raises(g4r.ConfigError, match="onehot"):
+        g4r.EncoderConfig(embedding="onehot", inputs=("gap",))
+
+
+def test_splits_carry_the_columns_along():
+    clicks = by_gap(40, seed=1).with_columns(event=pl.lit("view"))
+    for part in g4r.split_last(clicks, "20%"):
+        assert "event" in part.collect_schema()
