@@ -1,8 +1,8 @@
 """Settings from a log's statistics: the rules for whatever a config leaves to `auto`.
 
-Those of units, epochs, steps, the fall of the rate and dropout were fitted on the last tenth of the
-training sessions of yoochoose_100k, yoochoose1_64 and diginetica, never on a test part, and
-`benchmarks/LOG.md` has the figures; the others are starting points not yet tried against others.
+They were fitted on the last tenth of the training sessions of yoochoose_100k, yoochoose1_64 and
+diginetica, never on a test part, and looked at on three days of Globo's news; `benchmarks/LOG.md`
+has the figures.
 """
 
 import math
@@ -49,12 +49,20 @@ class Rule:
 
 
 def _epochs(log: LogStatistics) -> int:
-    return min(10, max(2, round(360 / math.cbrt(log.pairs))))
+    return min(10, max(2, round(450 / math.cbrt(log.pairs))))
+
+
+def _negatives(log: LogStatistics) -> int:
+    affordable = _SCORES / (log.pairs * _epochs(log))
+    wanted = min(log.items / 4, affordable, 16_384)
+    return max(2048, 256 * round(wanted / 256))
 
 
 def _hidden_dropout(log: LogStatistics) -> float:
-    return round(min(0.5, max(0.05, 0.4 * math.sqrt(math.sqrt(50_000 / log.pairs)))), 2)
+    return round(min(0.5, max(0.05, 0.4 * math.sqrt(50_000 / log.pairs))), 2)
 
+
+_SCORES = 1e11  # against sampled negatives in a whole training: minutes on two CPU cores
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -62,28 +70,23 @@ RULES: tuple[Rule, ...] = (
         lambda log: 100 if log.pairs < 200_000 else 128,
         "more units pay where there is more to learn from",
     ),
-    Rule("training.loss", lambda _: "cross_entropy", "learns faster than bpr_max and ends higher"),
+    Rule("training.loss", lambda _: "cross_entropy", "faster than bpr_max, better on large logs"),
     Rule("training.scoring", lambda _: "cosine", "learns faster than dot and ends higher"),
     Rule("training.scale", lambda _: 16.0, "20 was no better"),
-    Rule("training.epochs", _epochs, "360 / ∛pairs, 2 to 10: small logs need more passes"),
+    Rule("training.epochs", _epochs, "450 / ∛pairs, 2 to 10: small logs need more passes"),
     Rule("training.lanes", lambda _: 32, "the paper's size; more lanes make fewer updates"),
     Rule(
         "training.steps",
         lambda log: 8 if log.pairs < 200_000 else 16,
         "16 train fast and lose nothing; small logs gain by twice the updates",
     ),
-    Rule("training.negatives", lambda _: 2048, "as the authors of GRU4Rec advise"),
+    Rule("training.negatives", _negatives, "a quarter of the items if time allows, 2,048 or more"),
     Rule("training.sample_alpha", lambda _: 0.5, "between uniform and popular negatives"),
     Rule("training.learning_rate", lambda _: 0.1, "Adagrad's steps shrink by themselves"),
     Rule("training.momentum", lambda _: 0.0, "not needed with cosine scores"),
-    Rule("training.schedule", lambda _: "linear", "the last updates settle the weights"),
-    Rule(
-        "training.final_rate", lambda _: 0.5, "the newest sessions come last and must still count"
-    ),
+    Rule("training.schedule", lambda _: "constant", "the newest sessions come last and must count"),
     Rule("training.embedding_dropout", lambda _: 0.25, "0.2 to 0.3 did best"),
-    Rule(
-        "training.hidden_dropout", _hidden_dropout, "0.4 at 50,000 pairs, halved at 16 times that"
-    ),
+    Rule("training.hidden_dropout", _hidden_dropout, "0.4 at 50,000 pairs, halved at 4 times that"),
 )
 
 

@@ -123,7 +123,7 @@ class TrainingConfig(Settings):
     """Rate of AdamW; without effect on Adagrad, whose rate is `learning_rate`."""
     schedule: str = setting(AUTO, choices="constant linear")
     """`linear`: the rate falls to its share `final_rate` over the epochs asked for."""
-    final_rate: float = setting(AUTO, low=0.0)
+    final_rate: float = setting(0.5, low=0.0)
     """Share of the rate that the linear schedule ends with; without effect on a constant rate."""
     warmup: float = setting(0.0, low=0.0)
     """Epochs, or the share of one, over which the rate rises from 0, whatever the schedule."""

@@ -41,6 +41,7 @@ class Dimension:
 
 
 _BPR_MAX, _COSINE = ("training.loss", "bpr_max"), ("training.scoring", "cosine")
+_LINEAR = ("training.schedule", "linear")
 
 SPACE: Mapping[str, Dimension] = {
     "training.loss": Dimension(choices=("cross_entropy", "bpr_max")),
@@ -54,7 +55,8 @@ SPACE: Mapping[str, Dimension] = {
     "training.sample_alpha": Dimension(low=0.0, high=1.0, step=0.1),
     "training.learning_rate": Dimension(low=0.01, high=0.3),
     "training.momentum": Dimension(low=0.0, high=0.9, step=0.05),
-    "training.final_rate": Dimension(low=0.1, high=1.0, step=0.1),
+    "training.schedule": Dimension(choices=("constant", "linear")),
+    "training.final_rate": Dimension(low=0.1, high=0.9, step=0.1, where=_LINEAR),
     "training.embedding_dropout": Dimension(low=0.0, high=0.6, step=0.05),
     "training.hidden_dropout": Dimension(low=0.0, high=0.7, step=0.05),
 }

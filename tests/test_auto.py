@@ -41,6 +41,18 @@ def test_small_logs_get_more_epochs_and_more_dropout():
     assert large.hidden_dropout < 0.2
 
 
+def test_large_catalogs_get_more_negatives_where_time_allows():
+    def negatives(pairs: int, items: int) -> int:
+        return resolve(g4r.Config(), log_of(pairs, items))[0].training.negatives
+
+    assert negatives(50_000, 3_000) == 2048
+    assert negatives(500_000, 40_960) == 10_240
+    assert negatives(500_000, 10**6) == 16_384
+    # 2 epochs over 10 million pairs: 10¹¹ scores are 5,000 for each
+    assert negatives(10**7, 10**6) == 256 * round(5_000 / 256)
+    assert negatives(10**9, 10**6) == 2048
+
+
 def test_every_rule_says_why():
     assert all(len(rule.reason) > 10 for rule in RULES)
 

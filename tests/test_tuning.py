@@ -23,7 +23,7 @@ RATES = {
     "training.scale": 16.0,
     "training.sample_alpha": 0.5,
     "training.momentum": 0.1,
-    "training.final_rate": 0.5,
+    "training.schedule": "constant",
     "training.embedding_dropout": 0.1,
     "training.hidden_dropout": 0.1,
     "training.logq": 0.9,
@@ -54,7 +54,7 @@ def test_what_the_config_gives_is_held_and_the_rest_is_searched(log):
     found = tune(log, config=g4r.Config().replace(RATES), trials=3)
     assert set(found.trials.columns) == {
         "trial", "state", "epochs", "mrr@20", "training.learning_rate", "training.bpreg",
-        "training.elu",
+        "training.elu", "training.final_rate",
     }  # fmt: skip
     assert found.trials["training.learning_rate"].n_unique() == 3
     assert found.trials["training.bpreg"].null_count() == 3  # of no use to cross-entropy
@@ -128,6 +128,7 @@ def test_impossible_searches_are_refused(log):
         "training.learning_rate": 0.2,
         "training.bpreg": 0.5,
         "training.elu": 0.5,
+        "training.final_rate": 0.7,
     }
     with pytest.raises(g4r.ConfigError, match="leave some out"):
         tune(log, config=g4r.Config().replace(everything), trials=1)
