@@ -49,7 +49,7 @@ class Rule:
 
 
 def _epochs(log: LogStatistics) -> int:
-    return min(10, max(2, round(450 / math.cbrt(log.pairs))))
+    return min(20, max(2, round(450 / math.cbrt(log.pairs))))
 
 
 def _negatives(log: LogStatistics) -> int:
@@ -73,7 +73,7 @@ RULES: tuple[Rule, ...] = (
     Rule("training.loss", lambda _: "cross_entropy", "faster than bpr_max, better on large logs"),
     Rule("training.scoring", lambda _: "cosine", "learns faster than dot and ends higher"),
     Rule("training.scale", lambda _: 16.0, "20 was no better"),
-    Rule("training.epochs", _epochs, "450 / ∛pairs, 2 to 10: small logs need more passes"),
+    Rule("training.epochs", _epochs, "450 / ∛pairs, 2 to 20: small logs need more passes"),
     Rule("training.lanes", lambda _: 32, "the paper's size; more lanes make fewer updates"),
     Rule(
         "training.steps",

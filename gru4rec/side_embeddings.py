@@ -27,7 +27,13 @@ class SideEmbeddings(nn.Module):
         return 0 if self._add else len(self.sizes) * self.table.shape[1]
 
     def initialize(self, random: torch.Generator) -> None:
-        """Draw each side input's vectors uniform ±√(6 / (codes + width))."""
+        """Zeros to be added; vectors that are set beside uniform ±√(6 / (codes + width)).
+
+        Item embeddings start so small that those draws, added to them, would drown them.
+        """
+        if self._add:
+            self.table.zero_()
+            return
         for part in torch.split(self.table, self.sizes):
             glorot(part, part.shape[0], part.shape[1], random)
 

@@ -35,7 +35,7 @@ def test_a_setting_given_is_kept():
 
 def test_small_logs_get_more_epochs_and_more_dropout():
     small, large = (resolve(g4r.Config(), log_of(pairs))[0].training for pairs in (50_000, 10**7))
-    assert small.epochs == 10
+    assert small.epochs == 12
     assert large.epochs == 2
     assert small.hidden_dropout == 0.4
     assert large.hidden_dropout < 0.2

@@ -16,8 +16,8 @@ class ProgressPrinter:
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
-        self._started = time.monotonic()
-        self._printed = self._started
+        self._started = self._printed = time.monotonic()
+        self._first: tuple[float, float] | None = None
 
     def __call__(self, progress: Progress) -> None:
         """Print what is worth a look by now."""
@@ -36,7 +36,14 @@ class ProgressPrinter:
 
     def _figures(self, progress: Progress) -> str:
         done = (progress.epoch - 1 + progress.share) / progress.epochs
-        left = (time.monotonic() - self._started) * (1 - done) / done
+        now = time.monotonic()
+        if self._first is None:  # a training may go on from where another process left it
+            self._first = (now, done)
+        since, done_by_then = self._first
+        rate = (
+            (done - done_by_then) / (now - since) if now > since else done / (now - self._started)
+        )
+        left = (1 - done) / rate if rate > 0 else 0.0
         return (
             f"epoch {progress.epoch}/{progress.epochs:g} {progress.share:4.0%}  "
             f"loss {progress.loss:.4f}  {progress.clicks_per_second:,.0f} clicks/s  "
