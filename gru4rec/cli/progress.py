@@ -16,7 +16,7 @@ class ProgressPrinter:
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
-        self._started = self._printed = time.monotonic()
+        self._printed = time.monotonic()
         self._first: tuple[float, float] | None = None
 
     def __call__(self, progress: Progress) -> None:
@@ -36,16 +36,18 @@ class ProgressPrinter:
 
     def _figures(self, progress: Progress) -> str:
         done = (progress.epoch - 1 + progress.share) / progress.epochs
-        now = time.monotonic()
-        if self._first is None:  # a training may go on from where another process left it
-            self._first = (now, done)
-        since, done_by_then = self._first
-        rate = (
-            (done - done_by_then) / (now - since) if now > since else done / (now - self._started)
-        )
-        left = (1 - done) / rate if rate > 0 else 0.0
         return (
             f"epoch {progress.epoch}/{progress.epochs:g} {progress.share:4.0%}  "
-            f"loss {progress.loss:.4f}  {progress.clicks_per_second:,.0f} clicks/s  "
-            f"{left:.0f} s left"
+            f"loss {progress.loss:.4f}  {progress.clicks_per_second:,.0f} clicks/s"
+            f"{self._left(done)}"
         )
+
+    def _left(self, done: float) -> str:
+        """The time left at the pace since the first report, which need not be the run's start."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (now, done)
+        since, done_before = self._first
+        if done <= done_before:
+            return ""
+        return f"  {(now - since) * (1 - done) / (done - done_before):.0f} s left"
