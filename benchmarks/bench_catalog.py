@@ -39,13 +39,14 @@ def log_of(items: int) -> TrainingLog:
     )
 
 
-def row(items: int, candidates: int, seconds: float) -> str:
+def row(items: int, candidates: int, seconds: float, precision: str) -> str:
     """One line of the table."""
     log = log_of(items)
     sizes = {"encoder.hidden_size": 100, "training.lanes": 32, "training.steps": 16}
     negatives = candidates
     for _ in range(5):
         settings = {**sizes, "training.negatives": negatives, "training.epochs": 20}
+        settings["training.precision"] = precision
         config = decided(log, settings)
         batches = TrainingBatches(log.sessions, log.catalog.support, config)
         found = np.mean([len(batches.make(0, window).candidates) for window in range(100, 120)])
@@ -64,6 +65,7 @@ def main() -> None:
     )
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 1_000_000])
     parser.add_argument("--candidates", type=int, default=2400)
+    parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--runs", type=int, default=3)
@@ -71,14 +73,18 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.bare:
-        print(row(options.items[0], options.candidates, options.seconds), flush=True)
+        print(
+            row(options.items[0], options.candidates, options.seconds, options.precision),
+            flush=True,
+        )
         return
-    print(f"{description()}; 100 units, 32 lanes × 16 steps")
+    print(f"{description()}; 100 units, 32 lanes × 16 steps, {options.precision}")
     print("| items | candidates | ms an update | clicks/s | peak MiB |\n|---:|---:|---:|---:|---:|")
     for _ in range(options.runs):
         for items in options.items:
             own = ["--items", str(items), "--threads", str(options.threads), "--bare"]
             sizes = ["--candidates", str(options.candidates), "--seconds", str(options.seconds)]
+            sizes += ["--precision", options.precision]
             sys.stdout.flush()
             subprocess.run([sys.executable, __file__, *own, *sizes], check=True)
 
