@@ -54,6 +54,7 @@ class GRU4Rec(Recommender):
         if self.config.training.loss is not AUTO:
             choose("loss", self.config.training.loss, LOSSES)
         self.device = find_device(device)
+        self._keep: Path | None = None
 
     def fit(
         self,
@@ -84,7 +85,9 @@ class GRU4Rec(Recommender):
         fresh = type(self)(self._asked, device=self.device.type)
         log = TrainingLog.read(clicks, valid, self._asked.encoder.inputs)
         hooks = Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping)
-        fresh._fit(log, hooks, Keeper(keep, log.fingerprint()) if keep else None, resume)
+        fresh._keep = Path(keep).resolve() if keep is not None else None
+        keeper = Keeper(fresh._keep, log.fingerprint()) if fresh._keep is not None else None
+        fresh._fit(log, hooks, keeper, resume)
         vars(self).update(vars(fresh))
         return self
 
@@ -158,13 +161,15 @@ class GRU4Rec(Recommender):
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the checkpoint folder `path`; with `force` it replaces an older checkpoint whole.
 
+        What `fit` kept there of this recommender's training gives way without it.
         Raises CheckpointError if something stands there or when the disk refuses, NotFittedError
         before `fit`.
         """
         catalog = self.catalog
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
         saved = checkpoint.Checkpoint(self.config, self.meta, catalog, weights, self.index)
-        checkpoint.save(saved, path, force=force)
+        own = self._keep == Path(path).resolve() and not (self._keep / checkpoint.META).exists()
+        checkpoint.save(saved, path, force=force or own)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> Self:

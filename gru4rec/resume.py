@@ -88,9 +88,16 @@ def load(path: Path) -> Snapshot | None:
 
 
 def clear(path: Path) -> None:
-    """Remove the state that lies in the checkpoint folder `path`, and the folder if it is empty."""
-    for name in UNFINISHED:
-        shutil.rmtree(path / name, ignore_errors=True)
+    """Remove the state that lies in the checkpoint folder `path`, and the folder if it is empty.
+
+    Raises CheckpointError if what bears its name there is something else.
+    """
+    for folder in (path / name for name in UNFINISHED):
+        if folder.exists():
+            names = {file.name for file in folder.iterdir()} if folder.is_dir() else {"a file"}
+            if not names <= {_RUN, _TENSORS}:
+                raise CheckpointError(f"{folder} is no state of a training; choose another folder")
+            shutil.rmtree(folder, ignore_errors=True)
     if path.is_dir() and not any(path.iterdir()):
         path.rmdir()
 
@@ -114,9 +121,9 @@ def settings_of(snapshot: Snapshot, asked: Config) -> Config:
 class Keeper:
     """Keeps one training's state in the checkpoint folder `path`."""
 
-    def __init__(self, path: str | Path, log: str) -> None:
+    def __init__(self, path: Path, log: str) -> None:
         """`log` is the fingerprint of what is learned from."""
-        self._path, self._log = Path(path).resolve(), log
+        self._path, self._log = path, log
 
     def begin(self, *, resume: bool) -> Snapshot | None:
         """The state to go on from, None to start with; without `resume` an older one is removed.

@@ -142,11 +142,12 @@ class Trainer:
                 progress = self._progress()
                 hooks.on_progress(progress)
                 reported = now
-            if at.window < total and (now - saved >= hooks.save_seconds or hooks.stopping()):
+            stopping = hooks.stopping()
+            if at.window < total and (stopping or now - saved >= hooks.save_seconds):
                 self._progress(whole=True)
                 hooks.save(at, self.tensors())
                 saved = time.perf_counter()
-                if hooks.stopping():
+                if stopping:
                     raise StoppedError(f"stopped in epoch {at.epoch + 1}")
         return self._progress(whole=True)
 

@@ -134,6 +134,24 @@ def test_the_checkpoint_that_is_saved_holds_no_state_of_training(log, keep):
     assert checkpoint.is_finished(keep)
 
 
+def test_what_was_kept_gives_way_to_the_checkpoint_of_that_training_only(log, keep):
+    recommender = fit(log, keep)
+    with pytest.raises(g4r.CheckpointError, match="--resume"):
+        fit(log, None).save(keep)
+    recommender.save(keep)
+    assert checkpoint.is_finished(keep)
+    with pytest.raises(g4r.CheckpointError, match="exists"):
+        recommender.save(keep)
+
+
+def test_a_folder_of_somebody_elses_that_bears_the_name_is_left_alone(log, keep):
+    (keep / "resume").mkdir(parents=True)
+    (keep / "resume" / "cv.pdf").write_text("mine")
+    with pytest.raises(g4r.CheckpointError, match="is no state of a training"):
+        fit(log, keep)
+    assert (keep / "resume" / "cv.pdf").read_text() == "mine"
+
+
 def test_an_interrupted_training_is_no_checkpoint_and_an_older_one_stays_readable(log, keep):
     stopped(log, keep)
     with pytest.raises(g4r.CheckpointError, match=r"interrupted.*--resume"):

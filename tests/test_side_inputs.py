@@ -87,6 +87,13 @@ def test_what_a_training_log_lacks_is_refused(name, needed):
         g4r.GRU4Rec(config).fit(log)
 
 
+def test_a_column_of_lists_is_refused():
+    log = pl.LazyFrame({"session_id": [1, 1], "item_id": ["a", "b"], "tags": [["x"], []]})
+    config = g4r.Config().replace({**TINY, "encoder.inputs": ["tags"]})
+    with pytest.raises(g4r.DataError, match="'tags' holds lists"):
+        g4r.GRU4Rec(config).fit(log)
+
+
 def test_embeddings_are_added_or_set_beside():
     items, codes = torch.ones(1, 2), torch.tensor([[1, 2]])
     added = SideEmbeddings([2, 3], merge="add", width=2)
