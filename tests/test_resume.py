@@ -56,6 +56,8 @@ def keep(tmp_path: Path) -> Path:
         {"training.scoring": "dot", "encoder.embedding": "separate", "encoder.num_layers": 2},
         {"encoder.embedding": "onehot", "training.momentum": 0.0},
         {"training.precision": "bf16", "training.epochs": 2.5},
+        {"encoder.name": "transformer_gru", "training.epochs": 2},
+        {"encoder.name": "attention_gru", "encoder.inputs": ["gap"], "training.epochs": 2},
     ],
     ids=str,
 )
