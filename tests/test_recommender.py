@@ -158,9 +158,9 @@ def test_the_smallest_logs_train_with_the_default_settings(sessions):
 
 def test_a_second_fit_decides_its_settings_anew():
     recommender = g4r.GRU4Rec(g4r.Config().replace({"training.epochs": 1}), device="cpu")
-    small, large = clicks_of([["a", "b"]]), clicks_of([["a", "b", "c"] * 200] * 50)
+    small, large = clicks_of([["a", "b"]]), clicks_of([["a", "b", "c"] * 200] * 84)
     assert recommender.fit(small).config.training.hidden_dropout == 0.5
-    assert recommender.fit(large).config.training.hidden_dropout == 0.45  # 29 950 pairs
+    assert recommender.fit(large).config.training.hidden_dropout == 0.4  # 50 316 pairs
     assert recommender.config.training.epochs == 1
 
 
