@@ -31,7 +31,7 @@ class LiveSession:
 
     @torch.inference_mode()
     def click(self, item_id: object, **known: object) -> bool:
-        """Add a click. False if the item is not in the catalog: the session stays as it was.
+        """Add a click. False if the item is not in the catalog: of it only the time is kept.
 
         `known` is what is known of it for the model's side inputs: `timestamp`, a datetime, and
         the columns by their names; what is left out is unknown.
@@ -39,9 +39,9 @@ class LiveSession:
         Raises DataError for what is no id (a fraction, a truth value, a list), and for a name that
         no side input is made of.
         """
+        index = self._index_of(item_id)
         codes = self._side_inputs.codes(known, self._last_time)
         self._last_time = known.get(TIMESTAMP)
-        index = self._index_of(item_id)
         if index is None:
             return False
         model = self._model

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gru4rec import folders
-from gru4rec.checkpoint import RESUME, UNFINISHED
+from gru4rec.checkpoint import RESUME, UNFINISHED, check_free
 from gru4rec.config import Config
 from gru4rec.errors import CheckpointError, ConfigError
 from gru4rec.trainer import Position
@@ -128,8 +128,10 @@ class Keeper:
     def begin(self, *, resume: bool) -> Snapshot | None:
         """The state to go on from, None to start with; without `resume` an older one is removed.
 
-        Raises CheckpointError if the state is damaged or of another log.
+        Raises CheckpointError if the state is damaged or of another log, or if the folder holds
+        anything but a checkpoint.
         """
+        check_free(self._path, force=True)
         if not resume:
             clear(self._path)
             return None

@@ -93,7 +93,7 @@ class SideInputs:
                 code = OF_TIME[name][0]()
             else:
                 known = pl.Series(values, dtype=pl.String)
-                text = pl.col(name).cast(pl.String)
+                text = _text(name)
                 place = pl.int_range(1, len(values) + 1, eager=True)
                 code = text.replace_strict(known, place, default=0, return_dtype=pl.Int64)
             codes[f"{_PREFIX}{name}"] = code.fill_null(0).cast(pl.UInt16)
@@ -125,8 +125,13 @@ class SideInputs:
 NO_SIDE_INPUTS = SideInputs({})
 
 
+def _text(name: str) -> pl.Expr:
+    """A column's values as text; whole numbers are the same as integers and as floats."""
+    return pl.col(name).cast(pl.String).str.replace(r"^(-?\d+)\.0$", "$1")
+
+
 def _frequent(clicks: pl.LazyFrame, name: str) -> list[str]:
     """The most frequent values of a column as text, equal counts in alphabetical order."""
-    counts = clicks.select(pl.col(name).cast(pl.String)).drop_nulls().group_by(name).agg(pl.len())
+    counts = clicks.select(_text(name)).drop_nulls().group_by(name).agg(pl.len())
     found = counts.sort(["len", name], descending=[True, False]).head(_MOST_VALUES).collect()
     return found[name].to_list()

@@ -114,6 +114,8 @@ class Trainer:
                 at.best, at.best_epoch = metrics[measure], at.epoch
                 self._kept = {name: weight.clone() for name, weight in model.state_dict().items()}
             hooks.save(at, self.tensors())
+            if at.epoch < self.config.epochs and hooks.stopping():
+                raise StoppedError(f"stopped after epoch {at.epoch}")
         if self._kept:
             model.load_state_dict(self._kept)
         return at.history
@@ -128,7 +130,7 @@ class Trainer:
             self._loss_sum.zero_()
         began, reported, saved = time.perf_counter() - at.seconds, 0.0, time.perf_counter()
         for batch in self._prefetched(at.epoch, range(at.window, total)):
-            done = at.epoch + at.window / total
+            done = at.epoch + (at.window - first) / total
             weight = len(batch.inputs) / self.batches.clicks_per_window
             loss, self._carried = self.learner.step(
                 batch, self._carried, self._rate_factor(done), weight=weight

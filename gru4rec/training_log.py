@@ -1,6 +1,7 @@
 """What a fit reads of its click logs: a catalog, sessions to learn from, sessions to measure on."""
 
 import hashlib
+import json
 import logging
 import math
 from collections.abc import Sequence
@@ -90,6 +91,8 @@ class TrainingLog:
         found = hashlib.sha256()
         for item in self.catalog.item_ids.cast(pl.String):
             found.update(item.encode() + b"\0")
+        found.update(self.catalog.support.tobytes())
+        found.update(json.dumps(dict(self.side_inputs.values)).encode())
         for sessions in (self.sessions, self.held_out):
             if sessions is not None:
                 found.update(sessions.items.tobytes() + sessions.offsets.tobytes())

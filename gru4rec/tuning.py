@@ -174,10 +174,15 @@ def _requeue(study: "optuna.Study", first: Mapping[str, Any]) -> None:
 
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
-    tried = [trial.params for trial in study.trials if trial.state != TrialState.FAIL]
+    tried = [
+        trial.system_attrs.get("fixed_params", trial.params)
+        for trial in study.trials
+        if trial.state != TrialState.FAIL
+    ]
     for trial in study.get_trials(states=(TrialState.FAIL,)):
         if trial.params and trial.params not in tried:
             study.enqueue_trial(trial.params)
+            tried.append(trial.params)
     if not study.trials:
         study.enqueue_trial(dict(first))
 

@@ -87,6 +87,14 @@ def test_what_a_training_log_lacks_is_refused(name, needed):
         g4r.GRU4Rec(config).fit(log)
 
 
+def test_whole_numbers_are_the_same_as_integers_and_as_floats():
+    rows = {"session_id": [1, 1], "item_id": ["a", "b"]}
+    sides = SideInputs.of(pl.LazyFrame({**rows, "kind": [3.0, 4.5]}), ["kind"])
+    clicks = pl.LazyFrame({**rows, "kind": [3, 4]})
+    assert sides.values == {"kind": ["3", "4.5"]}
+    assert to_arrays(clicks, Catalog.of(clicks), side_inputs=sides).sides.tolist() == [[1], [0]]
+
+
 def test_a_column_of_lists_is_refused():
     log = pl.LazyFrame({"session_id": [1, 1], "item_id": ["a", "b"], "tags": [["x"], []]})
     config = g4r.Config().replace({**TINY, "encoder.inputs": ["tags"]})

@@ -392,6 +392,31 @@ def test_a_share_of_an_epoch_learns_from_its_last_windows(epochs, learned, monke
     assert len(history) == math.ceil(epochs)
 
 
+@pytest.mark.parametrize("epochs", [0.5, 1, 1.5, 2.5])
+def test_the_rate_falls_to_its_share_over_the_windows_that_are_learned_from(epochs, monkeypatch):
+    settings = {"training.lanes": 1, "training.steps": 1, "training.final_rate": 0.2}
+    trainer, _, _ = trainer_of(
+        clicks_of([["a", "b"]] * 40), **{**settings, "training.epochs": epochs}
+    )
+    factors, step = [], trainer.learner.step
+
+    def spy(batch, state, rate_factor, *, weight):
+        factors.append(rate_factor)
+        return step(batch, state, rate_factor, weight=weight)
+
+    monkeypatch.setattr(trainer.learner, "step", spy)
+    trainer.run()
+    assert factors[0] == 1
+    assert factors[-1] == pytest.approx(0.2, abs=0.8 / len(factors) + 1e-9)
+    assert min(factors) >= 0.2
+
+
+def test_a_stop_is_heeded_where_an_epoch_is_a_single_window():
+    trainer, _, _ = trainer_of(clicks_of([["a", "b"]]), **{"training.epochs": 5})
+    with pytest.raises(g4r.StoppedError, match="epoch 1"):
+        trainer.run(Hooks(stopping=lambda: True))
+
+
 def test_the_epoch_that_is_kept_is_best_by_the_measure_asked_for():
     settings = {"training.epochs": 3, "training.stop_on": "recall", "training.patience": 3}
     trainer, _, _ = trainer_of(clicks_of(SESSIONS), **settings)

@@ -50,4 +50,5 @@ class ProgressPrinter:
         since, done_before = self._first
         if done <= done_before:
             return ""
-        return f"  {(now - since) * (1 - done) / (done - done_before):.0f} s left"
+        left = max(0.0, 1 - done)
+        return f"  {(now - since) * left / (done - done_before):.0f} s left"

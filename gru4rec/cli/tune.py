@@ -47,15 +47,19 @@ _ROWS = 10
 def command(clicks: tuple[str, ...], **options: Any) -> None:
     """Search for the settings that suit the click logs CLICKS best.
 
-    Settings given are held. Nothing but the --valid part is measured on. With --study the same
-    command goes on with a search that was stopped.
+    Settings given other values than the defaults are held. Nothing but the --valid part is
+    measured on. With --study the same command goes on with a search that was stopped.
     """
     from gru4rec.cli.output import FORMATS, write_beside
     from gru4rec.cli.settings import valid_source
     from gru4rec.clicks import read_clicks
+    from gru4rec.errors import DataError
     from gru4rec.tuning import tune
 
     config = config_of(options)
+    output = options["output"]
+    if output.is_dir() or not output.resolve().parent.is_dir():
+        raise DataError(f"cannot write {output}: name a file in a folder that is there with -o")
     read = {**read_options(options), "also": config.encoder.inputs}
     found = tune(
         read_clicks(clicks, **read),
@@ -66,7 +70,6 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
         device=options["device"],
         on_trial=_print_trial,
     )
-    output = options["output"]
 
     def write(file: Path) -> None:
         file.write_text(found.config.to_toml(), encoding="utf-8")
