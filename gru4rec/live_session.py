@@ -15,7 +15,11 @@ from gru4rec.side_inputs import SideInputs
 
 
 class LiveSession:
-    """One visitor's clicks so far, as the encoder's state: the hundredth costs as the first."""
+    """One visitor's clicks so far, as the encoder's state.
+
+    With an encoder that streams the hundredth click costs as the first; the others read the last
+    `encoder.max_length` clicks again.
+    """
 
     def __init__(
         self, model: Model, catalog: Catalog, index: ItemIndex, side_inputs: SideInputs

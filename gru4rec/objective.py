@@ -59,8 +59,8 @@ class CrossEntropy:
     power of two, in a quarter of the time of a power of e. Windows of more than 16 million scores
     are worked through in chunks of clicks, so that the scores of a whole catalog never stand in
     memory at once. Where |vectors · outputs| is `bounded` by 30, as cosines times a scale are, the
-    largest of each row is not looked for. With bf16 what is multiplied with scores,
-    P, Z and the products have eight bits; the gradients are summed up in float32.
+    largest of each row is not looked for. With bf16 scores, P, Z and the products have eight bits;
+    gradients are summed up in float32.
     """
 
     def __init__(

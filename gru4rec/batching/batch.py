@@ -30,8 +30,7 @@ class SessionBatch:
     @cached_property
     def block_sizes(self) -> IntArray:
         """Clicks at each position: the segments that are longer than it [L]."""
-        ended = np.bincount(self.lengths)[1:]
-        return len(self.lengths) - np.concatenate(([0], np.cumsum(ended)[:-1]))
+        return block_sizes_of(self.lengths)
 
     @cached_property
     def block_starts(self) -> IntArray:
@@ -47,3 +46,9 @@ class SessionBatch:
     def ends(self) -> IntArray:
         """Row of the last click of each segment [S]."""
         return self.block_starts[self.lengths - 1] + np.arange(len(self.lengths))
+
+
+def block_sizes_of(lengths: IntArray) -> IntArray:
+    """How many of these lengths, falling [S], are larger than each position [L]."""
+    ended = np.bincount(lengths)[1:]
+    return len(lengths) - np.concatenate(([0], np.cumsum(ended)[:-1]))

@@ -22,7 +22,7 @@ class WholeSessions(Sequence[SessionBatch]):
     def __init__(self, first_clicks: IntArray, lengths: IntArray, *, clicks: int) -> None:
         """Sessions [S] by the place of their first click and their number of clicks, 0 allowed.
 
-        A batch has at least `clicks` clicks, but for the last of a stretch.
+        A batch has about `clicks` clicks: a session begins the batch that its first click falls in.
         """
         sessions = np.flatnonzero(lengths)
         self._first_clicks, self._lengths = first_clicks[sessions], lengths[sessions]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gru4rec.arrays import IntArray
-from gru4rec.batching import SessionBatch
+from gru4rec.batching import SessionBatch, block_sizes_of
 
 State = tuple[Tensor, ...]
 """What an encoder remembers: tensors with one row per session, opaque to all others."""
@@ -45,8 +45,7 @@ class Packing:
     @classmethod
     def of_lengths(cls, lengths: IntArray) -> Self:
         """The packing of sequences of these lengths, falling [S], on the CPU."""
-        ended = np.bincount(lengths)[1:]
-        sizes = len(lengths) - np.concatenate(([0], np.cumsum(ended)[:-1]))
+        sizes = block_sizes_of(lengths)
         starts = np.cumsum(sizes) - sizes
         return cls(sizes.tolist(), torch.from_numpy(starts[lengths - 1] + np.arange(len(lengths))))
 
