@@ -26,6 +26,7 @@ class ArrowTable(Protocol):
 ClickSource: TypeAlias = pl.LazyFrame | ArrowTable | str | Path | Iterable[str | Path]
 
 _OFFSET = "__gru4rec_offset"
+_AS_WRITTEN = "__gru4rec_as_written_"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def read_clicks(
     made from datetimes, dates, ISO strings, integers in s, ms, µs or ns (told apart by the size
     that most of them have) or floats in seconds. A log without a time column, or with nothing but
     nulls in it, has no `timestamp`: it is taken in the order of its rows. Those of the other
-    columns that `also` names come along, if they are there; all of them with None.
+    columns that `also` names come along, if they are there, those of text files as text; all of
+    them with None, in the type that all values of a column have.
 
     Raises DataError when a file or column is missing, there are no rows, or a row is invalid: an id
     is null, empty or not UTF-8, a time is missing, cannot be read, or lies before 1990 or after
@@ -95,9 +97,8 @@ def read_log(
     the columns of text files that have no such line. A log with one row per session has its clicks
     in the column `explode`, a list of structs. Where times are dates, `time_offset` names a column
     of milliseconds since the first date of the session. With `other_columns` the rest of the
-    columns comes along, or those of it that are named, one that bears a name of ours as
-    `NAME_in_log`. With `strict_times` no time
-    may lie before 1990.
+    columns comes along, or those of it that are named, then as they are written in text files; one
+    that bears a name of ours as `NAME_in_log`. With `strict_times` no time may lie before 1990.
     """
     scan = _scan(source, header)
     if explode is not None:
@@ -119,17 +120,21 @@ def read_log(
         )
         ids = [names[ours] or "" for ours in names if ours != TIMESTAMP]
         typed = (
-            {*asked, *others, *filter(None, [time_offset]), *wanted.meta.root_names()}
-            & scan.untyped
-            & set(given)
-        )
+            {*asked, *filter(None, [time_offset]), *wanted.meta.root_names()}
+            | set(others if other_columns is True else ())
+        ) & (scan.untyped & set(given))
+        if others and other_columns is not True:  # what they are must not hang on the file's rest
+            rows = rows.with_columns(pl.col(others).name.prefix(_AS_WRITTEN))
+            others = [_AS_WRITTEN + name for name in others]
         rows = with_types(rows, typed, ids)
         rows.filter(wanted).collect_schema()
         rows = rows.with_row_index(ROW, offset=1).filter(wanted)
         columns = [pl.col(name).alias(ours) for ours, name in names.items() if name is not None]
         if time_offset is not None:
             columns.append(_offset_column(time_offset, rows).alias(_OFFSET))
-        columns += [pl.col(name).alias(_freed(name, names)) for name in others]
+        columns += [
+            pl.col(name).alias(_freed(name.removeprefix(_AS_WRITTEN), names)) for name in others
+        ]
         damage = pl.col(DAMAGE) if DAMAGE in rows.collect_schema() else pl.lit(None, pl.String)
         clicks = rows.select(ROW, damage.alias(DAMAGE), *columns)
         clicks = with_timestamp(with_plain_ids(clicks))

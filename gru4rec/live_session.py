@@ -34,7 +34,7 @@ class LiveSession:
         )
 
     @torch.inference_mode()
-    def click(self, item_id: object, **known: object) -> bool:
+    def click(self, item_id: object, /, **known: object) -> bool:
         """Add a click. False if the item is not in the catalog: of it only the time is kept.
 
         `known` is what is known of it for the model's side inputs: `timestamp`, a datetime, and

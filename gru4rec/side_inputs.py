@@ -1,15 +1,18 @@
 """What is known of a click besides its item: the time since the click before it, event types, …"""
 
 import logging
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Self
 
 import polars as pl
 
 from gru4rec.errors import DataError
-from gru4rec.schema import SESSION_ID, TIMESTAMP
+from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 from gru4rec.sessions import is_first
 
 logger = logging.getLogger(__name__)
@@ -18,16 +21,46 @@ _MOST_VALUES = 1000
 _GAP_BUCKETS = 24
 _PREFIX = "_side_"
 
-_seconds = (pl.col(TIMESTAMP) - pl.col(TIMESTAMP).shift(1)).dt.total_milliseconds() / 1000
-_gap_bucket = (_seconds.clip(0) + 1).log(2).floor().clip(0, _GAP_BUCKETS - 1) + 1
+# What a number is written as in one form only: 3 for 3. and 3.00, 2.5 for 2.50.
+_PLAIN_NUMBERS = ((r"^(-?\d+)\.0*$", "${1}"), (r"^(-?\d+\.\d*[1-9])0+$", "${1}"))
 
-OF_TIME: Mapping[str, tuple[Callable[[], pl.Expr], int]] = {
-    "gap": (lambda: pl.when(~is_first).then(_gap_bucket), _GAP_BUCKETS),
-    "hour": (lambda: pl.col(TIMESTAMP).dt.hour().cast(pl.Int64) + 1, 24),
+
+def _gaps() -> pl.Expr:
+    seconds = (pl.col(TIMESTAMP) - pl.col(TIMESTAMP).shift(1)).dt.total_milliseconds() / 1000
+    bucket = (seconds.clip(0) + 1).log(2).floor().clip(0, _GAP_BUCKETS - 1)
+    return pl.when(~is_first).then(bucket + 1)
+
+
+def _gap(before: datetime | None, now: datetime) -> int:
+    if before is None:
+        return 0
+    seconds = max(0, (now - before) // timedelta(milliseconds=1)) / 1000
+    return min(math.floor(math.log(seconds + 1, 2)), _GAP_BUCKETS - 1) + 1
+
+
+@dataclass(frozen=True)
+class _OfTime:
+    """A side input made of the times of a session's clicks; its codes begin at 1."""
+
+    size: int
+    """How many codes there are."""
+    codes: Callable[[], pl.Expr]
+    """Those of the clicks of a log."""
+    code: Callable[[datetime | None, datetime], int]
+    """That of one click, by the time of the click before it and its own."""
+
+
+OF_TIME: Mapping[str, _OfTime] = {
+    "gap": _OfTime(_GAP_BUCKETS, _gaps, _gap),
+    "hour": _OfTime(
+        24,
+        lambda: pl.col(TIMESTAMP).dt.hour().cast(pl.Int64) + 1,
+        lambda before, now: now.hour + 1,
+    ),
 }
-"""Side inputs made of the times of a session's clicks: the code of a click, from 1, and how many
-codes there are. `gap`: ⌊log₂(seconds since the click before it + 1)⌋, without for the first click;
-`hour`: of the day, as the log's times have it."""
+"""Side inputs made of times; a column of such a name is not read. `gap`: ⌊log₂(seconds since the
+click before it + 1)⌋, code 0 for the first click; `hour`: of the day, as the log's times have it.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,9 +78,13 @@ class SideInputs:
     def of(cls, clicks: pl.LazyFrame, names: Sequence[str]) -> Self:
         """The side inputs of that name and the 1,000 most frequent values that a log has of each.
 
-        Raises DataError if the log lacks the column, or times.
+        Raises DataError if the log lacks the column, or times, or the column is that of the ids.
         """
         columns = clicks.collect_schema().names()
+        if ids := sorted({SESSION_ID, ITEM_ID} & set(names)):
+            raise DataError(
+                f"{ids[0]} is no side input: it is read anyway; leave it out of --input"
+            )
         for name in names:
             needed = TIMESTAMP if name in OF_TIME else name
             if needed not in columns:
@@ -69,7 +106,7 @@ class SideInputs:
     def sizes(self) -> list[int]:
         """Codes of each, with code 0."""
         return [
-            1 + (OF_TIME[name][1] if name in OF_TIME else len(values))
+            1 + (OF_TIME[name].size if name in OF_TIME else len(values))
             for name, values in self.values.items()
         ]
 
@@ -90,7 +127,7 @@ class SideInputs:
                 logger.warning("the clicks lack what the side input %r is made of: unknown", name)
                 code = pl.lit(0)
             elif name in OF_TIME:
-                code = OF_TIME[name][0]()
+                code = OF_TIME[name].codes()
             else:
                 known = pl.Series(values, dtype=pl.String)
                 text = _text(name)
@@ -102,32 +139,67 @@ class SideInputs:
     def codes(self, known: Mapping[str, object], before: object) -> list[int]:
         """The codes of one click of which `known` is known, after one at the time `before`.
 
-        Raises DataError for a name that no side input is made of, and a time that is no datetime.
+        Raises DataError for a name that no side input is made of, a time that is no datetime, and a
+        value that is a list or the like.
         """
         needed = {TIMESTAMP if name in OF_TIME else name for name in self.values}
         if strange := sorted(known.keys() - needed - {TIMESTAMP}):
             raise DataError(f"no side input {strange[0]!r}; choose from {', '.join(self.values)}")
         if not self.values:
             return []
-        times = [before, known.get(TIMESTAMP)]
-        if not all(time is None or isinstance(time, datetime) for time in times):
-            raise DataError(f"timestamp must be a datetime, got {known[TIMESTAMP]!r}")
-        rows = pl.LazyFrame(
-            {
-                SESSION_ID: [0, 0],
-                TIMESTAMP: pl.Series(times, dtype=pl.Datetime("us")),
-                **{name: [None, known.get(name)] for name in self.values if name not in OF_TIME},
-            }
-        )
-        return list(self.encode(rows).select(self.names).collect().row(1))
+        earlier, now = _naive(before), _naive(known.get(TIMESTAMP))
+        codes = []
+        for name in self.values:
+            if name in OF_TIME:
+                codes.append(0 if now is None else OF_TIME[name].code(earlier, now))
+            else:
+                codes.append(self._places[name].get(_text_of(name, known.get(name)), 0))
+        return codes
+
+    @cached_property
+    def _places(self) -> Mapping[str, Mapping[str | None, int]]:
+        """The codes of the values of each column, by their text."""
+        return {
+            name: {value: code for code, value in enumerate(values, start=1)}
+            for name, values in self.values.items()
+        }
 
 
 NO_SIDE_INPUTS = SideInputs({})
 
 
 def _text(name: str) -> pl.Expr:
-    """A column's values as text; whole numbers are the same as integers and as floats."""
-    return pl.col(name).cast(pl.String).str.replace(r"^(-?\d+)\.0$", "$1")
+    """A column's values as text; a number is the same as integer, as float and as written."""
+    text = pl.col(name).cast(pl.String)
+    for pattern, plain in _PLAIN_NUMBERS:
+        text = text.str.replace(pattern, plain)
+    return text
+
+
+def _text_of(name: str, value: object) -> str | None:
+    """What `_text` makes of one value. Raises DataError for one that a column cannot hold."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        for pattern, _ in _PLAIN_NUMBERS:
+            value = re.sub(pattern, r"\1", value)
+        return value
+    try:
+        found = pl.DataFrame({name: [value]}).select(_text(name)).item()
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
+        raise DataError(
+            f"{name} must be a number, a text or a truth value, got {value!r}"
+        ) from None
+    return None if found is None else str(found)
+
+
+def _naive(time: object) -> datetime | None:
+    """A time as a log has it: without a zone, in UTC if it has one."""
+    if time is None:
+        return None
+    if not isinstance(time, datetime):
+        raise DataError(f"timestamp must be a datetime, got {time!r}")
+    return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
 
 
 def _frequent(clicks: pl.LazyFrame, name: str) -> list[str]:

@@ -1,11 +1,13 @@
 """Side inputs: their codes, their embeddings, and a model that reads them."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from toys import TINY
 
 import gru4rec as g4r
@@ -95,6 +97,48 @@ def test_whole_numbers_are_the_same_as_integers_and_as_floats():
     assert to_arrays(clicks, Catalog.of(clicks), side_inputs=sides).sides.tolist() == [[1], [0]]
 
 
+def test_numbers_are_coded_alike_in_text_files_and_tables(tmp_path):
+    (tmp_path / "a.csv").write_text("session_id,item_id,kind\n1,a,01\n1,b,2.50\n1,c,3.0\n")
+    (tmp_path / "b.csv").write_text("session_id,item_id,kind\n1,a,01\n1,b,S\n1,c,2.5\n")
+    sides = SideInputs.of(read_clicks(tmp_path / "a.csv", also=["kind"]), ["kind"])
+    assert sides.values == {"kind": ["01", "2.5", "3"]}
+    assert codes_of(read_clicks(tmp_path / "b.csv", also=["kind"]), sides) == [[1], [0], [2]]
+    numbers = pl.LazyFrame(
+        {"session_id": [1, 1, 1], "item_id": ["a", "b", "c"], "kind": [1.0, 2.5, 3.0]}
+    )
+    assert codes_of(numbers, sides) == [[0], [2], [3]]
+    where = read_clicks(tmp_path / "a.csv", also=["kind"], where="kind < 3")
+    assert where.collect()["kind"].to_list() == ["01", "2.50"]
+
+
+@pytest.mark.parametrize("name", ["item_id", "session_id"])
+def test_ids_are_no_side_input(name):
+    with pytest.raises(g4r.DataError, match=f"{name} is no side input"):
+        SideInputs.of(log_of(ROWS), [name])
+
+
+@given(
+    st.sampled_from(["view", "3", "3.0", "2.50", "-0.10", "", 3, 2.5, 1e20, True, None]),
+    st.integers(0, 10**13) | st.integers(0, 40).map(lambda n: 1000 * (2**n - 1)),
+)
+def test_a_live_click_is_coded_as_that_of_a_log(value, milliseconds):
+    values = ["view", "3", "2.5", "true", "100000000000000000000", "-0.1", ""]
+    sides = SideInputs({"event": values, "gap": [], "hour": []})
+    times = [START, START + timedelta(milliseconds=min(milliseconds, 10**12))]
+    clicks = pl.LazyFrame(
+        {"session_id": [1, 1], "item_id": ["a", "b"], "timestamp": times, "event": [None, value]},
+        strict=False,
+    )
+    expected = codes_of(clicks, sides)[1]
+    assert sides.codes({"event": value, "timestamp": times[1]}, times[0]) == expected
+
+
+def test_a_live_click_may_have_a_time_with_a_zone():
+    sides = SideInputs({"hour": [], "gap": []})
+    later = datetime(2026, 3, 2, 0, 30, tzinfo=timezone(timedelta(hours=1)))  # 23:30 in UTC
+    assert sides.codes({"timestamp": later}, START) == [24, 1 + 11]  # ⌊log₂ 3,601⌋ = 11
+
+
 def test_a_column_of_lists_is_refused():
     log = pl.LazyFrame({"session_id": [1, 1], "item_id": ["a", "b"], "tags": [["x"], []]})
     config = g4r.Config().replace({**TINY, "encoder.inputs": ["tags"]})
@@ -156,6 +200,8 @@ def test_a_live_session_refuses_what_no_side_input_is_made_of(log):
         session.click(item, event="view")
     with pytest.raises(g4r.DataError, match="must be a datetime"):
         session.click(item, timestamp="noon")
+    with pytest.raises(g4r.DataError, match="event must be a number, a text or a truth value"):
+        SideInputs({"event": ["view"]}).codes({"event": [1, "a"]}, None)
     assert session.click(item)
 
 

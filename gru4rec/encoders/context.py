@@ -1,6 +1,7 @@
 """What encoders share that read the last clicks of a session at once, not one by one."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -10,6 +11,10 @@ from gru4rec.arrays import IntArray
 from gru4rec.config import EncoderConfig
 from gru4rec.encoders.protocol import Encoder, Packing, State
 from gru4rec.errors import ConfigError
+
+# Clicks that are encoded at once: what attention between all clicks of each sequence takes
+# then fits into some hundred megabytes.
+_CLICKS_AT_ONCE = 1 << 14
 
 
 class ContextEncoder(Encoder):
@@ -76,11 +81,15 @@ class ContextEncoder(Encoder):
             pool = torch.cat((inputs, state[0].flatten(0, 1)))
             counts = state[1].cpu().numpy()
         clicks = _Clicks(packing, counts, kept)
-        rows, sequences, places = clicks.sequences(self.max_length, causal=self.causal)
         device = inputs.device
-        packed = pool.index_select(0, torch.from_numpy(rows).to(device))
-        encoded = self.encode(packed, sequences.to(device), random)
-        vectors = encoded.index_select(0, torch.from_numpy(places).to(device))
+        parts, found = [], []
+        for rows, sequences, ends in clicks.sequences(self.max_length, causal=self.causal):
+            packed = pool.index_select(0, torch.from_numpy(rows).to(device))
+            encoded = self.encode(packed, sequences.to(device), random)
+            parts.append(encoded.index_select(0, torch.from_numpy(ends).to(device)))
+            found.append(rows[ends])
+        order = torch.from_numpy(np.argsort(np.concatenate(found))).to(device)
+        vectors = torch.cat(parts).index_select(0, order)
         if self.training:
             return vectors, ()
         last, counts = clicks.last(kept)
@@ -110,38 +119,33 @@ class _Clicks:
         old = len(self._session) + session * self._kept + back
         return np.where(back >= 0, old, new)
 
-    def sequences(self, longest: int, *, causal: bool) -> tuple[IntArray, Packing, IntArray]:
+    def sequences(
+        self, longest: int, *, causal: bool
+    ) -> Iterator[tuple[IntArray, Packing, IntArray]]:
         """Sequences of at most `longest` clicks that end with, or run through, every click.
 
-        Returns the rows of their clicks in packed order, their packing, and where in it the vector
-        of each row of the batch is found [M]. If `causal`, one sequence serves the first `longest`
-        clicks of a session; every other click has one of its own, which ends with it.
+        In bounded pieces: the rows of their clicks in packed order, their packing, and where in
+        that order the vectors of clicks of the batch stand, each of them in one piece. If `causal`,
+        one sequence serves the first `longest` clicks of a session; every other click has one of
+        its own, which ends with it.
         """
-        own = np.ones(len(self._session), dtype=bool)
-        if causal:
-            own = self._place >= longest
-            shared = np.unique(self._session[~own])
-            total = np.minimum(longest, (self._counts + self._lengths)[shared])
-        else:
-            shared = total = np.empty(0, dtype=np.int64)
+        own = self._place >= longest if causal else np.ones(len(self._session), dtype=bool)
+        shared = np.unique(self._session[~own])
+        total = np.minimum(longest, (self._counts + self._lengths)[shared])
         session = np.concatenate((shared, self._session[own]))
         end = np.concatenate((total - 1, self._place[own]))
+        serves_all = np.arange(len(session)) < len(shared)
         length = np.minimum(end + 1, longest)
 
         order = np.argsort(-length, kind="stable")
-        rank = np.empty_like(order)
-        rank[order] = np.arange(len(order))
-        packing = Packing.of_lengths(length[order])
-        of_row = order[packing.sequences]
-        rows = self._row(session[of_row], (end - length + 1)[of_row] + packing.positions)
-
-        places = np.empty(len(self._session), dtype=np.int64)
-        places[own] = packing.ends.numpy()[rank[len(shared) :]]
-        if causal:
-            of_session = np.zeros(len(self._lengths), dtype=np.int64)
-            of_session[shared] = rank[: len(shared)]
-            places[~own] = packing.starts[self._place[~own]] + of_session[self._session[~own]]
-        return rows, packing, places
+        piece = np.cumsum(length[order]) // _CLICKS_AT_ONCE
+        for some in np.split(order, np.flatnonzero(np.diff(piece)) + 1):
+            packing = Packing.of_lengths(length[some])
+            of_row = some[packing.sequences]
+            place = (end - length + 1)[of_row] + packing.positions
+            rows = self._row(session[of_row], place)
+            wanted = serves_all[of_row] | (place == end[of_row])
+            yield rows, packing, np.flatnonzero(wanted & (rows < len(self._session)))
 
     def last(self, count: int) -> tuple[IntArray, IntArray]:
         """The rows of the last `count` clicks of each session, newest first [S, count], any row

@@ -1,11 +1,12 @@
 """Encoders that read the last clicks at once: what they read, and their reference."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from gru4rec.config import EncoderConfig
-from gru4rec.encoders import ENCODERS, Packing
+from gru4rec.encoders import ENCODERS, Packing, context
 from gru4rec.encoders.bidirectional_gru import BidirectionalGRU
 from gru4rec.encoders.padding import Padding
 from gru4rec.encoders.transformer_gru import TransformerGRU
@@ -119,3 +120,21 @@ def test_dropout_of_a_carried_state_is_refused_where_none_is_carried(name):
 def test_onehot_inputs_are_for_the_gru(name):
     with pytest.raises(ConfigError, match="onehot"):
         EncoderConfig(name=name, embedding="onehot")
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_how_many_clicks_are_encoded_at_once_changes_nothing(name, monkeypatch):
+    encoder = encoder_of(ENCODERS[name], max_length=4)
+    packing = Packing.of_lengths(np.array([9, 7, 2, 1]))
+    inputs = clicks(19)
+    whole, state = encoder(inputs, packing, ())
+    monkeypatch.setattr(context, "_CLICKS_AT_ONCE", 5)
+    pieces, state_of_pieces = encoder(inputs, packing, ())
+    assert torch.allclose(pieces, whole, atol=1e-6)
+    assert all(map(torch.equal, state, state_of_pieces))
+    longest = 0
+    for rows, _, _ in context._Clicks(packing, np.zeros(4, dtype=np.int64), 3).sequences(
+        4, causal=encoder.causal
+    ):
+        longest = max(longest, len(rows))
+    assert longest <= 5 + 4
