@@ -20,7 +20,8 @@ if TYPE_CHECKING:
         StoppedError,
     )
     from gru4rec.evaluation import evaluate
-    from gru4rec.gru4rec import GRU4Rec, load
+    from gru4rec.gru4rec import GRU4Rec
+    from gru4rec.loading import load
     from gru4rec.preparation import prepare
     from gru4rec.recipe import Recipe
     from gru4rec.recommender import Recommender
@@ -45,7 +46,8 @@ _HOMES = {
         "StoppedError",
     ),
     "gru4rec.evaluation": ("evaluate",),
-    "gru4rec.gru4rec": ("GRU4Rec", "load"),
+    "gru4rec.gru4rec": ("GRU4Rec",),
+    "gru4rec.loading": ("load",),
     "gru4rec.preparation": ("prepare",),
     "gru4rec.recipe": ("Recipe",),
     "gru4rec.recommender": ("Recommender",),

@@ -1,7 +1,7 @@
 """Sessions as flat arrays: the one crossing from Polars to NumPy and torch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,11 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 
 SideArray = npt.NDArray[np.uint16]
+TimeArray = npt.NDArray[np.float64]
 
 _NO_SIDES: SideArray = np.empty((0, 0), dtype=np.uint16)
-_ROW, _INDEX, _START = "_row", "_index", "_start"
+_NO_TIMES: TimeArray = np.empty(0)
+_ROW, _INDEX, _START, _TIME = "_row", "_index", "_start", "_time"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class SessionArrays:
     """Where each session starts, and at the end the number of clicks [S + 1]."""
     sides: SideArray = field(default_factory=lambda: _NO_SIDES)
     """Codes of the side inputs of every click [clicks, side inputs]."""
+    times: TimeArray = field(default_factory=lambda: _NO_TIMES)
+    """Seconds since 1970 of every click, or if not `timed` its row in the log; empty where they
+    were not asked for."""
+    timed: bool = False
+    """Whether the log has times."""
     num_unknown: int = 0
     """Clicks of the log on items outside the catalog, which are left out."""
     num_unknown_targets: int = 0
@@ -55,16 +62,22 @@ class SessionArrays:
         """The first session and every `nth` after it."""
         return self._some(np.arange(len(self)) % nth == 0)
 
+    def split_before(self, session: int) -> tuple["SessionArrays", "SessionArrays"]:
+        """The sessions before the one of that number, and the rest."""
+        older = np.arange(len(self)) < session
+        return self._some(older), self._some(~older)
+
     def _some(self, keep: npt.NDArray[np.bool_]) -> "SessionArrays":
         if keep.all():
             return self
-        return SessionArrays(
-            self.session_ids.filter(pl.Series(keep)),
-            self.items[np.repeat(keep, self.lengths)],
-            _offsets(self.lengths[keep]),
-            self.sides[np.repeat(keep, self.lengths)] if len(self.sides) else self.sides,
-            self.num_unknown,
-            self.num_unknown_targets,
+        clicks = np.repeat(keep, self.lengths)
+        return replace(
+            self,
+            session_ids=self.session_ids.filter(pl.Series(keep)),
+            items=self.items[clicks],
+            offsets=_offsets(self.lengths[keep]),
+            sides=self.sides[clicks] if len(self.sides) else self.sides,
+            times=self.times[clicks] if len(self.times) else self.times,
         )
 
 
@@ -74,16 +87,19 @@ def to_arrays(
     *,
     by_start: bool = True,
     side_inputs: SideInputs = NO_SIDE_INPUTS,
+    times: bool = False,
 ) -> SessionArrays:
     """The sessions of a log, each in time order, equal times in the order of the rows.
 
     Sessions stand in the time order of their first click, or with `by_start=False` in the order in
     which the log first names them. One whose items are all unknown is there, and empty. A log whose
     sessions stand whole and in time order, as `gru4rec prepare` writes them, is read as it is; one
-    of another order is sorted first. `side_inputs` are coded for every click.
+    of another order is sorted first. `side_inputs` are coded for every click, `times` taken along.
     """
     timed = TIMESTAMP in clicks.collect_schema()
     rows = catalog.encode(clicks.with_row_index(_ROW), _INDEX)
+    clock = pl.col(TIMESTAMP).dt.epoch("us") / 1e6 if timed else pl.col(_ROW).cast(pl.Float64)
+    rows = rows.with_columns(clock.alias(_TIME)) if times else rows
     if not _stands_whole(clicks, timed):
         first_row = pl.col(_ROW) if by_start else pl.col(_ROW).min().over(SESSION_ID)
         rows = rows.with_columns(first_row)
@@ -95,7 +111,12 @@ def to_arrays(
     start = pl.col(TIMESTAMP if timed and by_start else _ROW)
     sessions = rows.filter(is_first).select(SESSION_ID, start.alias(_START), _ROW)
     table, flat = pl.collect_all(
-        [sessions, rows.select(is_first.alias("first"), index, unknown.alias("unknown"), *coded)],
+        [
+            sessions,
+            rows.select(
+                is_first.alias("first"), index, unknown.alias("unknown"), *coded, *[_TIME] * times
+            ),
+        ],
         engine="streaming",
     )
     known = flat[_INDEX].is_not_null().to_numpy()
@@ -103,16 +124,20 @@ def to_arrays(
     lengths = np.add.reduceat(known, starts, dtype=np.int64) if len(starts) else starts
     items = flat[_INDEX].drop_nulls().cast(pl.Int64).to_numpy()
     sides = flat.filter(known).select(coded).to_numpy() if coded else _NO_SIDES
+    clocks = flat[_TIME].filter(flat[_INDEX].is_not_null()).to_numpy() if times else _NO_TIMES
     order = table.select(pl.arg_sort_by(_START, _ROW)).to_series().to_numpy()
     if not np.array_equal(order, np.arange(len(order))):
         places = _places(_offsets(lengths), order)
-        items, sides = items[places], sides[places] if coded else sides
-        lengths = lengths[order]
+        items, lengths = items[places], lengths[order]
+        sides = sides[places] if coded else sides
+        clocks = clocks[places] if times else clocks
     return SessionArrays(
         table[SESSION_ID].gather(order),
         items,
         _offsets(lengths),
         sides,
+        clocks,
+        timed,
         int(flat["unknown"].sum()),
         int((flat["unknown"] & ~flat["first"]).sum()),
     )
@@ -150,6 +175,7 @@ def from_lists(
     catalog: Catalog,
     *,
     side_inputs: SideInputs = NO_SIDE_INPUTS,
+    times: bool = False,
 ) -> SessionArrays:
     """Lists of item ids as sessions 0, 1, …; an empty list is an empty session.
 
@@ -160,7 +186,7 @@ def from_lists(
         lists = lists.cast(pl.List(catalog.item_ids.dtype))
     clicks = pl.LazyFrame({SESSION_ID: range(len(lists)), ITEM_ID: lists})
     clicks = with_plain_ids(clicks.explode(ITEM_ID, empty_as_null=True))
-    return to_arrays(clicks, catalog, by_start=False, side_inputs=side_inputs)
+    return to_arrays(clicks, catalog, by_start=False, side_inputs=side_inputs, times=times)
 
 
 def _offsets(lengths: npt.ArrayLike) -> IntArray:

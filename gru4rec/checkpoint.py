@@ -3,10 +3,10 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import polars as pl
 from safetensors import SafetensorError
@@ -15,30 +15,47 @@ from torch import Tensor
 
 from gru4rec import folders
 from gru4rec.catalog import Catalog
-from gru4rec.config import Config
-from gru4rec.errors import CheckpointError, ConfigError
+from gru4rec.errors import CheckpointError
 from gru4rec.index import ItemIndex
 
 CONFIG, META, CATALOG = "config.json", "meta.json", "catalog.parquet"
-WEIGHTS, INDEX = "weights.safetensors", "index.faiss"
-_FILES = (CONFIG, META, CATALOG, WEIGHTS, INDEX)
+WEIGHTS, INDEX, LEARNED, PARTS = (
+    "weights.safetensors", "index.faiss", "learned.parquet", "parts",
+)  # fmt: skip
+_NAMES = {CONFIG, META, CATALOG, WEIGHTS, INDEX, LEARNED, PARTS}
 _ATTEMPTS = 3
+
+T = TypeVar("T")
 
 RESUME = "resume"
 """The folder inside that holds the state of a training that runs or was interrupted."""
 UNFINISHED = {RESUME, *(folders.beside(Path(RESUME), role).name for role in ("new", "old"))}
 
 
+class _Part(Protocol):
+    def save(self, path: Path) -> None: ...
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that a folder holds; it holds no clicks."""
+    """All that a folder holds; what a kind of recommender does not have is None or empty."""
 
-    config: Config
+    config: Mapping[str, Any]
+    """The settings."""
     meta: Mapping[str, Any]
-    """Versions, seed, counts, metrics, seconds: what `meta.json` says, less the list of files."""
+    """The kind of `recommender`, versions, counts, …: what `meta.json` says, less its files."""
     catalog: Catalog
-    weights: Mapping[str, Tensor]
-    index: ItemIndex
+    weights: Mapping[str, Tensor] | None = None
+    index: ItemIndex | None = None
+    learned: pl.DataFrame | None = None
+    """What a baseline has learned; of a neighbour method the sessions."""
+    parts: Sequence[_Part] = ()
+    """The recommenders that make one, each in a folder of its own."""
+
+    @property
+    def kind(self) -> str:
+        """The name of the recommender that was saved."""
+        return str(self.meta["recommender"])
 
 
 def check_free(path: Path, *, force: bool) -> None:
@@ -57,7 +74,7 @@ def check_free(path: Path, *, force: bool) -> None:
         force=force,
         kind="checkpoint",
         marks={META} | UNFINISHED,
-        files={*_FILES, *UNFINISHED},
+        files=_NAMES | UNFINISHED,
         error=CheckpointError,
     )
 
@@ -83,30 +100,32 @@ def save(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> No
     check_free(path, force=force)
     try:
         with folders.replaced(path, error=CheckpointError) as new:
-            (new / CONFIG).write_text(
-                json.dumps(checkpoint.config.to_dict(), indent=2) + "\n", encoding="utf-8"
-            )
+            _write_json(dict(checkpoint.config), new / CONFIG)
             checkpoint.catalog.to_frame().write_parquet(new / CATALOG)
-            save_file(
-                {name: weight.contiguous() for name, weight in checkpoint.weights.items()},
-                new / WEIGHTS,
-            )
-            shutil.copymode(new / CONFIG, new / WEIGHTS)  # safetensors lets only the owner read it
-            checkpoint.index.save(new / INDEX)
-            files = {name: _fingerprint(new / name) for name in (CONFIG, CATALOG, WEIGHTS, INDEX)}
-            meta = {**checkpoint.meta, "files": files}
-            (new / META).write_text(
-                json.dumps(meta, indent=2, default=str) + "\n", encoding="utf-8"
-            )
+            if checkpoint.weights is not None:
+                weights = {name: weight.contiguous() for name, weight in checkpoint.weights.items()}
+                save_file(weights, new / WEIGHTS)
+                shutil.copymode(new / CONFIG, new / WEIGHTS)  # safetensors lets only the owner read
+            if checkpoint.index is not None:
+                checkpoint.index.save(new / INDEX)
+            if checkpoint.learned is not None:
+                checkpoint.learned.write_parquet(new / LEARNED)
+            for number, part in enumerate(checkpoint.parts):
+                part.save(new / PARTS / str(number))
+            written = [*new.glob("*.*"), *new.glob(f"{PARTS}/*/{META}")]
+            files = {
+                file.relative_to(new).as_posix(): _fingerprint(file) for file in sorted(written)
+            }
+            _write_json({**checkpoint.meta, "files": files}, new / META)
     except (OSError, SafetensorError, RuntimeError, pl.exceptions.PolarsError) as error:
         raise CheckpointError(f"cannot write the checkpoint {path}: {error}") from error
 
 
-def load(path: str | Path) -> Checkpoint:
-    """Read a folder. Nothing in it is executed or unpickled.
+def load(path: str | Path, make: Callable[[Checkpoint, Path], T]) -> T:
+    """What `make` makes of the contents of a folder, given with the folder itself for its parts.
 
-    Raises CheckpointError if it is missing or incomplete, or if a file is not the one that was
-    saved.
+    Nothing in it is executed or unpickled. Raises CheckpointError if it is missing or incomplete,
+    if a file is not the one that was saved, or if `make` finds that it does not fit together.
     """
     path = Path(path).resolve()
     failure = CheckpointError(f"{path} was replaced again and again while it was read; try later")
@@ -114,7 +133,7 @@ def load(path: str | Path) -> Checkpoint:
         folder = path if path.is_dir() else folders.beside(path, "old")  # just then being replaced
         began = _stamp(folder)
         try:
-            found = _read(folder, path)
+            found = make(_read(folder, path), folder)
         except CheckpointError as error:
             failure = error
             continue
@@ -133,34 +152,50 @@ def _read(folder: Path, path: Path) -> Checkpoint:
         raise CheckpointError(
             f"no checkpoint at {path}; give the folder that `gru4rec train -o` wrote"
         )
-    missing = [name for name in _FILES if not (folder / name).is_file()]
-    if missing:
-        raise CheckpointError(
-            f"the checkpoint {folder} lacks {', '.join(missing)}; train again, or copy it whole"
-        )
     try:
+        _refuse_missing(folder, [META])
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        files = meta.pop("files")
-        for name in (CONFIG, CATALOG, WEIGHTS, INDEX):
-            if files[name] != _fingerprint(folder / name):
+        files = {CONFIG: "", CATALOG: "", **meta.pop("files")}
+        _refuse_missing(folder, files)
+        for name, fingerprint in files.items():
+            if fingerprint != _fingerprint(folder / name):
                 raise CheckpointError(
                     f"{folder / name} is not the file this checkpoint was saved with (damaged, or "
                     "of another checkpoint); train again, or copy it whole"
                 )
         return Checkpoint(
-            Config.from_dict(json.loads((folder / CONFIG).read_text(encoding="utf-8"))),
-            meta,
+            dict(json.loads((folder / CONFIG).read_text(encoding="utf-8"))),
+            {"recommender": "gru4rec", **meta},
             Catalog.from_frame(pl.read_parquet(folder / CATALOG)),
-            load_file(folder / WEIGHTS),
-            ItemIndex.load(folder / INDEX),
+            load_file(folder / WEIGHTS) if WEIGHTS in files else None,
+            ItemIndex.load(folder / INDEX) if INDEX in files else None,
+            pl.read_parquet(folder / LEARNED) if LEARNED in files else None,
         )
     except (
         OSError, ValueError, KeyError, TypeError, AttributeError,
-        SafetensorError, ConfigError, pl.exceptions.PolarsError,
+        SafetensorError, pl.exceptions.PolarsError,
     ) as error:  # fmt: skip
         raise CheckpointError(
             f"cannot read the checkpoint {folder}: {error!r}; train again"
         ) from error
+
+
+def parts_of(folder: Path) -> list[Path]:
+    """The folders of the recommenders that make one, in their order."""
+    found = (folder / PARTS).iterdir() if (folder / PARTS).is_dir() else ()
+    return sorted(found, key=lambda part: int(part.name))
+
+
+def _refuse_missing(folder: Path, names: Iterable[str]) -> None:
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(
+            f"the checkpoint {folder} lacks {', '.join(missing)}; train again, or copy it whole"
+        )
+
+
+def _write_json(content: Mapping[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
 
 
 def _stamp(folder: Path) -> bytes | None:

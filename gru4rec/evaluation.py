@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 import torch
 
-from gru4rec.arrays import to_arrays
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import DataError, choose
 from gru4rec.metrics import METRICS, TIES
@@ -39,7 +38,7 @@ def evaluate(
     clicks = read_clicks(sessions, also=also).collect().lazy()
     rows = []
     for name, recommender in recommenders.items():
-        arrays = to_arrays(clicks, recommender.catalog, side_inputs=recommender.side_inputs)
+        arrays = recommender.arrays(clicks)
         found = recommender.target_ranks(arrays, ties=ties)
         if not len(found):
             raise DataError(

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from gru4rec import auto, checkpoint
 from gru4rec.arrays import FloatArray, IntArray, SessionArrays
+from gru4rec.checkpoint import Checkpoint
 from gru4rec.clicks import ClickSource
 from gru4rec.config import AUTO, Config
 from gru4rec.device import find_device, has_fast_bf16
 from gru4rec.encoders import ENCODERS
 from gru4rec.encoding import session_vectors
-from gru4rec.errors import CheckpointError, choose
+from gru4rec.errors import CheckpointError, ConfigError, choose
 from gru4rec.index import ItemIndex
 from gru4rec.live_session import LiveSession
 from gru4rec.losses import LOSSES
@@ -113,6 +114,7 @@ class GRU4Rec(Recommender):
         history = trainer.run(hooks)
         self._index_items()
         self.meta: Mapping[str, Any] = {
+            "recommender": "gru4rec",
             "versions": {package: version(package) for package in _PACKAGES},
             "seed": self.config.seed,
             "counts": vars(log.statistics),
@@ -167,45 +169,46 @@ class GRU4Rec(Recommender):
         """
         catalog = self.catalog
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
-        saved = checkpoint.Checkpoint(self.config, self.meta, catalog, weights, self.index)
+        saved = Checkpoint(self.config.to_dict(), self.meta, catalog, weights, self.index)
         own = self._keep == Path(path).resolve() and not (self._keep / checkpoint.META).exists()
         checkpoint.save(saved, path, force=force or own)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> Self:
         """The recommender that `save` wrote. Raises CheckpointError if it is not there whole."""
-        saved = checkpoint.load(path)
-        recommender = cls(saved.config, device=device)
-        recommender.meta, recommender.catalog, recommender.index = (
-            saved.meta,
-            saved.catalog,
-            saved.index,
-        )
+        return checkpoint.load(path, lambda saved, folder: cls.of(saved, device=device))
+
+    @classmethod
+    def of(cls, saved: Checkpoint, *, device: str = "auto") -> Self:
+        """The recommender of a checkpoint. Raises CheckpointError if it does not fit together."""
+        try:
+            recommender = cls(Config.from_dict(saved.config), device=device)
+        except ConfigError as error:
+            raise CheckpointError(f"cannot read the settings of the checkpoint: {error}") from error
+        if saved.weights is None or saved.index is None:
+            raise CheckpointError(f"the checkpoint is of {saved.kind}, not of gru4rec; use load")
+        recommender.meta, recommender.catalog = saved.meta, saved.catalog
+        recommender.index = saved.index
         recommender.side_inputs = SideInputs(saved.meta.get("inputs", {}))
-        recommender.model = Model(saved.config, len(saved.catalog), recommender.side_inputs)
+        recommender.model = Model(recommender.config, len(saved.catalog), recommender.side_inputs)
         try:
             recommender.model.load_state_dict(saved.weights)
         except RuntimeError as error:
             raise CheckpointError(
-                f"the weights of {path} do not fit its config; train again"
+                "the weights of the checkpoint do not fit its config; train again"
             ) from error
         recommender.model.to(recommender.device)
         if saved.index.width != recommender.model.item_vectors().shape[1] or len(
             saved.index
         ) != len(saved.catalog):
             raise CheckpointError(
-                f"the index of {path} does not fit its catalog and weights; train again"
+                "the index of the checkpoint does not fit its catalog and weights; train again"
             )
         return recommender
 
     def _index_items(self) -> None:
         with torch.inference_mode():
             self.index = ItemIndex.build(self.model.item_vectors().cpu().numpy())
-
-
-def load(path: str | Path, *, device: str = "auto") -> GRU4Rec:
-    """The recommender saved at `path`; see `GRU4Rec.load`."""
-    return GRU4Rec.load(path, device=device)
 
 
 def _of_kept_epoch(history: list[dict[str, float]], measure: str) -> dict[str, float]:

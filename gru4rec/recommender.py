@@ -4,7 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self, TypeAlias, cast
+from typing import ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 import polars as pl
@@ -33,6 +33,8 @@ class Recommender(ABC):
     _catalog: Catalog | None = None
     side_inputs: SideInputs = NO_SIDE_INPUTS
     """What it reads of a click besides its item."""
+    reads_times: ClassVar[bool] = False
+    """Whether it asks when clicks were made."""
 
     @property
     def catalog(self) -> Catalog:
@@ -48,6 +50,14 @@ class Recommender(ABC):
     @abstractmethod
     def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
         """Learn from a click log; return self. `valid` is for measuring, never for learning."""
+
+    @abstractmethod
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the checkpoint folder `path`, which `gru4rec.load` reads.
+
+        With `force` it replaces an older checkpoint whole. Raises CheckpointError if something
+        stands there or when the disk refuses, NotFittedError before `fit`.
+        """
 
     @abstractmethod
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
@@ -94,9 +104,21 @@ class Recommender(ABC):
             if not all(isinstance(prefix, list | tuple) for prefix in prefixes):
                 raise DataError("give a list of sessions, each a list of items: [['a', 'b']]")
             lists = cast(Sequence[Sequence[object]], prefixes)
-            return from_lists(lists, self.catalog, side_inputs=self.side_inputs)
+            return from_lists(
+                lists, self.catalog, side_inputs=self.side_inputs, times=self.reads_times
+            )
         log = read_clicks(cast(ClickSource, prefixes), also=list(self.side_inputs.values))
-        return to_arrays(log, self.catalog, by_start=False, side_inputs=self.side_inputs)
+        return self.arrays(log, by_start=False)
+
+    def arrays(self, clicks: pl.LazyFrame, *, by_start: bool = True) -> SessionArrays:
+        """The sessions of a log as it reads them; see `to_arrays`."""
+        return to_arrays(
+            clicks,
+            self.catalog,
+            by_start=by_start,
+            side_inputs=self.side_inputs,
+            times=self.reads_times,
+        )
 
     def _recommend(self, sessions: SessionArrays, k: int) -> pl.DataFrame:
         if k < 1:

@@ -51,10 +51,11 @@ LAYERS = [
     "live_session",
     "recommender",
     "training_log",
+    "baselines",
     "gru4rec",
+    "loading",
     "search_space",
     "tuning",
-    "baselines",
     "evaluation",
     "cli",
 ]

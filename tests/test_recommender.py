@@ -200,6 +200,31 @@ def test_index_scores_agree_with_matrix_products(trained):
         )
 
 
+def test_what_is_saved_and_loaded_recommends_the_same(recommender, log, tmp_path):
+    recommender.save(tmp_path / "model")
+    loaded = g4r.load(tmp_path / "model", device="cpu")
+    prefixes = log.head(300)
+    assert type(loaded) is type(recommender)
+    assert loaded.recommend(prefixes).equals(recommender.recommend(prefixes))
+    with pytest.raises(g4r.CheckpointError, match="exists"):
+        recommender.save(tmp_path / "model")
+    recommender.save(tmp_path / "model", force=True)
+
+
+def test_a_file_of_a_checkpoint_that_is_missing_or_damaged_is_named(recommender, tmp_path):
+    recommender.save(tmp_path / "model")
+    for file in (tmp_path / "model").iterdir():
+        content = file.read_bytes()
+        file.unlink()
+        with pytest.raises(g4r.CheckpointError, match=file.name):
+            g4r.load(tmp_path / "model")
+        file.write_bytes(content[:-1] if file.suffix != ".json" else b"[]")
+        with pytest.raises(g4r.CheckpointError, match=r"damaged|cannot read"):
+            g4r.load(tmp_path / "model")
+        file.write_bytes(content)
+    g4r.load(tmp_path / "model")
+
+
 def test_use_before_fit_says_what_to_do():
     for make in (g4r.GRU4Rec, *BASELINES.values()):
         for use in (

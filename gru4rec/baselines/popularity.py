@@ -1,27 +1,76 @@
-"""Recommend what is clicked most."""
+"""Recommend what is clicked most: ever, lately, or in the running session."""
 
-from collections.abc import Iterator
-from typing import Self
+from dataclasses import dataclass
+from typing import ClassVar
 
-import torch
-from torch import Tensor
+import numpy as np
+import polars as pl
 
 from gru4rec.arrays import IntArray, SessionArrays
+from gru4rec.baselines.baseline import Baseline, Scores
 from gru4rec.catalog import Catalog
-from gru4rec.clicks import ClickSource, read_clicks
-from gru4rec.recommender import Recommender, chunks
+from gru4rec.settings import Settings, setting
 
 
-class Popularity(Recommender):
+@dataclass(frozen=True, kw_only=True)
+class NoSettings(Settings):
+    """Nothing to set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecentPopularitySettings(Settings):
+    """What counts as lately."""
+
+    share: float = setting(0.05, low=0.0)
+    """The newest clicks that are counted, as a share of the log."""
+
+    def __post_init__(self) -> None:
+        self.check("recent_popularity.")
+
+
+class Popularity(Baseline):
     """Scores an item by its clicks in the training log, whatever the session."""
 
-    def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
-        """Count the clicks on each item; `valid` is not needed."""
-        self.catalog = Catalog.of(read_clicks(clicks))
-        return self
+    name = "popularity"
+    settings: Settings
+    settings_class: ClassVar[type[Settings]] = NoSettings
 
-    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
-        """See `Recommender.score`."""
-        support = torch.from_numpy(self.catalog.support).to(torch.float32)
-        for some in chunks(clicks, len(self.catalog)):
-            yield some, support.expand(len(some), -1)
+    def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        return pl.DataFrame({"clicks": catalog.support})
+
+    def _prepare(self) -> None:
+        self._clicks = self.learned["clicks"].to_numpy().astype(np.float32)
+
+    def _scores(self, sessions: SessionArrays, clicks: IntArray) -> Scores:
+        return np.tile(self._clicks, (len(clicks), 1))
+
+
+class RecentPopularity(Popularity):
+    """Scores an item by its clicks among the newest of the training log."""
+
+    name = "recent_popularity"
+    reads_times = True
+    settings: RecentPopularitySettings
+    settings_class: ClassVar[type[Settings]] = RecentPopularitySettings
+
+    def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        count = int(np.ceil(self.settings.share * len(sessions.items)))
+        newest = np.argsort(-sessions.times, kind="stable")[:count]
+        return pl.DataFrame({"clicks": np.bincount(sessions.items[newest], minlength=len(catalog))})
+
+
+class SessionPopularity(Popularity):
+    """Scores an item by its clicks in the session so far; equal ones by those in the log."""
+
+    name = "session_popularity"
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._clicks /= self._clicks.sum() + 1
+
+    def _scores(self, sessions: SessionArrays, clicks: IntArray) -> Scores:
+        scores = super()._scores(sessions, clicks)
+        starts = sessions.offsets[np.searchsorted(sessions.offsets, clicks, side="right") - 1]
+        for row, (start, click) in enumerate(zip(starts, clicks, strict=True)):
+            np.add.at(scores[row], sessions.items[start : click + 1], 1)
+        return scores

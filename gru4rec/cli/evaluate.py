@@ -55,7 +55,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     from gru4rec.cli.output import choose_format, write_table
     from gru4rec.clicks import read_clicks
     from gru4rec.evaluation import evaluate
-    from gru4rec.gru4rec import load
+    from gru4rec.loading import load
     from gru4rec.recommender import Recommender
 
     baselines = {name: make_baseline(name) for name in options["baselines"]}

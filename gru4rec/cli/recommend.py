@@ -29,7 +29,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     """Recommend the next items of every session in CLICKS, or of --items, by the checkpoint DIR."""
     from gru4rec.cli.output import choose_format, write_table
     from gru4rec.clicks import read_clicks
-    from gru4rec.gru4rec import load
+    from gru4rec.loading import load
     from gru4rec.recommender import Prefixes
 
     if bool(clicks) == (options["items"] is not None):

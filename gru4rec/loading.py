@@ -1,0 +1,26 @@
+"""Load a recommender of any kind from its checkpoint."""
+
+from pathlib import Path
+
+from gru4rec import checkpoint
+from gru4rec.baselines import BASELINES
+from gru4rec.checkpoint import Checkpoint
+from gru4rec.errors import CheckpointError
+from gru4rec.gru4rec import GRU4Rec
+from gru4rec.recommender import Recommender
+
+
+def load(path: str | Path, *, device: str = "auto") -> Recommender:
+    """The recommender saved at `path`: GRU4Rec, a baseline or a fusion.
+
+    Raises CheckpointError if it is not there whole.
+    """
+
+    def make(saved: Checkpoint, folder: Path) -> Recommender:
+        if saved.kind == "gru4rec":
+            return GRU4Rec.of(saved, device=device)
+        if saved.kind in BASELINES:
+            return BASELINES[saved.kind].of(saved)
+        raise CheckpointError(f"{path} is of a newer gru4rec: no recommender {saved.kind!r}")
+
+    return checkpoint.load(path, make)
