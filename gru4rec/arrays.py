@@ -43,8 +43,8 @@ class SessionArrays:
     """Whether the log has times."""
     num_unknown: int = 0
     """Clicks of the log on items outside the catalog, which are left out."""
-    num_unknown_targets: int = 0
-    """Those of them that are not the first click of their session."""
+    unknown_targets: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Those of them that are not the first click of their session, by session [S]."""
 
     def __len__(self) -> int:
         return len(self.session_ids)
@@ -62,6 +62,13 @@ class SessionArrays:
         """The first session and every `nth` after it."""
         return self._some(np.arange(len(self)) % nth == 0)
 
+    def prefixes(self) -> IntArray:
+        """Places in `items` of all clicks but the last of each session: each has a target, the next
+        one."""
+        is_last = np.zeros(len(self.items), dtype=bool)
+        is_last[self.offsets[1:][self.lengths > 0] - 1] = True
+        return np.flatnonzero(~is_last)
+
     def split_before(self, session: int) -> tuple["SessionArrays", "SessionArrays"]:
         """The sessions before the one of that number, and the rest."""
         older = np.arange(len(self)) < session
@@ -78,6 +85,9 @@ class SessionArrays:
             offsets=_offsets(self.lengths[keep]),
             sides=self.sides[clicks] if len(self.sides) else self.sides,
             times=self.times[clicks] if len(self.times) else self.times,
+            unknown_targets=self.unknown_targets[keep]
+            if len(self.unknown_targets)
+            else self.unknown_targets,
         )
 
 
@@ -107,14 +117,14 @@ def to_arrays(
     coded = side_inputs.names
     rows = side_inputs.encode(rows)
     index = pl.col(_INDEX)
-    unknown = index.is_null() & pl.col(ITEM_ID).is_not_null()
+    not_known = index.is_null() & pl.col(ITEM_ID).is_not_null()
     start = pl.col(TIMESTAMP if timed and by_start else _ROW)
     sessions = rows.filter(is_first).select(SESSION_ID, start.alias(_START), _ROW)
     table, flat = pl.collect_all(
         [
             sessions,
             rows.select(
-                is_first.alias("first"), index, unknown.alias("unknown"), *coded, *[_TIME] * times
+                is_first.alias("first"), index, not_known.alias("unknown"), *coded, *[_TIME] * times
             ),
         ],
         engine="streaming",
@@ -122,6 +132,8 @@ def to_arrays(
     known = flat[_INDEX].is_not_null().to_numpy()
     starts = flat["first"].arg_true().to_numpy()
     lengths = np.add.reduceat(known, starts, dtype=np.int64) if len(starts) else starts
+    later = (flat["unknown"] & ~flat["first"]).to_numpy()
+    unknown = np.add.reduceat(later, starts, dtype=np.int64) if len(starts) else starts
     items = flat[_INDEX].drop_nulls().cast(pl.Int64).to_numpy()
     sides = flat.filter(known).select(coded).to_numpy() if coded else _NO_SIDES
     clocks = flat[_TIME].filter(flat[_INDEX].is_not_null()).to_numpy() if times else _NO_TIMES
@@ -139,7 +151,7 @@ def to_arrays(
         clocks,
         timed,
         int(flat["unknown"].sum()),
-        int((flat["unknown"] & ~flat["first"]).sum()),
+        unknown[order],
     )
 
 

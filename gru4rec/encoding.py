@@ -23,12 +23,13 @@ def session_vectors(
     """
     wanted = np.zeros(len(sessions.items), dtype=bool)
     wanted[clicks] = True
+    session = np.searchsorted(sessions.offsets, clicks, side="right") - 1
+    read = np.zeros(len(sessions), dtype=np.int64)  # clicks of each session: none after the last
+    np.maximum.at(read, session, clicks + 1 - sessions.offsets[session])
     device = model.output_table.device
     model.eval()
     after: State = ()
-    for batch in SessionParallelWindows(
-        sessions.offsets[:-1], sessions.lengths, lanes=lanes, steps=steps
-    ):
+    for batch in SessionParallelWindows(sessions.offsets[:-1], read, lanes=lanes, steps=steps):
         packing = Packing.of(batch).to(device)
         carried, carried_from = (
             torch.from_numpy(a).to(device) for a in (batch.carried, batch.carried_from)

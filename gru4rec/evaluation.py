@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 import polars as pl
-import torch
 
+from gru4rec.bootstrap import Floats, Resamples, interval
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import DataError, choose
-from gru4rec.metrics import METRICS, TIES
+from gru4rec.measurements import METRICS, OF_LISTS, TIE_RATE, Measurement, measurements
+from gru4rec.metrics import TIES
+from gru4rec.outcomes import outcomes_of
 from gru4rec.recommender import Recommender
+from gru4rec.slices import SLICES
 
 
 def evaluate(
@@ -17,46 +20,101 @@ def evaluate(
     *,
     ks: Sequence[int] = (5, 10, 20),
     ties: str = "conservative",
+    metrics: Sequence[str] = ("recall", "mrr"),
+    by: Sequence[str] = (),
+    against: str | None = None,
+    intervals: bool = True,
+    through_index: bool = False,
 ) -> pl.DataFrame:
     """Recall@k and MRR@k of next-click prediction: a row per recommender, metric and k.
 
     Every click of a session but the first is a target, predicted from all clicks before it. The
     whole catalog is ranked, nothing seen is left out, averages are over targets. Clicks on items
     outside a recommender's catalog are dropped first (`num_unknown` counts them), then sessions of
-    one click. `recall` and `mrr` are over the targets that remain; `recall_all` and `mrr_all` also
+    one click. `recall`, `mrr` and `ndcg` are over the targets that remain; `recall_all`, … also
     count as misses the dropped clicks that were not the first of their session. `ties` says how
-    many equally scored items stand before the target (`metrics.TIES`).
+    many equally scored items stand before the target (`metrics.TIES`). `metrics` are of
+    `measurements.METRICS`.
 
-    Columns: recommender, metric, k, value, num_targets, num_unknown.
-    Raises ConfigError for an unknown `ties`, DataError if a k is below 1 or if no target is left
-    for a recommender.
+    With `by`, names of `slices.SLICES`, rows for parts of the targets follow, and a column `slice`
+    says which. `intervals` adds `low` and `high`, a 95 % interval by bootstrap over sessions.
+    `against`, the name of a recommender, adds `difference` to it and, with `intervals`, its
+    interval by the same draws. With `through_index` ranks are read from what each recommender's own
+    retrieval returns instead: what its index loses shows in the difference.
+
+    Columns: recommender, slice if `by`, metric, k (null for `tie_rate`), value, num_targets,
+    num_unknown and those above. Raises ConfigError for an unknown name, DataError if there is no
+    recommender, if a k is below 1, or if no target is left for a recommender.
     """
+    if not recommenders:
+        raise DataError("nothing to evaluate: give at least one recommender by its name")
     if not ks or min(ks) < 1:
         raise DataError(f"every k must be at least 1, got {list(ks)}")
     choose("tie rule", ties, TIES)
+    for metric in metrics:
+        choose("metric", metric, dict.fromkeys(METRICS))
+    for name in by:
+        choose("slice", name, SLICES)
+    if against is not None:
+        choose("recommender to compare with", against, recommenders)
     also = [name for each in recommenders.values() for name in each.side_inputs.values]
     clicks = read_clicks(sessions, also=also).collect().lazy()
-    rows = []
+    measured: dict[str, list[Measurement]] = {}
+    num_unknown: dict[str, int] = {}
     for name, recommender in recommenders.items():
         arrays = recommender.arrays(clicks)
-        found = recommender.target_ranks(arrays, ties=ties)
-        if not len(found):
+        outcomes = outcomes_of(
+            recommender,
+            arrays,
+            ties=ties,
+            count_ties=TIE_RATE in metrics,
+            depth=max(ks) if through_index or OF_LISTS & set(metrics) else 0,
+            through_index=through_index,
+        )
+        if not len(outcomes.ranks):
             raise DataError(
                 f"nothing to evaluate {name} on: no session has two clicks on known items "
                 f"({arrays.num_unknown} clicks are on unknown ones); check the log and its columns"
             )
-        missed = torch.full((arrays.num_unknown_targets,), torch.inf, dtype=found.dtype)
-        for suffix, counted in (("", found), ("_all", torch.cat((found, missed)))):
-            for metric, measure in METRICS.items():
-                for k in sorted(set(ks)):
-                    row = (
-                        name,
-                        metric + suffix,
-                        k,
-                        measure(k, counted),
-                        len(counted),
-                        arrays.num_unknown,
-                    )
-                    rows.append(row)
-    columns = ["recommender", "metric", "k", "value", "num_targets", "num_unknown"]
-    return pl.DataFrame(rows, schema=columns, orient="row")
+        support = recommender.catalog.support
+        found = measurements(outcomes, support, ks=sorted(set(ks)), metrics=metrics, by=by)
+        measured[name], num_unknown[name] = list(found), arrays.num_unknown
+    draws = Resamples(len(arrays)) if intervals else None
+    rows = [
+        {
+            "recommender": name,
+            **({"slice": row.slice} if by else {}),
+            "metric": row.metric,
+            "k": row.k,
+            "value": row.value,
+            "num_targets": len(row.sessions),
+            "num_unknown": num_unknown[name],
+            **_uncertainty(row, draws),
+            **(_difference(row, other, draws) if against is not None else {}),
+        }
+        for name, mine in measured.items()
+        for row, other in zip(mine, measured[against or name], strict=True)
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None).fill_nan(None)
+
+
+def _uncertainty(row: Measurement, draws: Resamples | None) -> dict[str, float | None]:
+    if draws is None:
+        return {}
+    low, high = _interval(row.drawn(draws))
+    return {"low": low, "high": high}
+
+
+def _difference(
+    row: Measurement, other: Measurement, draws: Resamples | None
+) -> dict[str, float | None]:
+    found: dict[str, float | None] = {"difference": row.value - other.value}
+    if draws is not None:
+        mine, theirs = row.drawn(draws), other.drawn(draws)
+        paired = None if mine is None or theirs is None else mine - theirs
+        found["difference_low"], found["difference_high"] = _interval(paired)
+    return found
+
+
+def _interval(drawn: Floats | None) -> tuple[float | None, float | None]:
+    return (None, None) if drawn is None else interval(drawn)

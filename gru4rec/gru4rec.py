@@ -149,9 +149,10 @@ class GRU4Rec(Recommender):
                 yield some[rows], queries[rows[0] : rows[-1] + 1] @ item_vectors
 
     @torch.inference_mode()
-    def _top(
+    def top(
         self, sessions: SessionArrays, clicks: IntArray, k: int
     ) -> Iterator[tuple[IntArray, FloatArray, IntArray]]:
+        """See `Recommender.top`."""
         for some, vectors in session_vectors(self.model, sessions, clicks):
             yield some, *self.index.search(self.model.query_vectors(vectors).cpu().numpy(), k)
 

@@ -1,6 +1,6 @@
-"""Ranks of targets, and Recall@k and MRR@k from them."""
+"""Ranks of targets, and Recall@k, MRR@k and NDCG@k from them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -17,22 +17,53 @@ def ranks(scores_MN: Tensor, targets_M: Tensor, *, ties: str = "conservative") -
     score is none stands last.
     """
     target_M1 = scores_MN.gather(1, targets_M.unsqueeze(1))
-    higher = scores_MN.shape[1] - _count(scores_MN <= target_M1)
-    equal = (_count(scores_MN == target_M1) - 1).clamp_min_(0)
-    return 1 + higher + TIES[ties] * equal
+    size, share = scores_MN.shape[1], TIES[ties]
+    # A count reads all scores once, and all rules but one need one count only.
+    found = torch.zeros(len(targets_M), dtype=torch.float64, device=scores_MN.device)
+    if share < 1:
+        found += (1 - share) * (1 + size - _count(scores_MN <= target_M1))
+    if share > 0:
+        found += share * (size - _count(scores_MN < target_M1) + target_M1.squeeze(1).isnan())
+    return found
+
+
+def num_tied(scores_MN: Tensor, targets_M: Tensor) -> Tensor:
+    """How many other items score as each row's target does [M], int32."""
+    target_M1 = scores_MN.gather(1, targets_M.unsqueeze(1))
+    return (scores_MN == target_M1).sum(1, dtype=torch.int32) - 1
+
+
+def hits(k: int, ranks_M: Tensor) -> Tensor:
+    """1 for a target that ranks k or better (1-based), else 0 [M]; their mean is Recall@k."""
+    return (ranks_M <= k).double()
+
+
+def reciprocal_ranks(k: int, ranks_M: Tensor) -> Tensor:
+    """1/rank, 0 below k [M]; their mean is MRR@k."""
+    return torch.where(ranks_M <= k, 1 / ranks_M.double(), 0.0)
+
+
+def discounted_gains(k: int, ranks_M: Tensor) -> Tensor:
+    """1/log₂(1 + rank), 0 below k [M]; with one relevant item their mean is NDCG@k."""
+    return torch.where(ranks_M <= k, 1 / torch.log2(1 + ranks_M.double()), 0.0)
+
+
+GAINS: Mapping[str, Callable[[int, Tensor], Tensor]] = {
+    "recall": hits,
+    "mrr": reciprocal_ranks,
+    "ndcg": discounted_gains,
+}
+"""What a target adds to a metric, by its rank; the metric is the mean over targets."""
 
 
 def recall_at(k: int, ranks_M: Tensor) -> float:
     """Share of the targets that rank k or better (1-based); 0 where there are none."""
-    return (ranks_M <= k).double().mean().item() if len(ranks_M) else 0.0
+    return hits(k, ranks_M).mean().item() if len(ranks_M) else 0.0
 
 
 def mrr_at(k: int, ranks_M: Tensor) -> float:
     """Mean of 1/rank, 0 for targets that rank below k; 0 where there are none."""
-    return torch.where(ranks_M <= k, 1 / ranks_M, 0.0).mean().item() if len(ranks_M) else 0.0
-
-
-METRICS = {"recall": recall_at, "mrr": mrr_at}
+    return reciprocal_ranks(k, ranks_M).mean().item() if len(ranks_M) else 0.0
 
 
 def _count(hits_MN: Tensor) -> Tensor:

@@ -85,10 +85,7 @@ class Recommender(ABC):
 
         In the order of the clicks [targets], float64, on the CPU. `ties` as in `metrics.ranks`.
         """
-        sessions = sessions.with_targets()
-        is_last = np.zeros(len(sessions.items), dtype=bool)
-        is_last[sessions.offsets[1:] - 1] = True
-        prefixes = np.flatnonzero(~is_last)
+        prefixes = sessions.prefixes()
         found = torch.empty(len(prefixes), dtype=torch.float64)
         for clicks, scores in self.score(sessions, prefixes):
             targets = torch.from_numpy(sessions.items[clicks + 1]).to(scores.device)
@@ -135,7 +132,7 @@ class Recommender(ABC):
         scores, items = (np.tile(part, (len(sessions), 1)) for part in self.catalog.popular(k))
         known = np.flatnonzero(sessions.lengths)
         last_clicks = sessions.offsets[1:][known] - 1
-        for clicks, best_scores, best_items in self._top(sessions, last_clicks, k):
+        for clicks, best_scores, best_items in self.top(sessions, last_clicks, k):
             rows = known[np.searchsorted(last_clicks, clicks)]
             scores[rows], items[rows] = best_scores, best_items
         return pl.DataFrame(
@@ -147,10 +144,14 @@ class Recommender(ABC):
             }
         )
 
-    def _top(
+    def top(
         self, sessions: SessionArrays, clicks: IntArray, k: int
     ) -> Iterator[tuple[IntArray, FloatArray, IntArray]]:
-        """In chunks, (clicks [n], scores [n, k], item indexes [n, k]) of the best k items."""
+        """The best `k` items after each given click, as the recommender retrieves them.
+
+        In chunks (clicks [n], scores [n, k], item indexes [n, k]), each click once; k is at most
+        the size of the catalog.
+        """
         for some, scores in self.score(sessions, clicks):
             best = top_k(scores, k)
             yield some, scores.gather(1, best).numpy(), best.numpy()
@@ -158,7 +159,21 @@ class Recommender(ABC):
 
 def top_k(scores_MN: Tensor, k: int) -> Tensor:
     """Items of the k largest scores of each row [M, k]; of equal ones the lower index first."""
-    return torch.sort(scores_MN, dim=1, descending=True, stable=True).indices[:, :k]
+    size = scores_MN.shape[1]
+    if 4 * k > size:
+        return torch.sort(scores_MN, dim=1, descending=True, stable=True).indices[:, :k]
+    values, items = torch.topk(scores_MN, k + 1, dim=1)
+    items = items[:, :k].sort(dim=1).values
+    # Where the k-th place is tied, which of the equal ones torch returned is chance.
+    tied = (values[:, k - 1] == values[:, k]).nonzero().squeeze(1)
+    if len(tied):
+        scores, least = scores_MN[tied], values[tied, k - 1 : k]
+        above, equal = scores > least, scores == least
+        free = k - above.sum(1, keepdim=True)
+        chosen = above | (equal & (equal.cumsum(1, dtype=torch.int32) <= free))
+        items[tied] = chosen.nonzero()[:, 1].view(len(tied), k)
+    order = scores_MN.gather(1, items).sort(dim=1, descending=True, stable=True).indices
+    return items.gather(1, order)
 
 
 def chunks(clicks: IntArray, num_items: int) -> Iterator[IntArray]:

@@ -51,7 +51,7 @@ def test_unknown_clicks_are_left_out_and_counted_as_targets_unless_first():
     log = clicks_of([["zz", "a", "yy", "b"], ["xx"]]).lazy()
     arrays = to_arrays(log, CATALOG)
     assert sessions_of(arrays) == {0: ["a", "b"], 1: []}
-    assert (arrays.num_unknown, arrays.num_unknown_targets) == (3, 1)
+    assert (arrays.num_unknown, arrays.unknown_targets.sum()) == (3, 1)
 
 
 def test_with_targets_keeps_sessions_of_two_clicks_or_more():

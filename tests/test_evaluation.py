@@ -1,5 +1,7 @@
 """The protocol of evaluation, on logs small enough for paper."""
 
+import math
+
 import polars as pl
 import pytest
 from toys import clicks_of
@@ -71,6 +73,89 @@ def test_recommenders_come_in_their_order_and_each_by_its_own_catalog():
     )
     assert table["recommender"].unique(maintain_order=True).to_list() == ["z", "a"]
     assert table.filter(recommender="a")["num_unknown"].to_list() == [1] * 4
+
+
+def test_ndcg_popularity_coverage_and_tie_rate_on_paper():
+    # Popularity of 7 clicks: a 3, b 2, c and d 1. Targets b (rank 2), a (1), c (4: tied with d).
+    test = clicks_of([["a", "b", "a", "c"]])
+    asked = ["ndcg", "popularity", "coverage", "tie_rate"]
+    table = g4r.evaluate({"p": g4r.Popularity().fit(TRAIN)}, test, ks=[2, 4], metrics=asked)
+    found = values(table)
+    assert found["ndcg", 2] == pytest.approx((1 / math.log2(3) + 1) / 3)
+    assert found["ndcg_all", 4] == pytest.approx((1 / math.log2(3) + 1 + 1 / math.log2(5)) / 3)
+    assert found["popularity", 2] == pytest.approx((3 / 7 + 2 / 7) / 2)
+    assert found["coverage", 2] == 2 / 4
+    assert found["coverage", 4] == 1
+    assert found["tie_rate", None] == pytest.approx(1 / 3)
+
+
+def test_all_equal_scores_are_a_tie_rate_of_one():
+    items = [f"{i:02d}" for i in range(41)]
+    constant = g4r.Popularity().fit(clicks_of([items]))
+    table = g4r.evaluate({"p": constant}, clicks_of([items]), metrics=["tie_rate"])
+    assert values(table) == {("tie_rate", None): 1}
+
+
+def test_slices_are_means_over_their_targets():
+    # Known targets: b, a, c of a session of 4 at positions 1, 2, 3; b of one of 2.
+    test = clicks_of([["a", "b", "a", "c"], ["x", "c", "b"], ["a"]])
+    table = g4r.evaluate(
+        {"p": g4r.Popularity().fit(TRAIN)},
+        test,
+        ks=[2],
+        metrics=["recall"],
+        by=["length", "position", "support"],
+    )
+    found = {row["slice"]: (row["value"], row["num_targets"]) for row in table.to_dicts()[2:]}
+    assert {part: each for part, each in found.items() if each[1]} == {
+        "length 2": (1, 1),
+        "length 4": (2 / 3, 3),
+        "position 1": (1, 2),
+        "position 2": (1, 1),
+        "position 3": (0, 1),
+        # a has 3 of 7 clicks, b begins at 3/7, c at 5/7
+        "support head": (1, 1),
+        "support middle": (1, 2),
+        "support tail": (0, 1),
+    }
+    assert found["length 3"] == (None, 0)
+    assert table["slice"][:2].to_list() == ["all", "all"]
+
+
+def test_a_difference_of_a_recommender_to_itself_is_nothing_and_to_a_worse_one_is_sure():
+    train = g4r.generate_clicks(sessions=300, items=40, seed=1)
+    test = g4r.generate_clicks(sessions=100, items=40, seed=2)
+    peers = {"markov": g4r.Markov().fit(train), "popularity": g4r.Popularity().fit(train)}
+    table = g4r.evaluate(peers, test, ks=[5], metrics=["recall"], against="popularity")
+    better, _, none, _ = table.to_dicts()
+    assert better["difference"] == pytest.approx(better["value"] - none["value"])
+    assert 0 < better["difference_low"] < better["difference"] < better["difference_high"]
+    assert (none["difference"], none["difference_low"], none["difference_high"]) == (0, 0, 0)
+
+
+def test_without_intervals_there_are_no_bounds():
+    table = g4r.evaluate({"p": g4r.Popularity().fit(TRAIN)}, TRAIN, intervals=False)
+    assert table.columns == ["recommender", "metric", "k", "value", "num_targets", "num_unknown"]
+
+
+def test_through_the_index_a_target_that_is_not_found_is_missed():
+    popularity = g4r.Popularity().fit(TRAIN)
+    test = clicks_of([["a", "b", "a", "c"]])
+    table = g4r.evaluate({"p": popularity}, test, ks=[2, 3], metrics=["mrr"], through_index=True)
+    assert values(table)["mrr", 3] == pytest.approx((1 / 2 + 1 + 1 / 3) / 3)  # c before d in lists
+    assert values(table)["mrr", 2] == pytest.approx((1 / 2 + 1) / 3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [({"metrics": ["hits"]}, "recall, mrr, ndcg"), ({"by": ["hour"]}, "length, position, support"),
+     ({"against": "q"}, "choose from p")],
+)  # fmt: skip
+def test_unknown_names_are_refused(wrong, named):
+    with pytest.raises(g4r.ConfigError, match=named):
+        g4r.evaluate({"p": g4r.Popularity().fit(TRAIN)}, TRAIN, **wrong)
+    with pytest.raises(g4r.DataError, match="at least one recommender"):
+        g4r.evaluate({}, TRAIN)
 
 
 def test_time_order_decides_what_is_before_a_target():

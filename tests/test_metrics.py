@@ -1,9 +1,11 @@
 """Ranks, ties, Recall@k and MRR@k."""
 
+import math
+
 import pytest
 import torch
 
-from gru4rec.metrics import TIES, mrr_at, ranks, recall_at
+from gru4rec.metrics import TIES, discounted_gains, mrr_at, num_tied, ranks, recall_at
 
 
 def test_the_best_score_has_rank_one():
@@ -36,6 +38,16 @@ def test_averages_are_over_targets():
     found = torch.tensor([1.0, 2.0, 4.0, 100.0])
     assert recall_at(3, found) == 0.5
     assert mrr_at(4, found) == pytest.approx((1 + 1 / 2 + 1 / 4) / 4)
+
+
+def test_a_gain_is_discounted_by_the_logarithm_of_the_rank():
+    found = discounted_gains(4, torch.tensor([1.0, 3.0, 4.0, 5.0]))
+    assert found.tolist() == pytest.approx([1, 1 / 2, 1 / math.log2(5), 0])
+
+
+def test_items_that_score_as_the_target_does_are_counted_without_it():
+    scores = torch.tensor([[1.0, 1.0, 1.0, 0.0]] * 2)
+    assert num_tied(scores, torch.tensor([1, 3])).tolist() == [2, 0]
 
 
 def test_no_targets_give_zero():

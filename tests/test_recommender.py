@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import polars as pl
+import polars.testing
 import pytest
 import torch
 from toys import TINY, clicks_of
@@ -14,6 +15,7 @@ from gru4rec.baselines import BASELINES
 from gru4rec.catalog import Catalog
 from gru4rec.encoding import session_vectors
 from gru4rec.metrics import ranks
+from gru4rec.outcomes import outcomes_of
 from gru4rec.recommender import top_k
 from gru4rec.training_log import TrainingLog
 
@@ -209,6 +211,40 @@ def test_what_is_saved_and_loaded_recommends_the_same(recommender, log, tmp_path
     with pytest.raises(g4r.CheckpointError, match="exists"):
         recommender.save(tmp_path / "model")
     recommender.save(tmp_path / "model", force=True)
+
+
+def test_ranks_counted_from_scores_are_those_read_from_lists(recommender, log):
+    sessions = recommender.arrays(g4r.read_clicks(log.head(400)))
+    size = len(recommender.catalog)
+    counted = outcomes_of(recommender, sessions, count_ties=True, depth=size)
+    read = outcomes_of(recommender, sessions, depth=size, through_index=True)
+    differ = counted.tied == 0
+    assert differ.any()
+    # An index works scores out in another order: nearly equal ones may change places.
+    off = (counted.ranks - read.ranks).abs()[torch.from_numpy(differ)]
+    assert (off == 0).double().mean() > 0.99
+    assert off.max() <= 1
+    places = np.argmax(counted.best == counted.item[:, None], axis=1) + 1
+    assert (places == counted.ranks.numpy())[differ].all()
+
+
+@pytest.mark.parametrize("chunk", [1, 1 << 10])
+def test_metrics_do_not_depend_on_how_many_scores_are_held_at_once(
+    recommender, log, chunk, monkeypatch
+):
+    test, metrics = log.head(200), ["recall", "mrr", "ndcg", "popularity", "coverage", "tie_rate"]
+    expected = g4r.evaluate({"r": recommender}, test, metrics=metrics)
+    monkeypatch.setattr("gru4rec.recommender._CHUNK_SCORES", chunk)
+    found = g4r.evaluate({"r": recommender}, test, metrics=metrics)
+    polars.testing.assert_frame_equal(found, expected, rel_tol=1e-9)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 9])
+def test_of_equal_scores_the_lower_index_comes_first(k):
+    random = torch.Generator().manual_seed(k)
+    scores = torch.randint(0, 4, (50, 40), generator=random).float()
+    expected = torch.sort(scores, dim=1, descending=True, stable=True).indices[:, :k]
+    assert torch.equal(top_k(scores, k), expected)
 
 
 def test_a_file_of_a_checkpoint_that_is_missing_or_damaged_is_named(recommender, tmp_path):
