@@ -5,7 +5,19 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gru4rec.baselines import Markov, Popularity
+    from gru4rec.baselines import (
+        SKNN,
+        STAN,
+        VMISKNN,
+        VSKNN,
+        VSTAN,
+        ItemKNN,
+        Markov,
+        Popularity,
+        RecentPopularity,
+        SequentialRules,
+        SessionPopularity,
+    )
     from gru4rec.clicks import read_clicks
     from gru4rec.config import Config, EncoderConfig, TrainingConfig
     from gru4rec.errors import (
@@ -20,6 +32,7 @@ if TYPE_CHECKING:
         StoppedError,
     )
     from gru4rec.evaluation import evaluate
+    from gru4rec.fusion import Fusion
     from gru4rec.gru4rec import GRU4Rec
     from gru4rec.loading import load
     from gru4rec.preparation import prepare
@@ -31,7 +44,19 @@ if TYPE_CHECKING:
 
 # Imported on first use: torch and faiss take seconds, and `gru4rec --help` needs neither.
 _HOMES = {
-    "gru4rec.baselines": ("Markov", "Popularity"),
+    "gru4rec.baselines": (
+        "ItemKNN",
+        "Markov",
+        "Popularity",
+        "RecentPopularity",
+        "SKNN",
+        "STAN",
+        "SequentialRules",
+        "SessionPopularity",
+        "VMISKNN",
+        "VSKNN",
+        "VSTAN",
+    ),
     "gru4rec.clicks": ("read_clicks",),
     "gru4rec.config": ("Config", "EncoderConfig", "TrainingConfig"),
     "gru4rec.errors": (
@@ -46,6 +71,7 @@ _HOMES = {
         "StoppedError",
     ),
     "gru4rec.evaluation": ("evaluate",),
+    "gru4rec.fusion": ("Fusion",),
     "gru4rec.gru4rec": ("GRU4Rec",),
     "gru4rec.loading": ("load",),
     "gru4rec.preparation": ("prepare",),
@@ -60,6 +86,11 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __version__ = version("gru4rec")
 
 __all__ = [
+    "SKNN",
+    "STAN",
+    "VMISKNN",
+    "VSKNN",
+    "VSTAN",
     "CheckpointError",
     "Config",
     "ConfigError",
@@ -67,14 +98,19 @@ __all__ = [
     "DeviceError",
     "DivergenceError",
     "EncoderConfig",
+    "Fusion",
     "GRU4Rec",
     "Gru4RecError",
+    "ItemKNN",
     "Markov",
     "MissingExtraError",
     "NotFittedError",
     "Popularity",
+    "RecentPopularity",
     "Recipe",
     "Recommender",
+    "SequentialRules",
+    "SessionPopularity",
     "StoppedError",
     "TrainingConfig",
     "evaluate",

@@ -69,6 +69,22 @@ class SessionArrays:
         is_last[self.offsets[1:][self.lengths > 0] - 1] = True
         return np.flatnonzero(~is_last)
 
+    def around(self, clicks: IntArray) -> tuple["SessionArrays", int]:
+        """The sessions from that of the first of rising `clicks` to that of the last, and the place
+        in `items` where they begin."""
+        first, last = np.searchsorted(self.offsets, clicks[[0, -1]], side="right") - 1
+        begin, end = self.offsets[first], self.offsets[last + 1]
+        some = replace(
+            self,
+            session_ids=self.session_ids[first : last + 1],
+            items=self.items[begin:end],
+            offsets=self.offsets[first : last + 2] - begin,
+            sides=self.sides[begin:end] if len(self.sides) else self.sides,
+            times=self.times[begin:end] if len(self.times) else self.times,
+            unknown_targets=self.unknown_targets[first : last + 1],
+        )
+        return some, int(begin)
+
     def split_before(self, session: int) -> tuple["SessionArrays", "SessionArrays"]:
         """The sessions before the one of that number, and the rest."""
         older = np.arange(len(self)) < session

@@ -45,12 +45,15 @@ class GRU4Rec(Recommender):
     `index` and `meta` (versions, seed, counts, metrics, history, seconds).
     """
 
+    name = "gru4rec"
+
     def __init__(self, config: Config | None = None, *, device: str = "auto") -> None:
         """What `config` leaves open, `auto` decides at `fit`.
 
         Raises ConfigError for an unknown encoder or loss, DeviceError for an absent device.
         """
         self._asked = self.config = config if config is not None else Config()
+        self.inputs = self.config.encoder.inputs
         choose("encoder", self.config.encoder.name, ENCODERS)
         if self.config.training.loss is not AUTO:
             choose("loss", self.config.training.loss, LOSSES)
@@ -84,7 +87,7 @@ class GRU4Rec(Recommender):
         fails leaves the recommender as it was.
         """
         fresh = type(self)(self._asked, device=self.device.type)
-        log = TrainingLog.read(clicks, valid, self._asked.encoder.inputs)
+        log = TrainingLog.read(clicks, valid, self.inputs)
         hooks = Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping)
         fresh._keep = Path(keep).resolve() if keep is not None else None
         keeper = Keeper(fresh._keep, log.fingerprint()) if fresh._keep is not None else None
@@ -114,7 +117,7 @@ class GRU4Rec(Recommender):
         history = trainer.run(hooks)
         self._index_items()
         self.meta: Mapping[str, Any] = {
-            "recommender": "gru4rec",
+            "recommender": self.name,
             "versions": {package: version(package) for package in _PACKAGES},
             "seed": self.config.seed,
             "counts": vars(log.statistics),
@@ -131,7 +134,7 @@ class GRU4Rec(Recommender):
 
     def decide(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Config:
         """The config that `fit` would train with: every setting decided. Trains nothing."""
-        log = TrainingLog.read(clicks, valid, self._asked.encoder.inputs)
+        log = TrainingLog.read(clicks, valid, self.inputs)
         return self._decide(self._asked, log.statistics)[0]
 
     def _decide(
@@ -147,6 +150,10 @@ class GRU4Rec(Recommender):
             queries = self.model.query_vectors(vectors)
             for rows in chunks(np.arange(len(some)), len(self.catalog)):
                 yield some[rows], queries[rows[0] : rows[-1] + 1] @ item_vectors
+
+    def probabilities(self, scores_MN: Tensor) -> Tensor:
+        """Scores as shares of 1 [M, N]: their softmax, as cross-entropy learns them."""
+        return torch.softmax(scores_MN, dim=1)
 
     @torch.inference_mode()
     def top(

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from gru4rec import checkpoint
 from gru4rec.baselines import BASELINES
-from gru4rec.checkpoint import Checkpoint
+from gru4rec.checkpoint import Checkpoint, parts_of
 from gru4rec.errors import CheckpointError
+from gru4rec.fusion import Fusion
 from gru4rec.gru4rec import GRU4Rec
 from gru4rec.recommender import Recommender
 
@@ -21,6 +22,8 @@ def load(path: str | Path, *, device: str = "auto") -> Recommender:
             return GRU4Rec.of(saved, device=device)
         if saved.kind in BASELINES:
             return BASELINES[saved.kind].of(saved)
+        if saved.kind == Fusion.name:
+            return Fusion.of(saved, [load(part, device=device) for part in parts_of(folder)])
         raise CheckpointError(f"{path} is of a newer gru4rec: no recommender {saved.kind!r}")
 
     return checkpoint.load(path, make)

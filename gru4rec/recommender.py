@@ -30,10 +30,14 @@ _CHUNK_SCORES = 1 << 22
 class Recommender(ABC):
     """Ranks the catalog for the clicks of a session so far."""
 
+    name: ClassVar[str]
+    """By which checkpoints and tables know its kind."""
     _catalog: Catalog | None = None
     side_inputs: SideInputs = NO_SIDE_INPUTS
     """What it reads of a click besides its item."""
-    reads_times: ClassVar[bool] = False
+    inputs: Sequence[str] = ()
+    """Names of the side inputs that `fit` is to make of a log."""
+    reads_times: bool = False
     """Whether it asks when clicks were made."""
 
     @property
@@ -66,6 +70,11 @@ class Recommender(ABC):
         `clicks` are places in `sessions.items`. Yields (some of these clicks [n], their scores [n,
         N]) in bounded chunks, each click once, in any order.
         """
+
+    def probabilities(self, scores_MN: Tensor) -> Tensor:
+        """Scores as shares of 1 [M, N]: divided by their sum, those below 0 as 0."""
+        positive = scores_MN.clamp_min(0)
+        return positive / positive.sum(1, keepdim=True).clamp_min(torch.finfo(positive.dtype).tiny)
 
     def recommend(self, prefixes: Prefixes, k: int = 20) -> pl.DataFrame:
         """The k best items of each session: session_id, rank (from 1), item_id, score.

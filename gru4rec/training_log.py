@@ -50,7 +50,7 @@ class TrainingLog:
 
         Raises DataError if there is nothing to learn from, or nothing to measure on.
         """
-        log, held_out = _parts(clicks, valid, inputs)
+        log, held_out = parts_of_log(clicks, valid, inputs)
         catalog, sides = Catalog.of(log), SideInputs.of(log, inputs)
         sessions = to_arrays(log, catalog, side_inputs=sides).with_targets()
         if not len(sessions):
@@ -100,10 +100,10 @@ class TrainingLog:
         return found.hexdigest()
 
 
-def _parts(
+def parts_of_log(
     clicks: ClickSource, valid: ClickSource | None, inputs: Sequence[str]
 ) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
-    """(the log to train on, the log to measure on)."""
+    """(the log to train on, the log to measure on); `valid` as in `TrainingLog.read`."""
     log = read_clicks(clicks, also=inputs)
     if log.select(pl.len()).collect(engine="streaming").item() <= _IN_MEMORY:
         log = log.collect().lazy()  # else it is scanned again for each thing asked of it

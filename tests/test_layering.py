@@ -57,6 +57,7 @@ LAYERS = [
     "training_log",
     "baselines",
     "gru4rec",
+    "fusion",
     "loading",
     "search_space",
     "tuning",

@@ -1,6 +1,7 @@
 """What every recommender must do, and what GRU4Rec adds."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -19,12 +20,15 @@ from gru4rec.outcomes import outcomes_of
 from gru4rec.recommender import top_k
 from gru4rec.training_log import TrainingLog
 
-NAMES = ["gru4rec", "gru4rec dot", *BASELINES]
+NAMES = ["gru4rec", "gru4rec dot", "fusion", "fusion reciprocal_ranks", *BASELINES]
 
 
 def fitted(name: str, log: pl.DataFrame) -> g4r.Recommender:
     if name in BASELINES:
         return BASELINES[name]().fit(log)
+    if "fusion" in name:
+        how = "reciprocal_ranks" if "ranks" in name else "probabilities"
+        return g4r.Fusion([fitted("gru4rec", log), fitted("vstan", log)], how=how)
     scoring = {"training.scoring": "dot" if "dot" in name else "cosine"}
     return g4r.GRU4Rec(g4r.Config().replace({**TINY, **scoring}), device="cpu").fit(log)
 
@@ -249,7 +253,7 @@ def test_of_equal_scores_the_lower_index_comes_first(k):
 
 def test_a_file_of_a_checkpoint_that_is_missing_or_damaged_is_named(recommender, tmp_path):
     recommender.save(tmp_path / "model")
-    for file in (tmp_path / "model").iterdir():
+    for file in filter(Path.is_file, (tmp_path / "model").rglob("*")):
         content = file.read_bytes()
         file.unlink()
         with pytest.raises(g4r.CheckpointError, match=file.name):

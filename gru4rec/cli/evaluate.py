@@ -1,5 +1,7 @@
 """`gru4rec evaluate`: a checkpoint, baselines and held-out sessions → `evaluate` → a table."""
 
+from collections.abc import Container
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,13 @@ _FORMATS = ("table", "json", "csv")
     help="Cut-off; may be repeated.",
 )
 @click.option(
+    "--with",
+    "others",
+    multiple=True,
+    metavar="DIR",
+    help="Another checkpoint to compare with, named by its folder; may be repeated.",
+)
+@click.option(
     "--baseline",
     "baselines",
     multiple=True,
@@ -34,6 +43,35 @@ _FORMATS = ("table", "json", "csv")
     "--train", multiple=True, metavar="CLICKS", help="Log to fit the baselines on; may be repeated."
 )
 @click.option("--train-where", metavar="SQL", help="Rows of the --train log to take.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    default=("recall", "mrr"),
+    show_default=True,
+    metavar="NAME",
+    help="recall, mrr, ndcg, popularity, coverage or tie_rate; may be repeated.",
+)
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="NAME",
+    help="Also slice by slice: length, position or support; may be repeated.",
+)
+@click.option(
+    "--against",
+    metavar="NAME",
+    help="Recommender of the table that all are compared with, session by session.",
+)
+@click.option(
+    "--intervals/--no-intervals",
+    default=True,
+    show_default=True,
+    help="95 % intervals, by bootstrap over sessions.",
+)
+@click.option(
+    "--through-index", is_flag=True, help="Read ranks from what the index returns, not from scores."
+)
 @click.option(
     "--ties",
     default="conservative",
@@ -50,7 +88,10 @@ _FORMATS = ("table", "json", "csv")
 @click_log_options
 @device_option
 def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
-    """Measure the checkpoint DIR on the sessions in CLICKS: Recall@k and MRR@k of next clicks."""
+    """Measure the checkpoint DIR on the sessions in CLICKS: Recall@k and MRR@k of next clicks.
+
+    Other checkpoints and baselines stand in the same table.
+    """
     from gru4rec.baselines import make_baseline
     from gru4rec.cli.output import choose_format, write_table
     from gru4rec.clicks import read_clicks
@@ -64,10 +105,27 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     form = choose_format(options["form"], options["output"], _FORMATS)
     read = read_options(options)
     trained = load(checkpoint, device=options["device"])
-    sessions = read_clicks(clicks, **read, also=list(trained.side_inputs.values))
-    recommenders: dict[str, Recommender] = {"gru4rec": trained}
+    recommenders: dict[str, Recommender] = {trained.name: trained}
+    for folder in options["others"]:
+        other = load(folder, device=options["device"])
+        recommenders[unlike(Path(folder).resolve().name, recommenders)] = other
     if baselines:
         train = read_clicks(options["train"], **{**read, "where": options["train_where"]}).collect()
-        recommenders |= {name: baseline.fit(train) for name, baseline in baselines.items()}
-    table = evaluate(recommenders, sessions, ks=options["ks"], ties=options["ties"])
+        for name, baseline in baselines.items():
+            recommenders[unlike(name, recommenders)] = baseline.fit(train)
+    also = [name for each in recommenders.values() for name in each.side_inputs.values]
+    table = evaluate(
+        recommenders,
+        read_clicks(clicks, **read, also=also),
+        **{
+            name: options[name]
+            for name in ("ks", "ties", "metrics", "by", "against", "intervals", "through_index")
+        },
+    )
     write_table(table, form, options["output"])
+
+
+def unlike(name: str, taken: Container[str]) -> str:
+    """The name, with a number behind it if it is taken."""
+    numbered = (f"{name} {number}" for number in count(2))
+    return next(each for each in chain([name], numbered) if each not in taken)

@@ -1,0 +1,65 @@
+"""`gru4rec fuse` mixes a checkpoint with baselines into one that is served as any other."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+import gru4rec as g4r
+
+Run = Callable[..., Result]
+Refusal = Callable[..., str]
+
+
+def test_a_fusion_is_recommended_from_and_evaluated_as_any_checkpoint(
+    run: Run, model: Path, log: Path, tmp_path: Path
+) -> None:
+    fused = tmp_path / "fused"
+    result = run("fuse", model, log, "-o", fused, "--with", "vstan", "--with", "markov")
+    assert result.exit_code == 0, result.stderr
+    assert "gru4rec 0.75, vstan 0.12, markov 0.12" in result.stderr
+    assert [part.name for part in g4r.load(fused).parts] == ["gru4rec", "vstan", "markov"]
+    served = run("recommend", fused, "--items", "c00-0001", "-k", 3)
+    assert len(served.stdout.splitlines()) == 3
+    table = run("evaluate", fused, log, "--with", model, "--against", "model", "--format", "json")
+    rows = json.loads(table.stdout)
+    assert [row["recommender"] for row in rows[::6]] == ["fusion", "fusion", "model", "model"]
+    assert "difference" in rows[0]
+
+
+def test_weights_are_fitted_on_the_validation_log(
+    run: Run, model: Path, log: Path, tmp_path: Path
+) -> None:
+    valid = tmp_path / "valid.parquet"
+    g4r.generate_clicks(sessions=60, items=40, seed=5).write_parquet(valid)
+    result = run("fuse", model, log, "-o", tmp_path / "fused", "--valid", valid)
+    assert result.exit_code == 0, result.stderr
+    assert "fusion: weights gru4rec" in result.stderr
+    assert run("fuse", model, log, "-o", tmp_path / "fused").exit_code == 2
+    assert run("fuse", model, log, "-o", tmp_path / "fused", "--force").exit_code == 0
+
+
+def test_another_log_and_an_unknown_baseline_are_refused(
+    refusal: Refusal, model: Path, log: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("session,item\n1,a\n1,b\n")
+    assert "fitted on the same log" in refusal("fuse", model, other, "-o", tmp_path / "fused")
+    unknown = refusal("fuse", model, log, "-o", tmp_path / "fused", "--with", "magic")
+    assert "choose from popularity" in unknown
+    assert not (tmp_path / "fused").exists()
+
+
+@pytest.mark.parametrize("options", [("--metric", "ndcg", "--by", "length"), ("--through-index",)])
+def test_evaluate_passes_its_options_on(
+    run: Run, model: Path, log: Path, options: tuple[str, ...]
+) -> None:
+    result = run("evaluate", model, log, "-k", 5, *options, "--no-intervals", "--format", "json")
+    asked = {"metrics": ["ndcg"], "by": ["length"]} if "--by" in options else {}
+    through = {"through_index": True} if "--through-index" in options else {}
+    expected = g4r.evaluate(
+        {"gru4rec": g4r.load(model)}, log, ks=[5], intervals=False, **asked, **through
+    )
+    assert json.loads(result.stdout) == expected.to_dicts()
