@@ -7,6 +7,7 @@ import polars as pl
 from gru4rec.bootstrap import Floats, Resamples, interval
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import DataError, choose
+from gru4rec.leaks import warn_of_leaks
 from gru4rec.measurements import METRICS, OF_LISTS, TIE_RATE, Measurement, measurements
 from gru4rec.metrics import TIES
 from gru4rec.outcomes import outcomes_of
@@ -40,7 +41,8 @@ def evaluate(
     says which. `intervals` adds `low` and `high`, a 95 % interval by bootstrap over sessions.
     `against`, the name of a recommender, adds `difference` to it and, with `intervals`, its
     interval by the same draws. With `through_index` ranks are read from what each recommender's own
-    retrieval returns instead: what its index loses shows in the difference.
+    retrieval returns instead: what its index loses shows in the difference. Sessions that a
+    recommender was trained on, or that begin before the end of its training log, are warned of.
 
     Columns: recommender, slice if `by`, metric, k (null for `tie_rate`), value, num_targets,
     num_unknown and those above. Raises ConfigError for an unknown name, DataError if there is no
@@ -59,10 +61,11 @@ def evaluate(
         choose("recommender to compare with", against, recommenders)
     also = [name for each in recommenders.values() for name in each.side_inputs.values]
     clicks = read_clicks(sessions, also=also).collect().lazy()
+    read = {name: each.arrays(clicks) for name, each in recommenders.items()}
+    warn_of_leaks({name: each.meta for name, each in recommenders.items()}, clicks, read)
     measured: dict[str, list[Measurement]] = {}
-    num_unknown: dict[str, int] = {}
     for name, recommender in recommenders.items():
-        arrays = recommender.arrays(clicks)
+        arrays = read[name]
         outcomes = outcomes_of(
             recommender,
             arrays,
@@ -78,7 +81,7 @@ def evaluate(
             )
         support = recommender.catalog.support
         found = measurements(outcomes, support, ks=sorted(set(ks)), metrics=metrics, by=by)
-        measured[name], num_unknown[name] = list(found), arrays.num_unknown
+        measured[name] = list(found)
     draws = Resamples(len(arrays)) if intervals else None
     rows = [
         {
@@ -88,7 +91,7 @@ def evaluate(
             "k": row.k,
             "value": row.value,
             "num_targets": len(row.sessions),
-            "num_unknown": num_unknown[name],
+            "num_unknown": read[name].num_unknown,
             **_uncertainty(row, draws),
             **(_difference(row, other, draws) if against is not None else {}),
         }

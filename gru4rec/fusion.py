@@ -16,6 +16,7 @@ from gru4rec.arrays import IntArray, SessionArrays
 from gru4rec.checkpoint import Checkpoint
 from gru4rec.clicks import ClickSource
 from gru4rec.errors import CheckpointError, ConfigError, DataError, Gru4RecError, choose
+from gru4rec.leaks import SESSIONS, TIMES
 from gru4rec.metrics import mrr_at, ranks, recall_at
 from gru4rec.recommender import Recommender, chunks
 from gru4rec.side_inputs import NO_SIDE_INPUTS
@@ -157,17 +158,19 @@ class Fusion(Recommender):
                 "the parts of a fusion read different side inputs; give them the same"
             )
         self.catalog, self.side_inputs = first.catalog, read[0] if read else NO_SIDE_INPUTS
+        self.meta = {
+            "recommender": self.name,
+            "versions": {"gru4rec": version("gru4rec")},
+            "parts": [part.name for part in self.parts],
+            **{key: first.meta[key] for key in (TIMES, SESSIONS) if key in first.meta},
+        }
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """See `Recommender.save`; the parts are checkpoints in a folder of this one."""
         catalog = self.catalog
         config: dict[str, Any] = {"how": self.how, "weights": self.weights}
-        meta = {
-            "recommender": self.name,
-            "versions": {"gru4rec": version("gru4rec")},
-            "parts": [part.name for part in self.parts],
-        }
-        checkpoint.save(Checkpoint(config, meta, catalog, parts=self.parts), path, force=force)
+        saved = Checkpoint(config, self.meta, catalog, parts=self.parts)
+        checkpoint.save(saved, path, force=force)
 
     @classmethod
     def of(cls, saved: Checkpoint, parts: Sequence[Recommender]) -> Self:

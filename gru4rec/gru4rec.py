@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -116,12 +116,12 @@ class GRU4Rec(Recommender):
             hooks = replace(hooks, save=keeper.saving(self.config, since=started - earlier))
         history = trainer.run(hooks)
         self._index_items()
-        self.meta: Mapping[str, Any] = {
+        self.meta = {
             "recommender": self.name,
             "versions": {package: version(package) for package in _PACKAGES},
             "seed": self.config.seed,
             "counts": vars(log.statistics),
-            "times": log.times,
+            **log.trained_on,
             "inputs": {name: list(values) for name, values in self.side_inputs.values.items()},
             "auto": {choice.setting: choice.reason for choice in choices},
             "metrics": _of_kept_epoch(history, f"{self.config.training.stop_on}@20")

@@ -2,9 +2,9 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Self, TypeAlias, cast
+from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 import polars as pl
@@ -32,6 +32,8 @@ class Recommender(ABC):
 
     name: ClassVar[str]
     """By which checkpoints and tables know its kind."""
+    meta: Mapping[str, Any]
+    """What `meta.json` says of it: versions, counts, what it was trained on, …"""
     _catalog: Catalog | None = None
     side_inputs: SideInputs = NO_SIDE_INPUTS
     """What it reads of a click besides its item."""

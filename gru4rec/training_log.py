@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import polars as pl
 
@@ -15,7 +15,7 @@ from gru4rec.auto import LogStatistics
 from gru4rec.catalog import Catalog
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import DataError
-from gru4rec.schema import TIMESTAMP
+from gru4rec.leaks import trained_on
 from gru4rec.side_inputs import NO_SIDE_INPUTS, SideInputs
 from gru4rec.split import is_part, split_last
 
@@ -36,9 +36,8 @@ class TrainingLog:
     """Its sessions of two clicks or more."""
     held_out: SessionArrays | None
     """The sessions to measure on after each epoch."""
-    times: dict[str, str] | None
-    """First and last time, in ISO form; None where the log has no times."""
-
+    trained_on: dict[str, Any]
+    """What a checkpoint keeps to recognise the log; see `leaks.trained_on`."""
     side_inputs: SideInputs = NO_SIDE_INPUTS
     """What is read of a click besides its item."""
 
@@ -64,7 +63,7 @@ class TrainingLog:
             raise DataError(
                 "no session of the validation log has two clicks on items of the training log"
             )
-        return cls(catalog, sessions, targets, _time_range(log), sides)
+        return cls(catalog, sessions, targets, trained_on(log, sessions), sides)
 
     @property
     def statistics(self) -> LogStatistics:
@@ -110,13 +109,3 @@ def parts_of_log(
     if isinstance(valid, str) and is_part(valid):
         return split_last(log, valid)
     return log, None if valid is None else read_clicks(valid, also=inputs)
-
-
-def _time_range(log: pl.LazyFrame) -> dict[str, str] | None:
-    """First and last time of a log in ISO form, None where it has no times."""
-    if TIMESTAMP not in log.collect_schema():
-        return None
-    stamp = pl.col(TIMESTAMP)
-    ends = log.select(stamp.min().alias("first"), stamp.max().alias("last"))
-    text = pl.all().dt.to_string("%Y-%m-%dT%H:%M:%S%.6f").str.strip_suffix(".000000")
-    return ends.select(text).collect().row(0, named=True)

@@ -30,6 +30,7 @@ LAYERS = [
     "side_inputs",
     "catalog",
     "arrays",
+    "leaks",
     "auto",
     "batching",
     "sampling",

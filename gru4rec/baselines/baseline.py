@@ -19,6 +19,7 @@ from gru4rec.catalog import Catalog
 from gru4rec.checkpoint import Checkpoint
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import CheckpointError, ConfigError
+from gru4rec.leaks import trained_on
 from gru4rec.metrics import mrr_at, recall_at
 from gru4rec.recommender import Recommender, chunks
 from gru4rec.settings import Settings
@@ -59,6 +60,13 @@ class Baseline(Recommender):
         sessions = to_arrays(log, catalog, times=self.reads_times)
         self.settings = self._choose_settings(sessions, catalog)
         self._restore(catalog, self._learn(sessions, catalog), sessions.timed, len(sessions.items))
+        self.meta = {
+            "recommender": self.name,
+            "versions": {package: version(package) for package in ("gru4rec", "polars", "numpy")},
+            "timed": sessions.timed,
+            "counts": {"clicks": len(sessions.items), "items": len(catalog)},
+            **trained_on(log, sessions),
+        }
         return self
 
     def _choose_settings(self, sessions: SessionArrays, catalog: Catalog) -> Settings:
@@ -106,16 +114,6 @@ class Baseline(Recommender):
         for some in chunks(clicks, len(self.catalog)):
             yield some, torch.from_numpy(self._scores(sessions, some))
 
-    @property
-    def meta(self) -> dict[str, Any]:
-        """What a checkpoint says of it besides its settings."""
-        return {
-            "recommender": self.name,
-            "versions": {package: version(package) for package in ("gru4rec", "polars", "numpy")},
-            "timed": self._timed,
-            "counts": {"clicks": self._num_clicks, "items": len(self.catalog)},
-        }
-
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """See `Recommender.save`."""
         catalog = self.catalog
@@ -132,6 +130,7 @@ class Baseline(Recommender):
                 raise KeyError(checkpoint.LEARNED)
             clicks = int(saved.meta["counts"]["clicks"])
             baseline._restore(saved.catalog, saved.learned, bool(saved.meta["timed"]), clicks)
+            baseline.meta = saved.meta
         except (ConfigError, KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
             raise CheckpointError(
                 f"the files of the checkpoint do not fit together: {error!r}; fit again"
