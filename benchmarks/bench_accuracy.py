@@ -1,14 +1,20 @@
-"""Accuracy on the real logs: `auto` settings or a preset's, the test part measured once.
+"""Every recommender on the real logs: settings by `auto`, the test part measured once.
 
     python benchmarks/bench_accuracy.py --seeds 3
     python benchmarks/bench_accuracy.py yoochoose_100k --preset rsc15
+    python benchmarks/bench_accuracy.py diginetica --checkpoints models/0 models/1
 
-Prints a Markdown table: Recall@20 / MRR@20 of GRU4Rec (mean and spread over the seeds) and of the
-baselines.
+Prints a Markdown table for each log: Recall@20 / MRR@20 (of GRU4Rec and the fusions the mean over
+the seeds, and largest less smallest), the 95 % interval, and the difference to GRU4Rec of the first
+seed with its interval. The fusion of GRU4Rec and VSTAN has its weights from the newest tenth of the
+training sessions, by models that learned from the rest; the mixture of two seeds beside it has none
+to fit. With `--checkpoints` GRU4Rec is not trained but loaded, a folder for each seed.
 """
 
 import argparse
+from collections.abc import Iterator
 
+import polars as pl
 import torch
 from logs import LOGS
 from machine import description
@@ -17,50 +23,89 @@ import gru4rec as g4r
 from gru4rec.baselines import BASELINES
 from gru4rec.presets import PRESETS, preset
 
+Row = dict[str, float]
 
-def figures(name: str, recommender: g4r.Recommender, test: object) -> tuple[float, float]:
-    """(Recall@20, MRR@20)."""
-    table = g4r.evaluate({name: recommender}, test, ks=[20])
-    return tuple(table.filter(metric=metric)["value"].item() for metric in ("recall", "mrr"))
+
+def measured(recommender: g4r.Recommender, test: pl.DataFrame, first: g4r.Recommender) -> list[Row]:
+    """The rows of Recall@20 and of MRR@20, against the first GRU4Rec."""
+    peers = {"this": recommender, "first": first}
+    table = g4r.evaluate(peers, test, ks=[20], against="first")
+    rows = table.filter(pl.col("recommender") == "this", pl.col("metric").is_in(["recall", "mrr"]))
+    return rows.to_dicts()
+
+
+def line(name: str, seeds: list[list[Row]]) -> str:
+    """A row of the table from the rows of each seed."""
+    values = torch.tensor([[row["value"] for row in rows] for rows in seeds])
+    spread = (values.amax(0) - values.amin(0)).tolist()
+    recall, mrr = seeds[0]
+    cells = [
+        name,
+        " / ".join(f"{value:.4f}" for value in values.mean(0).tolist()),
+        " / ".join(f"{value:.4f}" for value in spread) if len(seeds) > 1 else "",
+        " / ".join(f"{row['low']:.4f} to {row['high']:.4f}" for row in (recall, mrr)),
+        " / ".join(
+            f"{row['difference']:+.4f} ({row['difference_low']:+.4f} to "
+            f"{row['difference_high']:+.4f})"
+            for row in (recall, mrr)
+        ),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def fitted_weights(base: g4r.Config, train: pl.DataFrame) -> list[float]:
+    """The weights of GRU4Rec and VSTAN by the newest tenth of the training sessions."""
+    return g4r.Fusion([g4r.GRU4Rec(base), g4r.VSTAN()]).fit(train, valid="10%").weights
+
+
+def lines(
+    train: pl.DataFrame, test: pl.DataFrame, gru4recs: list[g4r.GRU4Rec], weights: list[float]
+) -> Iterator[str]:
+    """The rows of one log."""
+    first = gru4recs[0]
+    for name, make in BASELINES.items():
+        yield line(name, [measured(make().fit(train), test, first)])
+    yield line("GRU4Rec", [measured(each, test, first) for each in gru4recs])
+    vstan = g4r.VSTAN().fit(train)
+    fusions = [g4r.Fusion([each, vstan], weights=weights) for each in gru4recs]
+    named = f"GRU4Rec {weights[0]:.2f} + VSTAN {weights[1]:.2f}"
+    yield line(named, [measured(each, test, first) for each in fusions])
+    if len(gru4recs) > 1:
+        share = [weights[0] / 2, weights[0] / 2, weights[1]]
+        pairs = zip(gru4recs, [*gru4recs[1:], first], strict=True)
+        both = [g4r.Fusion([*pair, vstan], weights=share) for pair in pairs]
+        yield line("two seeds of GRU4Rec + VSTAN", [measured(each, test, first) for each in both])
 
 
 def main() -> None:
-    """Train and measure on each log, and print the table row by row."""
+    """Train and measure on each log, and print its table row by row."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("logs", nargs="*", default=list(LOGS))
+    parser.add_argument(
+        "logs", nargs="*", default=["yoochoose_100k", "yoochoose1_64", "diginetica"]
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--preset", choices=PRESETS)
+    parser.add_argument("--checkpoints", nargs="+", default=[])
+    parser.add_argument("--weights", nargs=2, type=float, help="of the fusion, if fitted before")
     options = parser.parse_args()
     base = g4r.Config() if options.preset is None else preset(options.preset)
-    print(f"{description()}, {options.preset or 'auto'}")
-    print(f"| log | {' | '.join(BASELINES)} | GRU4Rec | spread | seconds | clicks/s |")
-    print("|---|" + "---|" * (len(BASELINES) + 4), flush=True)
     for name in options.logs:
         log = LOGS[name]
         train = g4r.read_clicks(log.path, where=log.train_where).collect()
         test = g4r.read_clicks(log.path, where=log.test_where).collect()
-        cells = []
-        for baseline, make in BASELINES.items():
-            recall, mrr = figures(baseline, make().fit(train), test)
-            cells.append(f"{recall:.3f} / {mrr:.3f}")
-        runs, seconds, speeds = [], [], []
-        for seed in range(options.seeds):
-            recommender = g4r.GRU4Rec(base.replace({"seed": seed})).fit(train)
-            runs.append(figures("gru4rec", recommender, test))
-            seconds.append(recommender.meta["seconds"])
-            speeds += [row["clicks_per_second"] for row in recommender.meta["history"]]
-        found = torch.tensor(runs)
-        recall, mrr = found.mean(0).tolist()
-        spread = (found.amax(0) - found.amin(0)).tolist()
-        cells += [
-            f"{recall:.4f} / {mrr:.4f}",
-            f"{spread[0]:.4f} / {spread[1]:.4f}",
-            f"{sum(seconds) / len(seconds):.0f}",
-            f"{sum(speeds) / len(speeds):,.0f}",
+        print(f"{name}, {description()}, {options.preset or 'auto'}")
+        gru4recs = [g4r.load(path) for path in options.checkpoints] or [
+            g4r.GRU4Rec(base.replace({"seed": seed})).fit(train) for seed in range(options.seeds)
         ]
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+        seconds = [each.meta["seconds"] for each in gru4recs]
+        print(f"GRU4Rec trained in {sum(seconds) / len(seconds):.0f} s")
+        print("| recommender | Recall@20 / MRR@20 | spread | 95 % | to GRU4Rec |")
+        print("|---|---|---|---|---|", flush=True)
+        weights = options.weights or fitted_weights(base, train)
+        for row in lines(train, test, gru4recs, weights):
+            print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -165,11 +165,14 @@ class Fusion(Recommender):
             **{key: first.meta[key] for key in (TIMES, SESSIONS) if key in first.meta},
         }
 
+    def settings_dict(self) -> dict[str, Any]:
+        """See `Recommender.settings_dict`."""
+        return {"how": self.how, "weights": self.weights}
+
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """See `Recommender.save`; the parts are checkpoints in a folder of this one."""
         catalog = self.catalog
-        config: dict[str, Any] = {"how": self.how, "weights": self.weights}
-        saved = Checkpoint(config, self.meta, catalog, parts=self.parts)
+        saved = Checkpoint(self.settings_dict(), self.meta, catalog, parts=self.parts)
         checkpoint.save(saved, path, force=force)
 
     @classmethod

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -163,6 +163,10 @@ class GRU4Rec(Recommender):
         for some, vectors in session_vectors(self.model, sessions, clicks):
             yield some, *self.index.search(self.model.query_vectors(vectors).cpu().numpy(), k)
 
+    def settings_dict(self) -> dict[str, Any]:
+        """See `Recommender.settings_dict`."""
+        return self.config.to_dict()
+
     def start_session(self) -> LiveSession:
         """A running session to which clicks are added one by one."""
         catalog = self.catalog
@@ -177,7 +181,7 @@ class GRU4Rec(Recommender):
         """
         catalog = self.catalog
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
-        saved = Checkpoint(self.config.to_dict(), self.meta, catalog, weights, self.index)
+        saved = Checkpoint(self.settings_dict(), self.meta, catalog, weights, self.index)
         own = self._keep == Path(path).resolve() and not (self._keep / checkpoint.META).exists()
         checkpoint.save(saved, path, force=force or own)
 

@@ -42,6 +42,10 @@ class Recommender(ABC):
     reads_times: bool = False
     """Whether it asks when clicks were made."""
 
+    @abstractmethod
+    def settings_dict(self) -> dict[str, Any]:
+        """Its settings as plain values, as `config.json` has them."""
+
     @property
     def catalog(self) -> Catalog:
         """The items it knows. Raises NotFittedError before `fit`."""

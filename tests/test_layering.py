@@ -60,6 +60,7 @@ LAYERS = [
     "gru4rec",
     "fusion",
     "loading",
+    "inspection",
     "search_space",
     "tuning",
     "evaluation",

@@ -114,11 +114,14 @@ class Baseline(Recommender):
         for some in chunks(clicks, len(self.catalog)):
             yield some, torch.from_numpy(self._scores(sessions, some))
 
+    def settings_dict(self) -> dict[str, Any]:
+        """See `Recommender.settings_dict`."""
+        return self.settings.to_dict()
+
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """See `Recommender.save`."""
         catalog = self.catalog
-        config = self.settings.to_dict()
-        saved = Checkpoint(config, self.meta, catalog, learned=self.learned)
+        saved = Checkpoint(self.settings_dict(), self.meta, catalog, learned=self.learned)
         checkpoint.save(saved, path, force=force)
 
     @classmethod

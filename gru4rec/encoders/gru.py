@@ -1,5 +1,6 @@
 """The GRU encoder."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
@@ -51,6 +52,15 @@ class GRULayer(RecurrentLayer):
             outputs = PackedGRU.apply(products, initial, self.weight_hh, self.bias_hh, sizes)  # type: ignore[no-untyped-call]
         return outputs, ()
 
+    def gates_of(self, inputs: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """Reset and update gates [M, H] of clicks, by the states before them [M, H]."""
+        recurrent = before @ self.weight_hh.t()
+        products = inputs if self.weight_ih is None else inputs @ self.weight_ih.t()
+        if self.bias_hh is not None:
+            recurrent = recurrent + self.bias_hh
+        reset, update, _ = torch.sigmoid(products + self.bias_ih + recurrent).chunk(3, dim=1)
+        return reset, update if self.bias_hh is None else 1 - update
+
     def fused(self, inputs: Tensor, packing: Packing, initial: Tensor) -> Tensor:
         """The same by torch's own GRU: cuDNN's on a GPU."""
         if self.weight_ih is None or self.bias_hh is None:
@@ -85,3 +95,16 @@ class GRU(Stacked):
         super().__init__(
             config, [GRULayer(size, config.hidden_size, reset_before=before) for size in sizes]
         )
+
+    def gates(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Encoder.gates`."""
+        packing = Packing.of_lengths(np.array([len(inputs)])).to(inputs.device)
+        found = []
+        for layer in self.layers:
+            assert isinstance(layer, GRULayer)
+            initial = inputs.new_zeros(1, self.output_size)
+            outputs, _ = layer(inputs, packing, initial)
+            found.append(layer.gates_of(inputs, torch.cat((initial, outputs[:-1]))))
+            inputs = outputs
+        resets, updates = zip(*found, strict=True)
+        return torch.stack(resets), torch.stack(updates)

@@ -93,6 +93,14 @@ class Encoder(nn.Module, ABC):
             if isinstance(module, nn.LayerNorm):
                 module.reset_parameters()
 
+    def gates(self, inputs: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The reset and the update gates after each click of one session [layers, M, H] each.
+
+        Update is the share of the new state that the click brings, whichever way the cell counts
+        it. `inputs` are those of `forward` [M, E]. None for an encoder without such gates.
+        """
+        return None
+
     @abstractmethod
     def forward(
         self, inputs: Tensor, packing: Packing, state: State, random: torch.Generator | None = None
