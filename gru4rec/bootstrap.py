@@ -1,5 +1,7 @@
 """How sure a mean over targets is: 95 % intervals, by drawing sessions again."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -8,6 +10,7 @@ from gru4rec.arrays import IntArray
 Floats = npt.NDArray[np.float64]
 
 _GROUPS = 4096
+_TOGETHER = 256
 _BOUNDS = (2.5, 97.5)
 
 
@@ -25,16 +28,18 @@ class Resamples:
         drawn = random.multinomial(self._groups, np.full(self._groups, 1 / self._groups), draws)
         self._times_RG = drawn.astype(np.float64)
 
-    def means(self, values: Floats, sessions: IntArray) -> Floats:
-        """The mean of each draw of values [M] that belong to sessions [M]; nan where it has none.
-
-        [R]
-        """
-        group = sessions % self._groups
-        sums = np.bincount(group, values, self._groups)
-        counts = np.bincount(group, minlength=self._groups)
-        with np.errstate(invalid="ignore"):
-            found: Floats = (self._times_RG @ sums) / (self._times_RG @ counts)
+    def means(self, each: Sequence[tuple[Floats, IntArray]]) -> Floats:
+        """Of each pair (values [M], the sessions that they belong to [M]) the mean of every draw;
+        nan where a draw has no value [pairs, R]."""
+        found = np.empty((len(each), len(self._times_RG)))
+        for start in range(0, len(each), _TOGETHER):
+            some = each[start : start + _TOGETHER]
+            sums = [np.bincount(s % self._groups, v, self._groups) for v, s in some]
+            counts = [np.bincount(s % self._groups, minlength=self._groups) for _, s in some]
+            totals = self._times_RG @ np.stack(sums, axis=1)
+            numbers = self._times_RG @ np.stack(counts, axis=1).astype(np.float64)
+            with np.errstate(invalid="ignore"):
+                found[start : start + _TOGETHER] = (totals / numbers).T
         return found
 
 

@@ -1,6 +1,7 @@
 """Measure recommenders on held-out sessions by the protocol of the field."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -8,7 +9,7 @@ from gru4rec.bootstrap import Floats, Resamples, interval
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import DataError, choose
 from gru4rec.leaks import warn_of_leaks
-from gru4rec.measurements import METRICS, OF_LISTS, TIE_RATE, Measurement, measurements
+from gru4rec.measurements import METRICS, OF_LISTS, TIE_RATE, Measurement, drawn, measurements
 from gru4rec.metrics import TIES
 from gru4rec.outcomes import outcomes_of
 from gru4rec.recommender import Recommender
@@ -80,44 +81,41 @@ def evaluate(
                 f"({arrays.num_unknown} clicks are on unknown ones); check the log and its columns"
             )
         support = recommender.catalog.support
-        found = measurements(outcomes, support, ks=sorted(set(ks)), metrics=metrics, by=by)
-        measured[name] = list(found)
-    draws = Resamples(len(arrays)) if intervals else None
-    rows = [
-        {
-            "recommender": name,
-            **({"slice": row.slice} if by else {}),
-            "metric": row.metric,
-            "k": row.k,
-            "value": row.value,
-            "num_targets": len(row.sessions),
-            "num_unknown": read[name].num_unknown,
-            **_uncertainty(row, draws),
-            **(_difference(row, other, draws) if against is not None else {}),
-        }
-        for name, mine in measured.items()
-        for row, other in zip(mine, measured[against or name], strict=True)
-    ]
-    return pl.DataFrame(rows, infer_schema_length=None).fill_nan(None)
+        measured[name] = list(
+            measurements(outcomes, support, ks=sorted(set(ks)), metrics=metrics, by=by)
+        )
+    resamples = Resamples(len(arrays)) if intervals else None
+    drawn_of = {name: _drawn(mine, resamples) for name, mine in measured.items()}
+    rows = []
+    for name, mine in measured.items():
+        for place, (row, draws) in enumerate(zip(mine, drawn_of[name], strict=True)):
+            found: dict[str, Any] = {
+                "recommender": name,
+                "slice": row.slice,
+                "metric": row.metric,
+                "k": row.k,
+                "value": row.value,
+                "num_targets": len(row.sessions),
+                "num_unknown": read[name].num_unknown,
+                **_bounds("", draws),
+            }
+            if against is not None:
+                found["difference"] = row.value - measured[against][place].value
+                theirs = drawn_of[against][place]
+                paired = None if draws is None or theirs is None else draws - theirs
+                found |= _bounds("difference_", paired)
+            rows.append(found)
+    table = pl.DataFrame(rows, infer_schema_length=None).fill_nan(None)
+    return table if by else table.drop("slice")
 
 
-def _uncertainty(row: Measurement, draws: Resamples | None) -> dict[str, float | None]:
+def _drawn(rows: list[Measurement], resamples: Resamples | None) -> Sequence[Floats | None]:
+    return [None] * len(rows) if resamples is None else list(drawn(rows, resamples))
+
+
+def _bounds(prefix: str, draws: Floats | None) -> dict[str, float]:
+    """Columns `low` and `high` of an interval, if there are draws to make it of."""
     if draws is None:
         return {}
-    low, high = _interval(row.drawn(draws))
-    return {"low": low, "high": high}
-
-
-def _difference(
-    row: Measurement, other: Measurement, draws: Resamples | None
-) -> dict[str, float | None]:
-    found: dict[str, float | None] = {"difference": row.value - other.value}
-    if draws is not None:
-        mine, theirs = row.drawn(draws), other.drawn(draws)
-        paired = None if mine is None or theirs is None else mine - theirs
-        found["difference_low"], found["difference_high"] = _interval(paired)
-    return found
-
-
-def _interval(drawn: Floats | None) -> tuple[float | None, float | None]:
-    return (None, None) if drawn is None else interval(drawn)
+    low, high = interval(draws)
+    return {f"{prefix}low": low, f"{prefix}high": high}

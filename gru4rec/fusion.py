@@ -151,7 +151,10 @@ class Fusion(Recommender):
         """Take over what the parts, once fitted, have in common."""
         first, *others = self.parts
         if not all(part.catalog.item_ids.equals(first.catalog.item_ids) for part in others):
-            raise ConfigError("the parts of a fusion must be fitted on the same log")
+            raise ConfigError(
+                "the parts of a fusion must be fitted on the same log; give the one that each "
+                "learned from, without what was held out of it"
+            )
         read = [part.side_inputs for part in self.parts if len(part.side_inputs)]
         if any(each.values != read[0].values for each in read):
             raise ConfigError(

@@ -55,9 +55,12 @@ class Measurement:
     sessions: IntArray
     """The session of each of these targets [M]."""
 
-    def drawn(self, resamples: Resamples) -> Floats | None:
-        """Its value in each draw of sessions, if it is a mean."""
-        return None if self.each is None else resamples.means(self.each, self.sessions)
+
+def drawn(rows: Sequence[Measurement], resamples: Resamples) -> Floats:
+    """The value of each in every draw of sessions; not a number where it is no mean [rows, R]."""
+    nothing = np.empty(0), np.empty(0, dtype=np.int64)
+    means = [nothing if row.each is None else (row.each, row.sessions) for row in rows]
+    return resamples.means(means)
 
 
 def measurements(

@@ -37,6 +37,8 @@ class Recommender(ABC):
     _catalog: Catalog | None = None
     side_inputs: SideInputs = NO_SIDE_INPUTS
     """What it reads of a click besides its item."""
+    parts: Sequence["Recommender"] = ()
+    """The recommenders that make this one."""
     inputs: Sequence[str] = ()
     """Names of the side inputs that `fit` is to make of a log."""
     reads_times: bool = False

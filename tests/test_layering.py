@@ -64,6 +64,8 @@ LAYERS = [
     "search_space",
     "tuning",
     "evaluation",
+    "plots",
+    "report",
     "cli",
 ]
 

@@ -73,6 +73,12 @@ _FORMATS = ("table", "json", "csv")
     "--through-index", is_flag=True, help="Read ranks from what the index returns, not from scores."
 )
 @click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Also write a page with pictures: curves, slices, a session explained, training.",
+)
+@click.option(
     "--ties",
     default="conservative",
     show_default=True,
@@ -93,7 +99,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     Other checkpoints and baselines stand in the same table.
     """
     from gru4rec.baselines import make_baseline
-    from gru4rec.cli.output import choose_format, write_table
+    from gru4rec.cli.output import choose_format, write_beside, write_table
     from gru4rec.clicks import read_clicks
     from gru4rec.evaluation import evaluate
     from gru4rec.loading import load
@@ -114,14 +120,18 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         for name, baseline in baselines.items():
             recommenders[unlike(name, recommenders)] = baseline.fit(train)
     also = [name for each in recommenders.values() for name in each.side_inputs.values]
-    table = evaluate(
-        recommenders,
-        read_clicks(clicks, **read, also=also),
-        **{
-            name: options[name]
-            for name in ("ks", "ties", "metrics", "by", "against", "intervals", "through_index")
-        },
-    )
+    log = read_clicks(clicks, **read, also=also).collect()
+    asked = {name: options[name] for name in ("ks", "metrics", "by", "against", "intervals")}
+    how = {name: options[name] for name in ("ties", "through_index")}
+    if options["report"] is None:
+        table = evaluate(recommenders, log, **asked, **how)
+    else:
+        from gru4rec.report import report, report_needs, rows_asked_for
+
+        table = evaluate(recommenders, log, **report_needs(**asked, first=trained.name), **how)
+        page = report(table, recommenders, log)
+        write_beside(options["report"], lambda file: file.write_text(page, encoding="utf-8"))
+        table = rows_asked_for(table, **asked)
     write_table(table, form, options["output"])
 
 

@@ -16,8 +16,8 @@ from gru4rec.cli.options import click_log_options, device_option, read_options
     help="Checkpoint folder to write.",
 )  # fmt: skip
 @click.option(
-    "--with", "baselines", multiple=True, default=("vstan",), show_default=True, metavar="NAME",
-    help="Baseline to mix in; may be repeated.",
+    "--with", "others", multiple=True, default=("vstan",), show_default=True, metavar="NAME|DIR",
+    help="Baseline, or checkpoint trained on the same log, to mix in; may be repeated.",
 )  # fmt: skip
 @click.option(
     "--valid", metavar="PATH",
@@ -28,23 +28,28 @@ from gru4rec.cli.options import click_log_options, device_option, read_options
 @click_log_options
 @device_option
 def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
-    """Mix the checkpoint DIR with baselines fitted on CLICKS, the log that it was trained on.
+    """Mix the checkpoint DIR with others of CLICKS, the log that it was trained on.
 
-    The result is a checkpoint as any other. It keeps the sessions of CLICKS, which neighbour
-    methods look up.
+    Baselines are fitted on CLICKS. The result is a checkpoint as any other; with a neighbour method
+    in it, it keeps the sessions of CLICKS.
     """
     from gru4rec.baselines import make_baseline
-    from gru4rec.checkpoint import check_free
+    from gru4rec.checkpoint import check_free, is_finished
     from gru4rec.clicks import read_clicks
     from gru4rec.fusion import Fusion
     from gru4rec.loading import load
 
     check_free(options["output"], force=options["force"])
-    baselines = [make_baseline(name) for name in options["baselines"]]
+    names = options["others"]
+    baselines = {name: make_baseline(name) for name in names if not is_finished(Path(name))}
     read = read_options(options)
     trained = load(checkpoint, device=options["device"])
     log = read_clicks(clicks, **read).collect()
-    fusion = Fusion([trained, *(baseline.fit(log) for baseline in baselines)])
+    others = [
+        baselines[name].fit(log) if name in baselines else load(name, device=options["device"])
+        for name in names
+    ]
+    fusion = Fusion([trained, *others])
     if options["valid"] is not None:
         also = list(trained.side_inputs.values)
         where = {**read, "where": options["valid_where"], "also": also}

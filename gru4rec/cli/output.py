@@ -79,7 +79,7 @@ def write_table(table: pl.DataFrame, form: str, output: Path | None) -> None:
     write_beside(output, write)
 
 
-def write_beside(path: Path, write: Callable[[Path], None]) -> None:
+def write_beside(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, then rename it: a failure leaves `path` as it was.
 
     Raises DataError where the file cannot be written.

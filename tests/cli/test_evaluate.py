@@ -302,3 +302,14 @@ def test_what_click_refuses_ends_with_exit_status_2(
     assert "--train" in usage_error("evaluate", model, log, "--baseline", "markov")
     assert "--baseline" in usage_error("evaluate", model, log, "--train", log)
     assert "--format" in usage_error("evaluate", model, log, "--format", "parquet")
+
+
+def test_a_report_is_written_beside_the_table(
+    run: Run, model: Path, log: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    asked = ("-k", 3, "--format", "json", "--no-intervals")
+    result = run("evaluate", model, log, *asked, "--report", page)
+    assert rows_of(result) == rows_of(run("evaluate", model, log, *asked))
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert "Why: one session" in page.read_text(encoding="utf-8")

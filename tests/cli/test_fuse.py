@@ -29,6 +29,18 @@ def test_a_fusion_is_recommended_from_and_evaluated_as_any_checkpoint(
     assert "difference" in rows[0]
 
 
+def test_another_checkpoint_of_the_log_may_be_mixed_in(
+    run: Run, model: Path, log: Path, tmp_path: Path
+) -> None:
+    knn = tmp_path / "knn"
+    g4r.SKNN(k=3).fit(log).save(knn)
+    result = run("fuse", model, log, "-o", tmp_path / "fused", "--with", knn, "--with", "markov")
+    assert result.exit_code == 0, result.stderr
+    parts = g4r.load(tmp_path / "fused").parts
+    assert [part.name for part in parts] == ["gru4rec", "sknn", "markov"]
+    assert parts[1].settings.k == 3
+
+
 def test_weights_are_fitted_on_the_validation_log(
     run: Run, model: Path, log: Path, tmp_path: Path
 ) -> None:
