@@ -1,5 +1,6 @@
 """The items known to a model: item_id ↔ item index, and each item's support."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from gru4rec.errors import DataError
 from gru4rec.schema import ITEM_ID
 
 _SUPPORT = "support"
@@ -50,6 +52,22 @@ class Catalog:
 
     def index_of(self, item_id: object) -> int | None:
         """The item index of one id, None if it is unknown."""
+        return self._index_by_id.get(item_id)
+
+    def find(self, item_id: object) -> int | None:
+        """The item index of an id in the catalog's type, or of one that is cast to it as those of a
+        log are; None if it is unknown.
+
+        Raises DataError for what is no id: a fraction, a truth value, a list, nothing.
+        """
+        if isinstance(item_id, float) and item_id.is_integer():
+            item_id = int(item_id)
+        if isinstance(item_id, bool) or not isinstance(item_id, int | str):
+            raise DataError(f"{item_id!r} is no item id; ids are integers or text")
+        if self.item_ids.dtype == pl.String:
+            item_id = str(item_id)
+        elif isinstance(item_id, str):
+            item_id = int(item_id) if re.fullmatch(r"[+-]?\d{1,19}", item_id) else None
         return self._index_by_id.get(item_id)
 
     def popular(self, k: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:

@@ -21,6 +21,7 @@ from gru4rec.device import find_device, has_fast_bf16
 from gru4rec.encoders import ENCODERS
 from gru4rec.encoding import session_vectors
 from gru4rec.errors import CheckpointError, ConfigError, choose
+from gru4rec.filters import ItemFilter
 from gru4rec.index import ItemIndex
 from gru4rec.live_session import LiveSession
 from gru4rec.losses import LOSSES
@@ -157,9 +158,12 @@ class GRU4Rec(Recommender):
 
     @torch.inference_mode()
     def top(
-        self, sessions: SessionArrays, clicks: IntArray, k: int
+        self, sessions: SessionArrays, clicks: IntArray, k: int, *, only: ItemFilter | None = None
     ) -> Iterator[tuple[IntArray, FloatArray, IntArray]]:
-        """See `Recommender.top`."""
+        """See `Recommender.top`; with a filter exactly, by all scores."""
+        if only is not None:
+            yield from super().top(sessions, clicks, k, only=only)
+            return
         for some, vectors in session_vectors(self.model, sessions, clicks):
             yield some, *self.index.search(self.model.query_vectors(vectors).cpu().numpy(), k)
 

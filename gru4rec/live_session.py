@@ -4,7 +4,6 @@ import numpy as np
 import polars as pl
 import torch
 
-from gru4rec.arrays import from_lists
 from gru4rec.catalog import Catalog
 from gru4rec.encoders import Packing
 from gru4rec.errors import DataError
@@ -43,7 +42,7 @@ class LiveSession:
         Raises DataError for what is no id (a fraction, a truth value, a list), and for a name that
         no side input is made of.
         """
-        index = self._index_of(item_id)
+        index = self._catalog.find(item_id)
         codes = self._side_inputs.codes(known, self._last_time)
         self._last_time = known.get(TIMESTAMP)
         if index is None:
@@ -55,13 +54,6 @@ class LiveSession:
         inputs = model.embed(row, sides)
         self._vector, self._state = model.encoder(inputs, self._packing, self._state)
         return True
-
-    def _index_of(self, item_id: object) -> int | None:
-        """The item index of an id in the catalog's type, or of one that can be cast to it."""
-        if type(item_id) is type(self._catalog.item_ids.first()):
-            return self._catalog.index_of(item_id)
-        known = from_lists([[item_id]], self._catalog).items
-        return int(known[0]) if len(known) else None
 
     @torch.inference_mode()
     def recommend(self, k: int = 20) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias, cast
 
@@ -15,6 +15,7 @@ from gru4rec.arrays import FloatArray, IntArray, SessionArrays, from_lists, to_a
 from gru4rec.catalog import Catalog
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import DataError, NotFittedError
+from gru4rec.filters import ItemFilter
 from gru4rec.metrics import ranks
 from gru4rec.schema import ITEM_ID, RANK, SCORE, SESSION_ID
 from gru4rec.side_inputs import NO_SIDE_INPUTS, SideInputs
@@ -84,18 +85,47 @@ class Recommender(ABC):
         positive = scores_MN.clamp_min(0)
         return positive / positive.sum(1, keepdim=True).clamp_min(torch.finfo(positive.dtype).tiny)
 
-    def recommend(self, prefixes: Prefixes, k: int = 20) -> pl.DataFrame:
+    def recommend(
+        self,
+        prefixes: Prefixes,
+        k: int = 20,
+        *,
+        exclude_clicked: bool = False,
+        allow: Iterable[object] | None = None,
+        deny: Iterable[object] = (),
+    ) -> pl.DataFrame:
         """The k best items of each session: session_id, rank (from 1), item_id, score.
 
         `prefixes` is a click log (see `read_clicks`) or a list of sessions, each a list of item
         ids, whose session ids are then 0, 1, … Sessions keep their order. Items outside the catalog
         are passed over; a session without a known item gets the popular items, scored by their
-        share of all clicks. Of equal scores the more popular item comes first. Where k is larger
-        than the catalog, all items are returned.
+        share of all clicks. Of equal scores the more popular item comes first. Only items of
+        `allow` are recommended, none of `deny`, and with `exclude_clicked` none of the session.
+        Where fewer than k are left, all of them are returned.
 
-        Raises DataError for k < 1.
+        Raises DataError for k < 1, and if no item may be recommended.
         """
-        return self._recommend(self._read_prefixes(prefixes), k)
+        only = ItemFilter.of(self.catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked)
+        return self._recommend(self._read_prefixes(prefixes), k, only)
+
+    def next_items(
+        self, items: Sequence[object], k: int = 20, *, only: ItemFilter | None = None
+    ) -> tuple[list[Any], list[float]]:
+        """The k best items after the items of one session, and their scores, best first.
+
+        As `recommend` has them, in a shorter way. Raises DataError for k < 1 and for what is no id.
+        """
+        found = [self.catalog.find(item) for item in items]
+        known = np.array([index for index in found if index is not None], dtype=np.int64)
+        session = SessionArrays(
+            pl.Series([0]),
+            known,
+            np.array([0, len(known)]),
+            np.zeros((len(known), len(self.side_inputs)), dtype=np.uint16),
+        )
+        scores, best = self._best(session, k, only)
+        left = np.isfinite(scores[0])
+        return self.catalog.item_ids.gather(best[0][left]).to_list(), scores[0][left].tolist()
 
     def target_ranks(self, sessions: SessionArrays, *, ties: str = "conservative") -> Tensor:
         """The rank of every click but the first of each session, given those before it.
@@ -134,10 +164,9 @@ class Recommender(ABC):
             times=self.reads_times,
         )
 
-    def _recommend(self, sessions: SessionArrays, k: int) -> pl.DataFrame:
-        if k < 1:
-            raise DataError(f"k must be at least 1, got {k}")
-        k = min(k, len(self.catalog))
+    def _recommend(
+        self, sessions: SessionArrays, k: int, only: ItemFilter | None = None
+    ) -> pl.DataFrame:
         if sessions.num_unknown:
             logger.warning(
                 "skipped %d clicks on items that are not in the catalog", sessions.num_unknown
@@ -146,13 +175,9 @@ class Recommender(ABC):
             logger.warning(
                 "%d sessions have no known item and get the popular items", nothing_known
             )
-        scores, items = (np.tile(part, (len(sessions), 1)) for part in self.catalog.popular(k))
-        known = np.flatnonzero(sessions.lengths)
-        last_clicks = sessions.offsets[1:][known] - 1
-        for clicks, best_scores, best_items in self.top(sessions, last_clicks, k):
-            rows = known[np.searchsorted(last_clicks, clicks)]
-            scores[rows], items[rows] = best_scores, best_items
-        return pl.DataFrame(
+        scores, items = self._best(sessions, k, only)
+        k = scores.shape[1]
+        table = pl.DataFrame(
             {
                 SESSION_ID: sessions.session_ids.gather(np.repeat(np.arange(len(sessions)), k)),
                 RANK: np.tile(np.arange(1, k + 1), len(sessions)),
@@ -160,16 +185,46 @@ class Recommender(ABC):
                 SCORE: scores.ravel(),
             }
         )
+        return table if only is None else table.filter(pl.col(SCORE).is_finite())
+
+    def _best(
+        self, sessions: SessionArrays, k: int, only: ItemFilter | None
+    ) -> tuple[FloatArray, IntArray]:
+        """Scores and items [S, k'] of the best k' = min(k, N); −∞ where no more may be."""
+        if k < 1:
+            raise DataError(f"k must be at least 1, got {k}")
+        k = min(k, len(self.catalog))
+        popular_scores, popular = self._popular(k, only)
+        scores: FloatArray = np.tile(popular_scores, (len(sessions), 1))
+        items: IntArray = np.tile(popular, (len(sessions), 1))
+        known = np.flatnonzero(sessions.lengths)
+        last_clicks = sessions.offsets[1:][known] - 1
+        for clicks, best_scores, best_items in self.top(sessions, last_clicks, k, only=only):
+            rows = known[np.searchsorted(last_clicks, clicks)]
+            scores[rows], items[rows] = best_scores, best_items
+        return scores, items
+
+    def _popular(self, k: int, only: ItemFilter | None) -> tuple[FloatArray, IntArray]:
+        """(scores [k], item indexes [k]) of the k most clicked items that may be recommended."""
+        if only is None:
+            return self.catalog.popular(k)
+        scores, _ = self.catalog.popular(len(self.catalog))
+        scores[~only.allowed] = -np.inf
+        best: IntArray = np.argsort(-scores, kind="stable")[:k]
+        found: FloatArray = scores[best]
+        return found, best
 
     def top(
-        self, sessions: SessionArrays, clicks: IntArray, k: int
+        self, sessions: SessionArrays, clicks: IntArray, k: int, *, only: ItemFilter | None = None
     ) -> Iterator[tuple[IntArray, FloatArray, IntArray]]:
         """The best `k` items after each given click, as the recommender retrieves them.
 
         In chunks (clicks [n], scores [n, k], item indexes [n, k]), each click once; k is at most
-        the size of the catalog.
+        the size of the catalog. Items that `only` does not let pass score −∞.
         """
         for some, scores in self.score(sessions, clicks):
+            if only is not None:
+                scores = only.masked(scores, sessions, some)
             best = top_k(scores, k)
             yield some, scores.gather(1, best).numpy(), best.numpy()
 

@@ -1,11 +1,16 @@
 """`gru4rec recommend`: sessions → `Recommender.recommend` → a table."""
 
+import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gru4rec.cli.options import click_log_options, device_option, read_options
+
+if TYPE_CHECKING:
+    from gru4rec.recommender import Recommender
 
 _FORMATS = ("table", "jsonl", "csv", "parquet")
 
@@ -23,12 +28,31 @@ _FORMATS = ("table", "jsonl", "csv", "parquet")
 @click.option(
     "--format", "form", type=click.Choice(_FORMATS), help="Else the suffix of FILE decides."
 )
+@click.option("--exclude-clicked", is_flag=True, help="Leave out the items of the session itself.")
+@click.option(
+    "--allow",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Recommend only the items of this file: an id a line, or a table with a column of them.",
+)
+@click.option(
+    "--deny",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Recommend none of the items of this file.",
+)
 @click_log_options
 @device_option
 def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
-    """Recommend the next items of every session in CLICKS, or of --items, by the checkpoint DIR."""
+    """Recommend the next items of every session in CLICKS, or of --items, by the checkpoint DIR.
+
+    CLICKS - reads standard input line by line as {"session_id": 1, "items": ["A", "B"]} and
+    answers each line with one, {"session_id": 1, "items": […], "scores": […]} or {"error": "…"},
+    before it reads the next.
+    """
     from gru4rec.cli.output import choose_format, write_table
     from gru4rec.clicks import read_clicks
+    from gru4rec.items import read_items
     from gru4rec.loading import load
     from gru4rec.recommender import Prefixes
 
@@ -37,9 +61,34 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     form = choose_format(options["form"], options["output"], _FORMATS)
     read = read_options(options)
     recommender = load(checkpoint, device=options["device"])
+    only: dict[str, Any] = {"exclude_clicked": options["exclude_clicked"]}
+    for name in ("allow", "deny"):
+        if options[name] is not None:
+            only[name] = read_items(options[name], item_col=read["item_col"])
+    if clicks == ("-",):
+        _answer(recommender, options, only)
+        return
     prefixes: Prefixes
     if clicks:
         prefixes = read_clicks(clicks, **read, also=list(recommender.side_inputs.values))
     else:
         prefixes = [[item.strip() for item in options["items"].split(",")]]
-    write_table(recommender.recommend(prefixes, options["k"]), form, options["output"])
+    table = recommender.recommend(prefixes, options["k"], **only)
+    write_table(table, form, options["output"])
+
+
+def _answer(recommender: "Recommender", options: dict[str, Any], only: dict[str, Any]) -> None:
+    """Answer the lines of standard input until it ends, or nobody reads any more."""
+    from gru4rec.cli.pipe import answers
+    from gru4rec.filters import ItemFilter
+
+    if options["output"] is not None or options["form"] not in (None, "jsonl"):
+        raise click.UsageError("CLICKS - answers on standard output as JSON lines.")
+    passing = ItemFilter.of(recommender.catalog, **only)
+    lines, output = sys.stdin.buffer, sys.stdout.buffer
+    try:
+        for answer in answers(lines, recommender, options["k"], passing):
+            output.write(answer.encode() + b"\n")
+            output.flush()
+    except BrokenPipeError:  # the reader has gone, and with it the need for answers
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
