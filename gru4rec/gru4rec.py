@@ -110,11 +110,13 @@ class GRU4Rec(Recommender):
         trainer = Trainer(self.model, batches, self.config, self.device)
         if (targets := log.cheap_to_measure()) is not None:
             hooks = replace(hooks, validate=lambda: _measured(self.target_ranks(targets)))
+        reasons = {choice.setting: choice.reason for choice in choices}
         if snapshot is not None:
             trainer.restore(snapshot.position, snapshot.tensors)
-            earlier = snapshot.seconds
+            earlier, reasons = snapshot.seconds, dict(snapshot.reasons)
         if keeper is not None:
-            hooks = replace(hooks, save=keeper.saving(self.config, since=started - earlier))
+            saving = keeper.saving(self.config, reasons, since=started - earlier)
+            hooks = replace(hooks, save=saving)
         history = trainer.run(hooks)
         self._index_items()
         self.meta = {
@@ -124,7 +126,7 @@ class GRU4Rec(Recommender):
             "counts": vars(log.statistics),
             **log.trained_on,
             "inputs": {name: list(values) for name, values in self.side_inputs.values.items()},
-            "auto": {choice.setting: choice.reason for choice in choices},
+            "auto": reasons,
             "metrics": _of_kept_epoch(history, f"{self.config.training.stop_on}@20")
             if targets is not None
             else {},

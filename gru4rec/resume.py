@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -38,6 +38,8 @@ class Snapshot:
     position: Position
     tensors: Mapping[str, Tensor]
     """What `Trainer.restore` takes."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why `auto` decided a setting as it did, by its name."""
     seconds: float = 0.0
     """Time that training has taken so far."""
 
@@ -51,6 +53,7 @@ def save(snapshot: Snapshot, path: Path) -> None:
         "config": snapshot.config.to_dict(),
         "log": snapshot.log,
         "position": dataclasses.asdict(snapshot.position),
+        "reasons": dict(snapshot.reasons),
         "seconds": snapshot.seconds,
     }
     try:
@@ -79,6 +82,7 @@ def load(path: Path) -> Snapshot | None:
             run["log"],
             Position(**run["position"]),
             load_file(folder / _TENSORS),
+            run["reasons"],
             run["seconds"],
         )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, ConfigError) as error:
@@ -149,12 +153,12 @@ class Keeper:
         return snapshot
 
     def saving(
-        self, config: Config, *, since: float
+        self, config: Config, reasons: Mapping[str, str], *, since: float
     ) -> Callable[[Position, Mapping[str, Tensor]], None]:
         """The hook that saves; `since` is the moment at which training began."""
 
         def keep(position: Position, tensors: Mapping[str, Tensor]) -> None:
             seconds = time.perf_counter() - since
-            save(Snapshot(config, self._log, position, tensors, seconds), self._path)
+            save(Snapshot(config, self._log, position, tensors, reasons, seconds), self._path)
 
         return keep

@@ -48,6 +48,14 @@ def keep(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
+def test_the_reasons_of_auto_outlast_an_interruption(log, keep):
+    with pytest.raises(g4r.StoppedError):
+        fit(log, keep, stopping=after(3))
+    resumed = fit(log, keep, resume=True)
+    assert resumed.meta["auto"] == fit(log, None).meta["auto"]
+    assert resumed.meta["auto"]
+
+
 @pytest.mark.parametrize(
     "settings",
     [
