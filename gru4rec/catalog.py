@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -47,8 +47,12 @@ class Catalog:
         return pl.DataFrame({ITEM_ID: self.item_ids, _SUPPORT: self.support})
 
     @cached_property
+    def _ids(self) -> list[Any]:
+        return self.item_ids.to_list()
+
+    @cached_property
     def _index_by_id(self) -> dict[object, int]:
-        return {item_id: index for index, item_id in enumerate(self.item_ids.to_list())}
+        return {item_id: index for index, item_id in enumerate(self._ids)}
 
     def index_of(self, item_id: object) -> int | None:
         """The item index of one id, None if it is unknown."""
@@ -69,6 +73,10 @@ class Catalog:
         elif isinstance(item_id, str):
             item_id = int(item_id) if re.fullmatch(r"[+-]?\d{1,19}", item_id) else None
         return self._index_by_id.get(item_id)
+
+    def ids_of(self, indexes: npt.NDArray[np.int64]) -> list[Any]:
+        """The ids of a few items."""
+        return [self._ids[index] for index in indexes.tolist()]
 
     def popular(self, k: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """(scores, item indexes) of the k most clicked items, scored by their share of clicks."""

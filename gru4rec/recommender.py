@@ -125,7 +125,7 @@ class Recommender(ABC):
         )
         scores, best = self._best(session, k, only)
         left = np.isfinite(scores[0])
-        return self.catalog.item_ids.gather(best[0][left]).to_list(), scores[0][left].tolist()
+        return self.catalog.ids_of(best[0][left]), scores[0][left].tolist()
 
     def target_ranks(self, sessions: SessionArrays, *, ties: str = "conservative") -> Tensor:
         """The rank of every click but the first of each session, given those before it.
