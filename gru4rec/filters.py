@@ -40,7 +40,9 @@ class ItemFilter:
         Unknown ids are logged and passed over. Raises DataError if nothing is left to recommend.
         """
         allowed = np.full(len(catalog), allow is None)
-        for ids, may in ((allow or (), True), (deny, False)):
+        for ids, may in ((() if allow is None else allow, True), (deny, False)):
+            if isinstance(ids, str):
+                raise DataError(f"items to allow or deny are a list of ids, got {ids!r}")
             indexes = [catalog.find(item) for item in ids]
             known = [index for index in indexes if index is not None]
             if unknown := len(indexes) - len(known):

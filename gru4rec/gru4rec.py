@@ -118,7 +118,7 @@ class GRU4Rec(Recommender):
             saving = keeper.saving(self.config, reasons, since=started - earlier)
             hooks = replace(hooks, save=saving)
         history = trainer.run(hooks)
-        self._index_items()
+        self.index = ItemIndex.build(self.item_vectors())
         self.meta = {
             "recommender": self.name,
             "versions": {package: version(package) for package in _PACKAGES},
@@ -206,7 +206,6 @@ class GRU4Rec(Recommender):
         if saved.weights is None or saved.index is None:
             raise CheckpointError(f"the checkpoint is of {saved.kind}, not of gru4rec; use load")
         recommender.meta, recommender.catalog = saved.meta, saved.catalog
-        recommender.index = saved.index
         recommender.side_inputs = SideInputs(saved.meta.get("inputs", {}))
         recommender.model = Model(recommender.config, len(saved.catalog), recommender.side_inputs)
         try:
@@ -216,17 +215,19 @@ class GRU4Rec(Recommender):
                 "the weights of the checkpoint do not fit its config; train again"
             ) from error
         recommender.model.to(recommender.device)
-        if saved.index.width != recommender.model.item_vectors().shape[1] or len(
-            saved.index
-        ) != len(saved.catalog):
+        vectors = recommender.item_vectors()
+        if (len(saved.index), saved.index.width) != (len(saved.catalog), vectors.shape[1]):
             raise CheckpointError(
                 "the index of the checkpoint does not fit its catalog and weights; train again"
             )
+        recommender.index = saved.index.with_vectors(vectors)
         return recommender
 
-    def _index_items(self) -> None:
-        with torch.inference_mode():
-            self.index = ItemIndex.build(self.model.item_vectors().cpu().numpy())
+    @torch.inference_mode()
+    def item_vectors(self) -> FloatArray:
+        """The vectors of all items whose dot products with a session's are their scores [N, D]."""
+        vectors: FloatArray = self.model.item_vectors().cpu().numpy()
+        return vectors
 
 
 def _of_kept_epoch(history: list[dict[str, float]], measure: str) -> dict[str, float]:

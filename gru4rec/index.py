@@ -7,29 +7,51 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from gru4rec.errors import CheckpointError
+from gru4rec.errors import CheckpointError, ConfigError
 
 Vectors = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
 
+_QUERIES_AT_ONCE = 256
+
 
 class ItemIndex:
-    """Exact search for the items whose vectors have the largest dot products with a query.
+    """Search for the items whose vectors have the largest dot products with a query.
 
-    The bias of an item is one more component of its vector, met by a 1 in the query. Equal scores
-    are ordered by item index, at the k-th place too, which FAISS alone does not promise.
+    The bias of an item is one more component of its vector, met by a 1 in the query. Scores are
+    exact, also of an approximate index: it proposes twice the items that are asked for, which are
+    then scored by their own vectors. Equal scores are ordered by item index, with an exact index at
+    the k-th place too, which FAISS alone does not promise.
     """
 
-    # Q queries, N items, k results
-    def __init__(self, index: Any) -> None:
+    # Q queries, N items, k results, F items that FAISS proposes, D components
+    def __init__(self, index: Any, vectors: Vectors | None = None) -> None:
+        """`vectors` are those of all items [N, D], which a flat index does not need."""
         self._index = index
+        self.is_exact = isinstance(index, faiss.IndexFlat)
+        self._vectors = None if self.is_exact else vectors
 
     @classmethod
-    def build(cls, item_vectors: Vectors) -> "ItemIndex":
-        """A flat index over the vectors of all items [N, D]."""
-        index = faiss.IndexFlatIP(item_vectors.shape[1])
-        index.add(np.ascontiguousarray(item_vectors))
-        return cls(index)
+    def build(cls, item_vectors: Vectors, factory: str = "Flat") -> "ItemIndex":
+        """An index over the vectors of all items [N, D], of a FAISS factory string.
+
+        Raises ConfigError if FAISS knows no such index, or cannot build it of these items.
+        """
+        vectors = np.ascontiguousarray(item_vectors)
+        try:
+            index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+            index.train(vectors)
+            index.add(vectors)
+        except RuntimeError as error:
+            raise ConfigError(
+                f"FAISS cannot build an index {factory!r} of {len(vectors)} items: "
+                f"{str(error).rsplit(': ', 1)[-1]}"
+            ) from error
+        return cls(index, vectors)
+
+    def with_vectors(self, item_vectors: Vectors) -> "ItemIndex":
+        """The index with the vectors [N, D] to score what it proposes."""
+        return ItemIndex(self._index, np.ascontiguousarray(item_vectors))
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -39,20 +61,55 @@ class ItemIndex:
         """Components of a vector."""
         return int(self._index.d)
 
+    @property
+    def num_bytes(self) -> int:
+        """Size of the index file."""
+        return len(faiss.serialize_index(self._index))
+
+    @property
+    def most_effort(self) -> int:
+        """Largest effort of a search that makes a difference; 1 where there is none to set."""
+        if isinstance(self._index, faiss.IndexIVF):
+            return int(self._index.nlist)
+        return 1024 if isinstance(self._index, faiss.IndexHNSW) else 1
+
+    def set_effort(self, effort: int) -> None:
+        """How thoroughly to search: lists that are looked through (IVF), or the length of the queue
+        of candidates (HNSW). It is saved with the index."""
+        if isinstance(self._index, faiss.IndexIVF):
+            self._index.nprobe = effort
+        elif isinstance(self._index, faiss.IndexHNSW):
+            self._index.hnsw.efSearch = effort
+
     def search(self, queries: Vectors, k: int) -> tuple[Vectors, Places]:
         """Scores [Q, k'] and item indexes [Q, k'] of the best k' = min(k, N) items, best first."""
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         wanted = min(k, len(self))
+        if not self.is_exact:
+            return self._search_approximately(queries, wanted)
         scores, items = self._index.search(queries, min(wanted + 1, len(self)))
-        order = np.lexsort((items, -scores), axis=1)[:, :wanted]
         tied = np.flatnonzero(scores[:, wanted - 1] == scores[:, -1]) if wanted < len(self) else ()
-        scores, items = np.take_along_axis(scores, order, 1), np.take_along_axis(items, order, 1)
+        scores, items = _ordered(scores, items, wanted)
         if len(tied):  # which of the equal ones FAISS returned is chance: look at all
             vectors = self._index.reconstruct_n(0, len(self))
             for query in tied:
-                every = (vectors * queries[query]).sum(axis=1)
-                items[query] = np.argsort(-every, kind="stable")[:wanted]
-                scores[query] = every[items[query]]
+                scores[query], items[query] = _best_of_all(vectors, queries[query], wanted)
+        return scores, items
+
+    def _search_approximately(self, queries: Vectors, wanted: int) -> tuple[Vectors, Places]:
+        vectors = self._vectors
+        if vectors is None:
+            raise TypeError("an approximate index needs the item vectors; see with_vectors")
+        scores = np.empty((len(queries), wanted), dtype=np.float32)
+        items = np.empty((len(queries), wanted), dtype=np.int64)
+        for start in range(0, len(queries), _QUERIES_AT_ONCE):
+            rows = slice(start, start + _QUERIES_AT_ONCE)
+            _, proposed = self._index.search(queries[rows], min(2 * wanted + 10, len(self)))
+            exact = np.einsum("qd,qfd->qf", queries[rows], vectors[proposed])
+            exact[proposed < 0] = -np.inf  # FAISS pads with −1 where it found fewer
+            scores[rows], items[rows] = _ordered(exact, proposed, wanted)
+        for query in np.flatnonzero(np.isinf(scores[:, -1])):
+            scores[query], items[query] = _best_of_all(vectors, queries[query], wanted)
         return scores, items
 
     def save(self, path: Path) -> None:
@@ -66,3 +123,15 @@ class ItemIndex:
             return cls(faiss.read_index(str(path)))
         except RuntimeError as error:
             raise CheckpointError(f"cannot read the index {path}; train again") from error
+
+
+def _ordered(scores: Vectors, items: Places, wanted: int) -> tuple[Vectors, Places]:
+    """The best of each row, equal scores by item index."""
+    order = np.lexsort((items, -scores), axis=1)[:, :wanted]
+    return np.take_along_axis(scores, order, 1), np.take_along_axis(items, order, 1)
+
+
+def _best_of_all(vectors: Vectors, query: Vectors, wanted: int) -> tuple[Vectors, Places]:
+    every = (vectors * query).sum(axis=1)
+    items = np.argsort(-every, kind="stable")[:wanted]
+    return every[items], items

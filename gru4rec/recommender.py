@@ -106,7 +106,7 @@ class Recommender(ABC):
         Raises DataError for k < 1, and if no item may be recommended.
         """
         only = ItemFilter.of(self.catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked)
-        return self._recommend(self._read_prefixes(prefixes), k, only)
+        return self._recommend(self.read_prefixes(prefixes), k, only)
 
     def next_items(
         self, items: Sequence[object], k: int = 20, *, only: ItemFilter | None = None
@@ -140,7 +140,8 @@ class Recommender(ABC):
             found[places] = ranks(scores, targets, ties=ties).cpu()
         return found
 
-    def _read_prefixes(self, prefixes: Prefixes) -> SessionArrays:
+    def read_prefixes(self, prefixes: Prefixes) -> SessionArrays:
+        """Sessions as `recommend` takes them, in their order."""
         paths = isinstance(prefixes, list | tuple) and any(
             isinstance(prefix, str | Path) for prefix in prefixes
         )

@@ -49,6 +49,10 @@ def test_unknown_ids_are_said_and_nothing_left_is_refused(popularity, caplog):
     with caplog.at_level(logging.WARNING):
         assert best(popularity, ["b"], k=1, deny=["x", "y"]) == ["a"]
     assert "2 items to deny are not in the catalog" in caplog.text
+    with pytest.raises(g4r.DataError, match="a list of ids, got 'ab'"):
+        best(popularity, ["b"], deny="ab")
+    series = popularity.catalog.item_ids[2:]
+    assert best(popularity, ["b"], allow=series) == ["c", "d"]
     for only in ({"deny": ["a", "b", "c", "d"]}, {"allow": []}, {"allow": ["x"]}):
         with pytest.raises(g4r.DataError, match="no item of the catalog is left"):
             best(popularity, ["b"], **only)

@@ -63,6 +63,7 @@ LAYERS = [
     "fusion",
     "loading",
     "inspection",
+    "index_choice",
     "search_space",
     "tuning",
     "evaluation",

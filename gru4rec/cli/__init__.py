@@ -22,6 +22,7 @@ COMMANDS = {
     "fuse": "Mix a checkpoint with baselines.",
     "recommend": "Recommend the next items of sessions.",
     "evaluate": "Measure a checkpoint on held-out sessions.",
+    "index": "Choose the index that a checkpoint is served from.",
     "inspect": "Look into a checkpoint: what it is, items alike, why it recommends.",
     "sample": "Write the sample click log.",
 }

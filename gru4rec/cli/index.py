@@ -1,0 +1,57 @@
+"""`gru4rec index`: a checkpoint → `choose_index` → the checkpoint with that index, and a table."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gru4rec.cli.options import click_log_options, device_option, read_options
+
+_FORMATS = ("table", "json", "csv")
+
+
+@click.command("index")
+@click.argument("checkpoint", metavar="DIR")
+@click.argument("clicks", nargs=-1)
+@click.option(
+    "--kind", "kinds", multiple=True, metavar="KIND",
+    help="flat, hnsw, ivf, ivf-sq8 or a FAISS factory string; may be repeated. Else all four.",
+)  # fmt: skip
+@click.option(
+    "--min-overlap", type=float, default=0.99, show_default=True, metavar="SHARE",
+    help="Share of the exact 20 best items that an index must find.",
+)  # fmt: skip
+@click.option(
+    "--format", "form", type=click.Choice(_FORMATS), help="Else the suffix of FILE decides."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write."
+)
+@click_log_options
+@device_option
+def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
+    """Give the checkpoint DIR the index that answers soonest, of those that find enough.
+
+    Measured with the sessions of CLICKS or, without, with walks along the model's own
+    recommendations. Scores stay exact: an index proposes, the item vectors decide.
+    """
+    from gru4rec.cli.output import choose_format, write_table
+    from gru4rec.clicks import read_clicks
+    from gru4rec.errors import DataError
+    from gru4rec.gru4rec import GRU4Rec
+    from gru4rec.index_choice import choose_index
+    from gru4rec.loading import load
+
+    form = choose_format(options["form"], options["output"], _FORMATS)
+    read = read_options(options)
+    recommender = load(checkpoint, device=options["device"])
+    if not isinstance(recommender, GRU4Rec):
+        raise DataError(
+            f"{checkpoint} is of {recommender.name}, which has no item vectors to index"
+        )
+    also = list(recommender.side_inputs.values)
+    log = read_clicks(clicks, **read, also=also) if clicks else None
+    asked = {"kinds": options["kinds"], "min_overlap": options["min_overlap"]}
+    table = choose_index(recommender, log, **asked)
+    recommender.save(checkpoint, force=True)
+    write_table(table, form, options["output"])
