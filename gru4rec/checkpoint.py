@@ -183,7 +183,9 @@ def _read(folder: Path, path: Path) -> Checkpoint:
 def parts_of(folder: Path) -> list[Path]:
     """The folders of the recommenders that make one, in their order."""
     found = (folder / PARTS).iterdir() if (folder / PARTS).is_dir() else ()
-    return sorted(found, key=lambda part: int(part.name))
+    return sorted(
+        (part for part in found if part.name.isdecimal()), key=lambda part: int(part.name)
+    )
 
 
 def _refuse_missing(folder: Path, names: Iterable[str]) -> None:

@@ -47,10 +47,10 @@ def evaluate(
 
     Columns: recommender, slice if `by`, metric, k (null for `tie_rate`), value, num_targets,
     num_unknown and those above. Raises ConfigError for an unknown name, DataError if there is no
-    recommender, if a k is below 1, or if no target is left for a recommender.
+    recommender or metric, if a k is below 1, or if no target is left for a recommender.
     """
-    if not recommenders:
-        raise DataError("nothing to evaluate: give at least one recommender by its name")
+    if not recommenders or not metrics:
+        raise DataError("nothing to evaluate: give at least one recommender and one metric")
     if not ks or min(ks) < 1:
         raise DataError(f"every k must be at least 1, got {list(ks)}")
     choose("tie rule", ties, TIES)

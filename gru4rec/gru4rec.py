@@ -199,12 +199,14 @@ class GRU4Rec(Recommender):
     @classmethod
     def of(cls, saved: Checkpoint, *, device: str = "auto") -> Self:
         """The recommender of a checkpoint. Raises CheckpointError if it does not fit together."""
+        if saved.kind != cls.name:
+            raise CheckpointError(f"the checkpoint is of {saved.kind}, not gru4rec; use g4r.load")
         try:
             recommender = cls(Config.from_dict(saved.config), device=device)
         except ConfigError as error:
             raise CheckpointError(f"cannot read the settings of the checkpoint: {error}") from error
         if saved.weights is None or saved.index is None:
-            raise CheckpointError(f"the checkpoint is of {saved.kind}, not of gru4rec; use load")
+            raise CheckpointError("the checkpoint has no weights or no index; train again")
         recommender.meta, recommender.catalog = saved.meta, saved.catalog
         recommender.side_inputs = SideInputs(saved.meta.get("inputs", {}))
         recommender.model = Model(recommender.config, len(saved.catalog), recommender.side_inputs)

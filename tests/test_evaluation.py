@@ -154,8 +154,9 @@ def test_through_the_index_a_target_that_is_not_found_is_missed():
 def test_unknown_names_are_refused(wrong, named):
     with pytest.raises(g4r.ConfigError, match=named):
         g4r.evaluate({"p": g4r.Popularity().fit(TRAIN)}, TRAIN, **wrong)
-    with pytest.raises(g4r.DataError, match="at least one recommender"):
-        g4r.evaluate({}, TRAIN)
+    for nothing in ({"recommenders": {}}, {"metrics": []}):
+        with pytest.raises(g4r.DataError, match="at least one recommender and one metric"):
+            g4r.evaluate(**{"recommenders": {"p": g4r.Popularity()}, "sessions": TRAIN, **nothing})
 
 
 def test_time_order_decides_what_is_before_a_target():

@@ -1,6 +1,7 @@
 """Mixtures of recommenders: by hand, their weights, and what is refused."""
 
 import logging
+import shutil
 
 import pytest
 from toys import TINY, clicks_of
@@ -76,6 +77,26 @@ def test_side_inputs_and_times_reach_the_parts_that_read_them(log):
     assert fusion.recommend(prefixes, k=5)["item_id"].to_list() == alone
     assert fusion.reads_times
     assert fusion.side_inputs.values == {"gap": []}
+
+
+def test_a_damaged_folder_of_parts_is_refused_and_a_strange_one_left_alone(log, tmp_path):
+    fusion = g4r.Fusion(parts_of(log))
+    fusion.save(tmp_path / "model")
+    folder = tmp_path / "model" / "parts"
+    (folder / "notes").mkdir()
+    assert len(g4r.load(tmp_path / "model").parts) == 2
+    shutil.rmtree(folder / "1")
+    with pytest.raises(g4r.CheckpointError, match=r"lacks parts/1/meta\.json"):
+        g4r.load(tmp_path / "model")
+    shutil.copytree(folder / "0", folder / "1")
+    with pytest.raises(g4r.CheckpointError, match="is not the file this checkpoint was saved with"):
+        g4r.load(tmp_path / "model")
+
+
+def test_another_kind_is_not_loaded_as_gru4rec(log, tmp_path):
+    g4r.Fusion(parts_of(log)).save(tmp_path / "model")
+    with pytest.raises(g4r.CheckpointError, match="is of fusion, not gru4rec"):
+        g4r.GRU4Rec.load(tmp_path / "model")
 
 
 def test_one_long_session_is_scored_in_bounded_pieces(log, monkeypatch):

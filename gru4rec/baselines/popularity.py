@@ -72,5 +72,7 @@ class SessionPopularity(Popularity):
         scores = super()._scores(sessions, clicks)
         starts = sessions.offsets[np.searchsorted(sessions.offsets, clicks, side="right") - 1]
         for row, (start, click) in enumerate(zip(starts, clicks, strict=True)):
-            np.add.at(scores[row], sessions.items[start : click + 1], 1)
+            scores[row] += np.bincount(
+                sessions.items[start : click + 1], minlength=len(scores[row])
+            )
         return scores
