@@ -31,7 +31,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; marg
 h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .18rem .8rem .18rem 0; text-align: left; vertical-align: top; }
-td { white-space: nowrap; }
+td { white-space: pre; }
 th { border-bottom: 1px solid #999; font-weight: 600; }
 tr:nth-child(even) td { background: #f6f6f6; } img { max-width: 100%; height: auto; }
 details { margin: .4rem 0; } summary { cursor: pointer; } .note { color: #555; }
@@ -82,17 +82,19 @@ def report(
     recommenders: Mapping[str, Recommender],
     clicks: pl.DataFrame,
     *,
+    against: str | None = None,
     k: int = 20,
 ) -> str:
     """The page: comparison, curves, slices, one session explained, training, data, settings.
 
     `table` is what `evaluate` gives for the recommenders with the metrics recall, mrr and ndcg at
-    the cut-offs `KS` and `k`, by all slices, with intervals; `clicks` are the sessions it was
+    the cut-offs `KS` and `k`, by all slices, with intervals, `against` one of them, the first if
+    not said; `clicks` are the sessions it was
     measured on. Raises MissingExtraError without matplotlib.
     """
-    first = next(iter(recommenders))
+    peer = against or next(iter(recommenders))
     sections = [
-        ("Comparison", _comparison(table.filter(slice="all"), first, k)),
+        ("Comparison", _comparison(table.filter(slice="all"), peer, k)),
         ("By cut-off", [_image(plots.curves(table.filter(slice="all")), "metrics over k")]),
         ("By slice", [_image(plots.slices(table, by, k=k), f"metrics by {by}") for by in SLICES]),
         ("Why: one session", _session(_explained(recommenders), clicks)),
@@ -112,11 +114,12 @@ def report(
     )
 
 
-def _comparison(table: pl.DataFrame, first: str, k: int) -> Iterator[str]:
+def _comparison(table: pl.DataFrame, peer: str, k: int) -> Iterator[str]:
     yield (
         '<p class="note">Every click of a session but the first is a target, predicted from the '
         "clicks before it; the whole catalog is ranked. Intervals are 95 %, by bootstrap over "
-        f"sessions; differences are to {escape(first)}, by the same draws.</p>"
+        f"sessions; differences are to {escape(peer)}, by the same draws. <i>of all</i>: targets "
+        "on items that it does not know count as missed.</p>"
     )
     rows = []
     for name in table["recommender"].unique(maintain_order=True):
@@ -124,7 +127,7 @@ def _comparison(table: pl.DataFrame, first: str, k: int) -> Iterator[str]:
         for metric in _METRICS:
             row = table.filter(recommender=name, metric=metric, k=k).row(0, named=True)
             cells.append(_with_interval(row, "value", "low", "high"))
-            if "difference" in row and name != first and metric != "ndcg":
+            if name != peer and metric != "ndcg":
                 cells.append(_with_interval(row, "difference", "difference_low", "difference_high"))
             elif metric != "ndcg":
                 cells.append("")
@@ -132,14 +135,14 @@ def _comparison(table: pl.DataFrame, first: str, k: int) -> Iterator[str]:
         rows.append([*cells, f"{row['value']:.4f}", f"{row['num_targets']:,}"])
     yield _table(
         ["recommender", f"Recall@{k}", "difference", f"MRR@{k}", "difference", f"NDCG@{k}",
-         f"Recall@{k}, unknown targets missed", "of targets"], rows,
+         f"Recall@{k} of all", "targets"], rows,
     )  # fmt: skip
     yield _image(plots.comparison(table, k=k), "Recall and MRR with intervals")
 
 
 def _with_interval(row: Mapping[str, Any], value: str, low: str, high: str) -> str:
     sign = "+" if value == "difference" else ""
-    return f"{row[value]:{sign}.4f} ({row[low]:{sign}.4f} to {row[high]:{sign}.4f})"
+    return f"{row[value]:{sign}.4f}\n{row[low]:{sign}.4f} to {row[high]:{sign}.4f}"
 
 
 def _explained(recommenders: Mapping[str, Recommender]) -> Recommender:

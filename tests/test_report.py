@@ -75,13 +75,23 @@ def test_every_picture_is_sound_svg_with_its_numbers(page):
     assert "NDCG@k" in text
 
 
+def test_differences_are_to_the_recommender_that_was_asked_for(log):
+    peers = {"sr": g4r.SequentialRules().fit(log), "popularity": g4r.Popularity().fit(log)}
+    asked = {**ASKED, "against": "popularity"}
+    table = g4r.evaluate(peers, log, **report_needs(**asked, first="sr"))
+    page = report(table, peers, log, against="popularity")
+    assert "differences are to popularity" in page
+    assert re.search(r"<td>sr</td><td>[^<]+</td><td>\+", page)
+    assert re.search(r"<td>popularity</td><td>[^<]+</td><td></td>", page)
+
+
 def test_names_are_escaped(page):
     assert "<b>gru</b>" not in page
     assert "&lt;b&gt;gru&lt;/b&gt;" in page
 
 
 def test_the_figures_are_those_of_the_evaluation(page):
-    assert re.search(r"<td>sr</td><td>0\.\d{4} \(0\.\d{4} to 0\.\d{4}\)</td><td>[+-]", page)
+    assert re.search(r"<td>sr</td><td>0\.\d{4}\n0\.\d{4} to 0\.\d{4}</td><td>[+-]", page)
     assert "training.epochs" in page
 
 

@@ -129,7 +129,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         from gru4rec.report import report, report_needs, rows_asked_for
 
         table = evaluate(recommenders, log, **report_needs(**asked, first=trained.name), **how)
-        page = report(table, recommenders, log)
+        page = report(table, recommenders, log, against=options["against"])
         write_beside(options["report"], lambda file: file.write_text(page, encoding="utf-8"))
         table = rows_asked_for(table, **asked)
     write_table(table, form, options["output"])
