@@ -227,7 +227,7 @@ class Recommender(ABC):
             if only is not None:
                 scores = only.masked(scores, sessions, some)
             best = top_k(scores, k)
-            yield some, scores.gather(1, best).numpy(), best.numpy()
+            yield some, scores.gather(1, best).cpu().numpy(), best.cpu().numpy()
 
 
 def top_k(scores_MN: Tensor, k: int) -> Tensor:

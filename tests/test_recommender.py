@@ -243,6 +243,18 @@ def test_metrics_do_not_depend_on_how_many_scores_are_held_at_once(
     polars.testing.assert_frame_equal(found, expected, rel_tol=1e-9)
 
 
+def test_metrics_do_not_depend_on_the_number_of_threads(recommender, log):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = g4r.evaluate({"r": recommender}, log.head(200), intervals=False)
+        torch.set_num_threads(2)
+        together = g4r.evaluate({"r": recommender}, log.head(200), intervals=False)
+    finally:
+        torch.set_num_threads(before)
+    assert alone.equals(together)
+
+
 @pytest.mark.parametrize("k", [1, 2, 5, 9])
 def test_of_equal_scores_the_lower_index_comes_first(k):
     random = torch.Generator().manual_seed(k)
