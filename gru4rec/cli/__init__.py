@@ -19,7 +19,7 @@ COMMANDS = {
     "prepare": "Make train, valid and test sessions of a raw log.",
     "train": "Train GRU4Rec on a click log.",
     "tune": "Search for the settings that suit a log.",
-    "fuse": "Mix a checkpoint with baselines.",
+    "fuse": "Mix a checkpoint with others, or with baselines.",
     "recommend": "Recommend the next items of sessions.",
     "evaluate": "Measure a checkpoint on held-out sessions.",
     "index": "Choose the index that a checkpoint is served from.",

@@ -102,6 +102,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     from gru4rec.cli.output import choose_format, write_beside, write_table
     from gru4rec.clicks import read_clicks
     from gru4rec.evaluation import evaluate
+    from gru4rec.extras import import_extra
     from gru4rec.loading import load
     from gru4rec.recommender import Recommender
 
@@ -109,6 +110,8 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     if bool(baselines) != bool(options["train"]):
         raise click.UsageError("--baseline and --train go together: baselines are fitted on a log.")
     form = choose_format(options["form"], options["output"], _FORMATS)
+    if options["report"] is not None:  # before anything is measured
+        import_extra("matplotlib", extra="report")
     read = read_options(options)
     trained = load(checkpoint, device=options["device"])
     recommenders: dict[str, Recommender] = {trained.name: trained}
@@ -124,15 +127,14 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     asked = {name: options[name] for name in ("ks", "metrics", "by", "against", "intervals")}
     how = {name: options[name] for name in ("ties", "through_index")}
     if options["report"] is None:
-        table = evaluate(recommenders, log, **asked, **how)
-    else:
-        from gru4rec.report import report, report_needs, rows_asked_for
+        write_table(evaluate(recommenders, log, **asked, **how), form, options["output"])
+        return
+    from gru4rec.report import report, report_needs, rows_asked_for
 
-        table = evaluate(recommenders, log, **report_needs(**asked, first=trained.name), **how)
-        page = report(table, recommenders, log, against=options["against"])
-        write_beside(options["report"], lambda file: file.write_text(page, encoding="utf-8"))
-        table = rows_asked_for(table, **asked)
-    write_table(table, form, options["output"])
+    table = evaluate(recommenders, log, **report_needs(**asked, first=trained.name), **how)
+    write_table(rows_asked_for(table, **asked), form, options["output"])
+    page = report(table, recommenders, log, against=options["against"])
+    write_beside(options["report"], lambda file: file.write_text(page, encoding="utf-8"))
 
 
 def unlike(name: str, taken: Container[str]) -> str:

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,14 @@ def test_what_click_refuses_ends_with_exit_status_2(
     assert "--train" in usage_error("evaluate", model, log, "--baseline", "markov")
     assert "--baseline" in usage_error("evaluate", model, log, "--train", log)
     assert "--format" in usage_error("evaluate", model, log, "--format", "parquet")
+
+
+def test_what_a_report_needs_is_looked_for_before_anything_is_measured(
+    refusal: Refusal, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    said = refusal("evaluate", model, tmp_path / "no.csv", "--report", tmp_path / "page.html")
+    assert "pip install 'gru4rec[report]'" in said
 
 
 def test_a_report_is_written_beside_the_table(
