@@ -62,28 +62,15 @@ class SessionArrays:
         """The first session and every `nth` after it."""
         return self._some(np.arange(len(self)) % nth == 0)
 
-    def prefixes(self) -> IntArray:
+    def prefixes(self, *, most: int | None = None) -> IntArray:
         """Places in `items` of all clicks but the last of each session: each has a target, the next
-        one."""
+        one. Of more than `most` a sample, always the same one."""
         is_last = np.zeros(len(self.items), dtype=bool)
         is_last[self.offsets[1:][self.lengths > 0] - 1] = True
-        return np.flatnonzero(~is_last)
-
-    def around(self, clicks: IntArray) -> tuple["SessionArrays", int]:
-        """The sessions from that of the first of rising `clicks` to that of the last, and the place
-        in `items` where they begin."""
-        first, last = np.searchsorted(self.offsets, clicks[[0, -1]], side="right") - 1
-        begin, end = self.offsets[first], self.offsets[last + 1]
-        some = replace(
-            self,
-            session_ids=self.session_ids[first : last + 1],
-            items=self.items[begin:end],
-            offsets=self.offsets[first : last + 2] - begin,
-            sides=self.sides[begin:end] if len(self.sides) else self.sides,
-            times=self.times[begin:end] if len(self.times) else self.times,
-            unknown_targets=self.unknown_targets[first : last + 1],
-        )
-        return some, int(begin)
+        found = np.flatnonzero(~is_last)
+        if most is None or len(found) <= most:
+            return found
+        return np.sort(np.random.default_rng(0).choice(found, most, replace=False))
 
     def split_before(self, session: int) -> tuple["SessionArrays", "SessionArrays"]:
         """The sessions before the one of that number, and the rest."""

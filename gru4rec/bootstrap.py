@@ -21,25 +21,27 @@ class Resamples:
     sessions, groups of as many sessions each are drawn: the interval is the same, the work bounded.
     """
 
-    # S sessions, G groups, R draws, M targets
+    # G groups of sessions, R draws, M targets
     def __init__(self, num_sessions: int, *, draws: int = 1000, seed: int = 0) -> None:
         self._groups = max(1, min(num_sessions, _GROUPS))
         random = np.random.default_rng(seed)
         drawn = random.multinomial(self._groups, np.full(self._groups, 1 / self._groups), draws)
         self._times_RG = drawn.astype(np.float64)
 
-    def means(self, each: Sequence[tuple[Floats, IntArray]]) -> Floats:
-        """Of each pair (values [M], the sessions that they belong to [M]) the mean of every draw;
-        nan where a draw has no value [pairs, R]."""
-        found = np.empty((len(each), len(self._times_RG)))
-        for start in range(0, len(each), _TOGETHER):
-            some = each[start : start + _TOGETHER]
-            sums = [np.bincount(s % self._groups, v, self._groups) for v, s in some]
-            counts = [np.bincount(s % self._groups, minlength=self._groups) for _, s in some]
-            totals = self._times_RG @ np.stack(sums, axis=1)
-            numbers = self._times_RG @ np.stack(counts, axis=1).astype(np.float64)
+    def grouped(self, sessions: IntArray, values: Floats | None = None) -> Floats:
+        """The sum of values [M], or of ones, over the sessions [M] of each group [G]."""
+        return np.bincount(sessions % self._groups, values, self._groups).astype(np.float64)
+
+    def means(self, sums: Sequence[Floats], counts: Sequence[Floats]) -> Floats:
+        """The mean in each draw of values, given as grouped sums [n × G] and grouped ones; nan
+        where a draw has none [n, R]."""
+        found = np.empty((len(sums), len(self._times_RG)))
+        for start in range(0, len(sums), _TOGETHER):
+            some = slice(start, start + _TOGETHER)
+            totals = self._times_RG @ np.stack(sums[some], axis=1)
+            numbers = self._times_RG @ np.stack(counts[some], axis=1)
             with np.errstate(invalid="ignore"):
-                found[start : start + _TOGETHER] = (totals / numbers).T
+                found[some] = (totals / numbers).T
         return found
 
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from gru4rec.bootstrap import Floats, Resamples, interval
 from gru4rec.clicks import ClickSource, read_clicks
-from gru4rec.errors import DataError, choose
+from gru4rec.errors import ConfigError, DataError, choose
 from gru4rec.leaks import warn_of_leaks
 from gru4rec.measurements import METRICS, OF_LISTS, TIE_RATE, Measurement, drawn, measurements
 from gru4rec.metrics import TIES
@@ -42,7 +42,8 @@ def evaluate(
     says which. `intervals` adds `low` and `high`, a 95 % interval by bootstrap over sessions.
     `against`, the name of a recommender, adds `difference` to it and, with `intervals`, its
     interval by the same draws. With `through_index` ranks are read from what each recommender's own
-    retrieval returns instead: what its index loses shows in the difference. Sessions that a
+    retrieval returns instead: what its index loses shows in the difference, but for ties, of which
+    the lower item index stands first there. Sessions that a
     recommender was trained on, or that begin before the end of its training log, are warned of.
 
     Columns: recommender, slice if `by`, metric, k (null for `tie_rate`), value, num_targets,
@@ -54,6 +55,8 @@ def evaluate(
     if not ks or min(ks) < 1:
         raise DataError(f"every k must be at least 1, got {list(ks)}")
     choose("tie rule", ties, TIES)
+    if through_index and (ties != "conservative" or TIE_RATE in metrics):
+        raise ConfigError("through an index there are no ties: of equal scores one stands first")
     for metric in metrics:
         choose("metric", metric, dict.fromkeys(METRICS))
     for name in by:
@@ -64,6 +67,7 @@ def evaluate(
     clicks = read_clicks(sessions, also=also).collect().lazy()
     read = {name: each.arrays(clicks) for name, each in recommenders.items()}
     warn_of_leaks({name: each.meta for name, each in recommenders.items()}, clicks, read)
+    resamples = Resamples(max(map(len, read.values()))) if intervals else None
     measured: dict[str, list[Measurement]] = {}
     for name, recommender in recommenders.items():
         arrays = read[name]
@@ -82,9 +86,8 @@ def evaluate(
             )
         support = recommender.catalog.support
         measured[name] = list(
-            measurements(outcomes, support, ks=sorted(set(ks)), metrics=metrics, by=by)
+            measurements(outcomes, support, resamples, ks=sorted(set(ks)), metrics=metrics, by=by)
         )
-    resamples = Resamples(len(arrays)) if intervals else None
     drawn_of = {name: _drawn(mine, resamples) for name, mine in measured.items()}
     rows = []
     for name, mine in measured.items():
@@ -95,7 +98,7 @@ def evaluate(
                 "metric": row.metric,
                 "k": row.k,
                 "value": row.value,
-                "num_targets": len(row.sessions),
+                "num_targets": row.num_targets,
                 "num_unknown": read[name].num_unknown,
                 **_bounds("", draws),
             }

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from gru4rec import checkpoint
 from gru4rec.arrays import IntArray, SessionArrays
+from gru4rec.bootstrap import Floats
 from gru4rec.checkpoint import Checkpoint
 from gru4rec.clicks import ClickSource
 from gru4rec.errors import CheckpointError, ConfigError, DataError, Gru4RecError, choose
 from gru4rec.leaks import SESSIONS, TIMES
 from gru4rec.metrics import mrr_at, ranks, recall_at
-from gru4rec.recommender import Recommender, chunks
+from gru4rec.recommender import Recommender
 from gru4rec.side_inputs import NO_SIDE_INPUTS
 from gru4rec.training_log import parts_of_log
 
@@ -70,16 +71,18 @@ class Fusion(Recommender):
         choose("way of fusion", how, HOW)
         if len(parts) < 2:
             raise ConfigError(f"a fusion needs two recommenders or more, got {len(parts)}")
-        if weights is not None and (
-            len(weights) != len(parts) or min(weights) < 0 or not sum(weights) > 0
+        chosen = _default_weights(len(parts)) if weights is None else np.asarray(weights, float)
+        if len(chosen) != len(parts) or not (
+            np.isfinite(chosen).all() and (chosen >= 0).all() and chosen.any()
         ):
             raise ConfigError(
                 f"weights must be {len(parts)} numbers that are not negative and not all 0, got "
-                f"{list(weights)}"
+                f"{chosen.tolist()}"
             )
+        asked = [list(part.inputs) for part in parts if part.inputs]
+        if any(inputs != asked[0] for inputs in asked):
+            raise ConfigError("the parts of a fusion must read the same side inputs, in one order")
         self.parts, self.how, self._asked = list(parts), how, weights
-        rest = (1 - _FIRST) / (len(parts) - 1)
-        chosen = np.array(weights or [_FIRST, *[rest] * (len(parts) - 1)], dtype=np.float64)
         self.weights: list[float] = (chosen / chosen.sum()).tolist()
         self.reads_times = any(part.reads_times for part in parts)
         if all(part._catalog is not None for part in parts):
@@ -95,7 +98,10 @@ class Fusion(Recommender):
         for part in self.parts:
             part.fit(log, valid=held_out)
         self._join()
-        return self if held_out is None or self._asked is not None else self.weigh(held_out)
+        if self._asked is not None:
+            return self
+        self.weights = _default_weights(len(self.parts)).tolist()
+        return self if held_out is None else self.weigh(held_out)
 
     def weigh(self, held_out: ClickSource) -> Self:
         """Choose the weights on sessions that no part has learned from: of all that are multiples
@@ -104,13 +110,12 @@ class Fusion(Recommender):
         Raises DataError if no session has two clicks on known items.
         """
         sessions = self.read_prefixes(held_out).with_targets()
-        clicks = sessions.prefixes()
+        clicks = sessions.prefixes(most=_MOST_TARGETS)
         if not len(clicks):
             raise DataError("no session to fit the weights of a fusion on has two known clicks")
-        chosen = np.random.default_rng(0).permutation(len(clicks))[:_MOST_TARGETS]
         tried = torch.tensor(list(_simplex(len(self.parts))), dtype=torch.float32)
         found: list[list[Tensor]] = [[] for _ in tried]
-        for some, mixed_PMN in self._parts_scores(sessions, np.sort(clicks[chosen])):
+        for some, mixed_PMN in self._parts_scores(sessions, clicks):
             targets = torch.from_numpy(sessions.items[some + 1]).to(mixed_PMN.device)
             for number, weights in enumerate(tried.to(mixed_PMN.device)):
                 scores = torch.tensordot(weights, mixed_PMN, dims=1)
@@ -123,7 +128,7 @@ class Fusion(Recommender):
         logger.info(
             "fusion: weights %s: Recall@20 %.4f, MRR@20 %.4f on %d targets",
             ", ".join(f"{part.name} {weight:.2f}" for part, weight in named),
-            recall_at(20, ranked[best]), mrr_at(20, ranked[best]), len(chosen),
+            recall_at(20, ranked[best]), mrr_at(20, ranked[best]), len(clicks),
         )  # fmt: skip
         return self
 
@@ -137,15 +142,13 @@ class Fusion(Recommender):
         self, sessions: SessionArrays, clicks: IntArray
     ) -> Iterator[tuple[IntArray, Tensor]]:
         """What each part makes of the items after each click, a few clicks at a time [P, M, N]."""
-        size, clicks = len(self.catalog), np.sort(clicks)
-        for some in chunks(clicks, size * len(self.parts)):
-            few, first = sessions.around(some)
-            mixed_PMN = torch.empty(len(self.parts), len(some), size)
-            for part, mixed_MN in zip(self.parts, mixed_PMN, strict=True):
-                for places, scores in part.score(few, some - first):
-                    rows = torch.from_numpy(np.searchsorted(some, places + first))
-                    mixed_MN[rows] = HOW[self.how](part, scores).to(mixed_MN)
-            yield some, mixed_PMN
+        parts = [part.score(sessions, clicks) for part in self.parts]
+        for scored in zip(*parts, strict=True):  # all in the same pieces, see `Recommender.score`
+            mixed = [
+                HOW[self.how](part, scores).to(dtype=torch.float32, device="cpu")
+                for part, (_, scores) in zip(self.parts, scored, strict=True)
+            ]
+            yield scored[0][0], torch.stack(mixed)
 
     def _join(self) -> None:
         """Take over what the parts, once fitted, have in common."""
@@ -156,7 +159,7 @@ class Fusion(Recommender):
                 "learned from, without what was held out of it"
             )
         read = [part.side_inputs for part in self.parts if len(part.side_inputs)]
-        if any(each.values != read[0].values for each in read):
+        if any(list(each.values.items()) != list(read[0].values.items()) for each in read):
             raise ConfigError(
                 "the parts of a fusion read different side inputs; give them the same"
             )
@@ -187,6 +190,11 @@ class Fusion(Recommender):
             raise CheckpointError(
                 f"the files of the checkpoint do not fit together: {error!r}; fit again"
             ) from error
+
+
+def _default_weights(parts: int) -> Floats:
+    """0.75 for the first, the rest for the others alike."""
+    return np.array([_FIRST, *[(1 - _FIRST) / (parts - 1)] * (parts - 1)])
 
 
 def _simplex(parts: int) -> Iterator[tuple[float, ...]]:

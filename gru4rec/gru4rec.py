@@ -27,7 +27,7 @@ from gru4rec.live_session import LiveSession
 from gru4rec.losses import LOSSES
 from gru4rec.metrics import mrr_at, recall_at
 from gru4rec.model import Model
-from gru4rec.recommender import Recommender, chunks
+from gru4rec.recommender import Recommender, blocks, chunks
 from gru4rec.resume import Keeper, settings_of
 from gru4rec.side_inputs import SideInputs
 from gru4rec.trainer import Hooks, Progress, Trainer
@@ -149,10 +149,13 @@ class GRU4Rec(Recommender):
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
         """See `Recommender.score`."""
         item_vectors = self.model.item_vectors().t()
-        for some, vectors in session_vectors(self.model, sessions, clicks):
+        for block in blocks(clicks):
+            vectors = item_vectors.new_empty(len(block), self.model.encoder.output_size)
+            for some, found in session_vectors(self.model, sessions, block):
+                vectors[torch.from_numpy(np.searchsorted(block, some)).to(vectors.device)] = found
             queries = self.model.query_vectors(vectors)
-            for rows in chunks(np.arange(len(some)), len(self.catalog)):
-                yield some[rows], queries[rows[0] : rows[-1] + 1] @ item_vectors
+            for rows in chunks(np.arange(len(block)), len(self.catalog)):
+                yield block[rows], queries[rows[0] : rows[-1] + 1] @ item_vectors
 
     def probabilities(self, scores_MN: Tensor) -> Tensor:
         """Scores as shares of 1 [M, N]: their softmax, as cross-entropy learns them."""

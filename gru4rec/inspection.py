@@ -151,5 +151,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")
-        elif key not in (SESSIONS, "history"):
+        elif prefix or key not in (SESSIONS, "history"):
             yield f"{prefix}{key}", value

@@ -50,22 +50,41 @@ class Measurement:
     k: int | None
     value: float
     """Not a number where there are no targets."""
-    each: Floats | None
-    """What each target adds to it [M]; None if it is no mean over targets."""
-    sessions: IntArray
-    """The session of each of these targets [M]."""
+    num_targets: int
+    sums: Floats | None = None
+    """What the targets of each group of sessions add to it; None if it is no mean over targets, or
+    no intervals were asked for [G]."""
+    counts: Floats | None = None
+    """Targets of each group [G]."""
 
 
 def drawn(rows: Sequence[Measurement], resamples: Resamples) -> Floats:
     """The value of each in every draw of sessions; not a number where it is no mean [rows, R]."""
-    nothing = np.empty(0), np.empty(0, dtype=np.int64)
-    means = [nothing if row.each is None else (row.each, row.sessions) for row in rows]
-    return resamples.means(means)
+    nothing = resamples.grouped(np.empty(0, dtype=np.int64))
+    sums = [nothing if row.sums is None else row.sums for row in rows]
+    counts = [nothing if row.counts is None else row.counts for row in rows]
+    return resamples.means(sums, counts)
+
+
+class _Part:
+    """Some of the targets, under a name."""
+
+    def __init__(self, name: str, sessions: IntArray, resamples: Resamples | None) -> None:
+        """`sessions`: those of the targets [M]."""
+        self.name, self._sessions, self._resamples = name, sessions, resamples
+        self._counts = resamples.grouped(sessions) if resamples else None
+
+    def mean(self, metric: str, k: int | None, each: Floats) -> Measurement:
+        """A metric as the mean of what each target adds to it [M]."""
+        value = float(each.mean()) if len(each) else float("nan")
+        sums = self._resamples.grouped(self._sessions, each) if self._resamples else None
+        return Measurement(self.name, metric, k, value, len(each), sums, self._counts)
 
 
 def measurements(
     outcomes: Outcomes,
     support: IntArray,
+    resamples: Resamples | None,
     *,
     ks: Sequence[int],
     metrics: Sequence[str],
@@ -73,49 +92,41 @@ def measurements(
 ) -> Iterator[Measurement]:
     """Each metric at each k: of all known targets, with the unknown ones, then slice by slice.
 
-    `support`: clicks on each item in training [N].
+    `support`: clicks on each item in training [N]. With `resamples` means can be drawn again.
     """
-    yield from _of_slice("all", np.ones(len(outcomes.ranks), dtype=bool), outcomes, support,
-                         ks, metrics)  # fmt: skip
+    every = np.ones(len(outcomes.ranks), dtype=bool)
+    yield from _of_slice("all", every, outcomes, support, resamples, ks, metrics)
     unknown = np.repeat(np.arange(len(outcomes.lengths)), outcomes.unknown_targets)
-    sessions = np.concatenate((outcomes.session, unknown))
+    both = _Part("all", np.concatenate((outcomes.session, unknown)), resamples)
     for metric in filter(GAINS.__contains__, metrics):
         for k in ks:
             known = _OF_TARGETS[metric](outcomes, support, k)
-            each = np.concatenate((known, np.zeros(len(unknown))))
-            yield _mean("all", f"{metric}_all", k, each, sessions)
+            yield both.mean(f"{metric}_all", k, np.concatenate((known, np.zeros(len(unknown)))))
     for name in by:
         for part, mask in SLICES[name](outcomes, support).items():
-            yield from _of_slice(f"{name} {part}", mask, outcomes, support, ks, metrics)
+            yield from _of_slice(f"{name} {part}", mask, outcomes, support, resamples, ks, metrics)
 
 
 def _of_slice(
-    part: str,
+    name: str,
     mask: Mask,
     outcomes: Outcomes,
     support: IntArray,
+    resamples: Resamples | None,
     ks: Sequence[int],
     metrics: Sequence[str],
 ) -> Iterator[Measurement]:
-    sessions = outcomes.session[mask]
+    part = _Part(name, outcomes.session[mask], resamples)
     for metric in metrics:
+        if metric == TIE_RATE:  # it is the same at every k
+            yield part.mean(metric, None, _is_tied(outcomes, support, 0)[mask])
+            continue
         for k in ks:
             if metric == COVERAGE:
                 covered = len(np.unique(_asked(outcomes.best)[mask, :k])) / len(support)
-                yield Measurement(part, metric, k, covered, None, sessions)
-            elif metric == TIE_RATE:
-                if k == ks[0]:  # it is the same at every k
-                    each = _is_tied(outcomes, support, k)[mask]
-                    yield _mean(part, metric, None, each, sessions)
+                yield Measurement(name, metric, k, covered, int(mask.sum()))
             else:
-                yield _mean(
-                    part, metric, k, _OF_TARGETS[metric](outcomes, support, k)[mask], sessions
-                )
-
-
-def _mean(part: str, metric: str, k: int | None, each: Floats, sessions: IntArray) -> Measurement:
-    value = float(each.mean()) if len(each) else float("nan")
-    return Measurement(part, metric, k, value, each, sessions)
+                yield part.mean(metric, k, _OF_TARGETS[metric](outcomes, support, k)[mask])
 
 
 def _asked(array: ItemArray | None) -> ItemArray:

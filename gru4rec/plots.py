@@ -27,8 +27,7 @@ def comparison(table: pl.DataFrame, *, k: int) -> str:
     def draw(axes: "Axes", metric: str) -> None:
         rows = table.filter(metric=metric, k=k).sort("value")
         places = range(rows.height)
-        values = rows["value"].to_numpy()
-        errors = [values - rows["low"].to_numpy(), rows["high"].to_numpy() - values]
+        values, errors = _with_errors(rows)
         axes.errorbar(values, places, xerr=errors, fmt="o", color=_COLOURS[0], capsize=3)
         axes.set_yticks(places, rows["recommender"].to_list())
         axes.set_title(f"{_NAMES[metric]}@{k}, 95 % intervals")
@@ -66,8 +65,7 @@ def slices(table: pl.DataFrame, by: str, *, k: int) -> str:
         found = list(_by_recommender(table.filter(metric=metric, k=k)))
         for number, (colour, name, rows) in enumerate(found):
             shift = 0.4 * (number / max(1, len(found) - 1) - 0.5)
-            values = rows["value"].to_numpy()
-            errors = [values - rows["low"].to_numpy(), rows["high"].to_numpy() - values]
+            values, errors = _with_errors(rows)
             places = [parts.index(part) + shift for part in rows["slice"]]
             axes.errorbar(places, values, yerr=errors, fmt="o", ms=4, color=colour, label=name)
         axes.set_xticks(range(len(parts)), [part.removeprefix(f"{by} ") for part in parts])
@@ -111,6 +109,12 @@ def session(table: pl.DataFrame) -> str:
     return _picture(shown, draw, height=1 + 0.3 * table.height, width=0.75)
 
 
+def _with_errors(rows: pl.DataFrame) -> tuple[Any, Any]:
+    """Values, and how far their intervals reach down and up; rounding may bring that below 0."""
+    values, low, high = (rows[name].to_numpy() for name in ("value", "low", "high"))
+    return values, [(values - low).clip(0), (high - values).clip(0)]
+
+
 def _by_recommender(table: pl.DataFrame) -> list[tuple[str, str, pl.DataFrame]]:
     names = table["recommender"].unique(maintain_order=True)
     return [
@@ -135,6 +139,7 @@ def _picture(
     look: dict[Any, Any] = {
         "svg.fonttype": "none", "svg.hashsalt": "gru4rec", "font.size": 9, "axes.titlesize": 10,
         "font.family": "sans-serif", "axes.spines.top": False, "axes.spines.right": False,
+        "text.parse_math": False,  # ids and names may hold dollar signs
     }  # fmt: skip
     with matplotlib.rc_context(look):
         figure = Figure(figsize=(_INCHES * width * len(panels), height), layout="constrained")

@@ -26,6 +26,7 @@ Prefixes: TypeAlias = ClickSource | Sequence[Sequence[object]]
 
 # Scores of a chunk: small enough to stay near the processor, large enough for its matrix product.
 _CHUNK_SCORES = 1 << 22
+_BLOCK_CLICKS = 1 << 14
 
 
 class Recommender(ABC):
@@ -76,8 +77,8 @@ class Recommender(ABC):
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
         """Scores of all items after each given click, by its session up to and with it.
 
-        `clicks` are places in `sessions.items`. Yields (some of these clicks [n], their scores [n,
-        N]) in bounded chunks, each click once, in any order.
+        `clicks` are places in `sessions.items`, rising. Yields (some of these clicks [n], their
+        scores [n, N]), each click once, in their order, in the pieces that `chunks` cuts.
         """
 
     def probabilities(self, scores_MN: Tensor) -> Tensor:
@@ -127,12 +128,15 @@ class Recommender(ABC):
         left = np.isfinite(scores[0])
         return self.catalog.ids_of(best[0][left]), scores[0][left].tolist()
 
-    def target_ranks(self, sessions: SessionArrays, *, ties: str = "conservative") -> Tensor:
+    def target_ranks(
+        self, sessions: SessionArrays, *, ties: str = "conservative", most: int | None = None
+    ) -> Tensor:
         """The rank of every click but the first of each session, given those before it.
 
-        In the order of the clicks [targets], float64, on the CPU. `ties` as in `metrics.ranks`.
+        In the order of the clicks [targets], float64, on the CPU. `ties` as in `metrics.ranks`; of
+        more than `most` targets a sample.
         """
-        prefixes = sessions.prefixes()
+        prefixes = sessions.prefixes(most=most)
         found = torch.empty(len(prefixes), dtype=torch.float64)
         for clicks, scores in self.score(sessions, prefixes):
             targets = torch.from_numpy(sessions.items[clicks + 1]).to(scores.device)
@@ -249,8 +253,15 @@ def top_k(scores_MN: Tensor, k: int) -> Tensor:
     return items.gather(1, order)
 
 
+def blocks(clicks: IntArray) -> Iterator[IntArray]:
+    """Cut clicks into pieces whose session vectors stay within a fixed size."""
+    for start in range(0, len(clicks), _BLOCK_CLICKS):
+        yield clicks[start : start + _BLOCK_CLICKS]
+
+
 def chunks(clicks: IntArray, num_items: int) -> Iterator[IntArray]:
-    """Cut clicks into pieces whose scores of all items stay within a fixed size."""
+    """Cut the blocks of clicks into pieces whose scores of all items stay within a fixed size."""
     size = max(1, _CHUNK_SCORES // num_items)
-    for start in range(0, len(clicks), size):
-        yield clicks[start : start + size]
+    for block in blocks(clicks):
+        for start in range(0, len(block), size):
+            yield block[start : start + size]

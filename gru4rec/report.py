@@ -155,7 +155,9 @@ def _session(recommender: Recommender, clicks: pl.DataFrame) -> Iterator[str]:
     """The first session of a few known clicks, explained."""
     by = [TIMESTAMP] if TIMESTAMP in clicks.columns else []
     known = clicks.sort(by, maintain_order=True) if by else clicks
-    known = known.filter(pl.col(ITEM_ID).is_in(recommender.catalog.item_ids.implode()))
+    ids = recommender.catalog.item_ids
+    same = pl.col(ITEM_ID).cast(ids.dtype, strict=False)
+    known = known.filter(same.is_in(ids.implode()))
     lengths = known.group_by(SESSION_ID, maintain_order=True).agg(ITEM_ID)
     some = lengths.filter(pl.col(ITEM_ID).list.len().is_in(list(_SHOWN_CLICKS)))
     if not some.height:

@@ -9,7 +9,7 @@ from gru4rec.bootstrap import Resamples, interval
 
 
 def means_of(resamples: Resamples, values: np.ndarray, sessions: np.ndarray) -> np.ndarray:
-    return resamples.means([(values, sessions)])[0]
+    return resamples.means([resamples.grouped(sessions, values)], [resamples.grouped(sessions)])[0]
 
 
 def test_values_that_are_all_equal_have_no_spread():
@@ -52,7 +52,10 @@ def test_many_pairs_are_drawn_alike(monkeypatch):
     pairs = [(random.random(20), random.integers(0, 5, 20)) for _ in range(7)]
     expected = [means_of(Resamples(5), *pair) for pair in pairs]
     monkeypatch.setattr("gru4rec.bootstrap._TOGETHER", 3)
-    assert np.allclose(Resamples(5).means(pairs), expected, equal_nan=True)
+    resamples = Resamples(5)
+    sums = [resamples.grouped(sessions, values) for values, sessions in pairs]
+    counts = [resamples.grouped(sessions) for _, sessions in pairs]
+    assert np.allclose(resamples.means(sums, counts), expected, equal_nan=True)
 
 
 def test_the_same_draws_come_again():

@@ -138,6 +138,12 @@ def test_without_intervals_there_are_no_bounds():
     assert table.columns == ["recommender", "metric", "k", "value", "num_targets", "num_unknown"]
 
 
+@pytest.mark.parametrize("asked", [{"ties": "standard"}, {"metrics": ["tie_rate"]}])
+def test_through_the_index_there_are_no_ties_to_ask_for(asked):
+    with pytest.raises(g4r.ConfigError, match="there are no ties"):
+        g4r.evaluate({"p": g4r.Popularity().fit(TRAIN)}, TRAIN, through_index=True, **asked)
+
+
 def test_through_the_index_a_target_that_is_not_found_is_missed():
     popularity = g4r.Popularity().fit(TRAIN)
     test = clicks_of([["a", "b", "a", "c"]])

@@ -3,6 +3,7 @@
 import logging
 import shutil
 
+import numpy as np
 import pytest
 from toys import TINY, clicks_of
 
@@ -77,6 +78,27 @@ def test_side_inputs_and_times_reach_the_parts_that_read_them(log):
     assert fusion.recommend(prefixes, k=5)["item_id"].to_list() == alone
     assert fusion.reads_times
     assert fusion.side_inputs.values == {"gap": []}
+
+
+def test_side_inputs_in_another_order_are_refused():
+    def reading(*inputs: str) -> g4r.GRU4Rec:
+        return g4r.GRU4Rec(g4r.Config().replace({**TINY, "encoder.inputs": list(inputs)}))
+
+    with pytest.raises(g4r.ConfigError, match="the same side inputs, in one order"):
+        g4r.Fusion([reading("gap", "hour"), reading("hour", "gap")])
+    g4r.Fusion([reading("gap", "hour"), reading("gap", "hour"), g4r.SKNN()])
+
+
+def test_a_later_fit_without_validation_forgets_the_weights_of_the_former(log):
+    fusion = g4r.Fusion([g4r.Popularity(), g4r.VSTAN()]).fit(log, valid="10%")
+    assert fusion.weights != [0.75, 0.25]
+    assert fusion.fit(log).weights == [0.75, 0.25]
+
+
+def test_weights_may_be_an_array_and_must_be_finite():
+    assert g4r.Fusion(parts(), weights=np.array([3, 1])).weights == [0.75, 0.25]
+    with pytest.raises(g4r.ConfigError, match="must be 2 numbers"):
+        g4r.Fusion(parts(), weights=[float("inf"), 1])
 
 
 def test_a_damaged_folder_of_parts_is_refused_and_a_strange_one_left_alone(log, tmp_path):

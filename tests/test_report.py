@@ -8,11 +8,14 @@ import sys
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+import numpy as np
+import polars as pl
 import polars.testing
 import pytest
-from toys import TINY
+from toys import TINY, clicks_of
 
 import gru4rec as g4r
+from gru4rec import plots
 from gru4rec.report import KS, report, report_needs, rows_asked_for
 
 ASKED = {"ks": [5], "metrics": ["recall"], "by": [], "against": None, "intervals": True}
@@ -83,6 +86,25 @@ def test_differences_are_to_the_recommender_that_was_asked_for(log):
     assert "differences are to popularity" in page
     assert re.search(r"<td>sr</td><td>[^<]+</td><td>\+", page)
     assert re.search(r"<td>popularity</td><td>[^<]+</td><td></td>", page)
+
+
+def test_ids_of_another_type_and_with_dollar_signs_are_shown(log):
+    sessions = [[f"$\\frac{n}$" for n in range(m, m + 5)] for m in range(6)]
+    for train, test in (
+        (clicks_of(sessions), clicks_of(sessions)),
+        (clicks_of([[1, 2, 3, 4, 5]]), clicks_of([["1", "2", "3", "4", "5"]])),
+    ):
+        peers = {"$a$ $\\frac$": g4r.SequentialRules().fit(train)}
+        table = g4r.evaluate(peers, test, **report_needs(**ASKED, first="$a$ $\\frac$"))
+        assert "Why: one session" in report(table, peers, test)
+
+
+def test_an_interval_that_rounding_puts_beside_its_value_is_drawn():
+    rows = {"value": [0.1], "low": [0.1 + 1e-17], "high": [0.1 - 1e-17]}
+    rows["low"][0], rows["high"][0] = np.nextafter(0.1, 1), np.nextafter(0.1, 0)
+    values, errors = plots._with_errors(pl.DataFrame(rows))
+    assert values.tolist() == [0.1]
+    assert [error.tolist() for error in errors] == [[0.0], [0.0]]
 
 
 def test_names_are_escaped(page):

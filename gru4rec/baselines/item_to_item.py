@@ -109,11 +109,13 @@ class SequentialRules(_ItemToItem):
 
     def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
         power = {"same": 0, "div": 1, "quadratic": 2}[self.settings.weighting]
-        pairs = [
-            _pairs(sessions, gap).with_columns(pl.lit(gap**-power, pl.Float64).alias(WEIGHT))
-            for gap in range(1, 1 + min(self.settings.steps, max(sessions.lengths, default=1) - 1))
-        ] or [_pairs(sessions, 1).with_columns(pl.lit(1.0).alias(WEIGHT))]
-        return _heaviest(_summed(pl.concat(pairs)), self.settings.rules)
+        rules = _summed(_pairs(sessions, 1).with_columns(pl.lit(1.0).alias(WEIGHT)))
+        furthest = min(self.settings.steps, max(sessions.lengths, default=1) - 1)
+        for gap in range(2, furthest + 1):
+            weight = pl.lit(gap**-power, pl.Float64).alias(WEIGHT)
+            pairs = _summed(_pairs(sessions, gap).with_columns(weight))
+            rules = _summed(pl.concat((rules, pairs)))
+        return _heaviest(rules, self.settings.rules)
 
 
 class ItemKNN(_ItemToItem):

@@ -11,6 +11,9 @@ from gru4rec.baselines.session_knn import SessionKNN, SessionKNNSettings
 from gru4rec.settings import Settings, setting
 
 _DAY = 86_400
+# Beyond e to this power float32 ends: ages are then counted from the newest session that shares an
+# item, which multiplies all scores of a click by the same number.
+_FAR = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,10 @@ class STAN(SessionKNN):
     ) -> TimeArray:
         """See `SessionKNN.similarities`."""
         norms = np.sqrt((weights**2).sum() * sizes)
-        found: TimeArray = shared.overlap / norms * np.exp(-age / (_DAY * self.settings.lambda_2))
+        exponents = -age / (_DAY * self.settings.lambda_2)
+        if abs(exponents.max()) > _FAR:
+            exponents -= exponents.max()
+        found: TimeArray = shared.overlap / norms * np.exp(exponents)
         return found
 
     def entry_decay(self, positions: IntArray, star: IntArray, rows: IntArray) -> TimeArray | None:

@@ -21,7 +21,7 @@ _DECAYS: Mapping[str, Callable[[IntArray], TimeArray]] = {
     "same": lambda ago: np.ones(len(ago)),
     "div": lambda ago: 1 / ago,
     "quadratic": lambda ago: 1 / ago**2.0,
-    "linear": lambda ago: np.maximum(0, 1 - 0.1 * ago),
+    "linear": lambda ago: np.where(ago < 100, 1 - 0.1 * ago, 0.0),
 }
 
 
@@ -36,7 +36,7 @@ class VSKNNSettings(SessionKNNSettings):
     1/log₁₀(L − i + 1.7), `same` 1."""
     decay: str = setting("quadratic", choices=" ".join(_DECAYS))
     """Weight of a session by j, the clicks since the last shared item, from 1: `div` 1/j,
-    `quadratic` 1/j², `linear` 1 − 0.1 j, `same` 1."""
+    `quadratic` 1/j², `linear` 1 − 0.1 j (0 from j = 100), `same` 1."""
     idf: float = setting(2.0, low=0.0)
     """λ in the factor 1 + λ ln(sessions / clicks on the item)."""
 

@@ -39,6 +39,8 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     from gru4rec.fusion import Fusion
     from gru4rec.loading import load
 
+    if options["valid_where"] is not None and options["valid"] is None:
+        raise click.UsageError("--valid-where goes with --valid.")
     check_free(options["output"], force=options["force"])
     names = options["others"]
     baselines = {name: make_baseline(name) for name in names if not is_finished(Path(name))}
@@ -51,7 +53,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     ]
     fusion = Fusion([trained, *others])
     if options["valid"] is not None:
-        also = list(trained.side_inputs.values)
+        also = list(fusion.side_inputs.values)
         where = {**read, "where": options["valid_where"], "also": also}
         fusion.weigh(read_clicks(options["valid"], **where))
     fusion.save(options["output"], force=options["force"])

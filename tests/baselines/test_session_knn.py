@@ -5,6 +5,7 @@ import math
 from collections import defaultdict
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -78,7 +79,7 @@ def vs_knn(log: list[list[str]], prefix: list[str], s) -> dict[str, float]:
     decay = {
         "quadratic": lambda j: 1 / j**2,
         "div": lambda j: 1 / j,
-        "linear": lambda j: max(0, 1 - 0.1 * j),
+        "linear": lambda j: 1 - 0.1 * j if j < 100 else 0,
         "same": lambda j: 1.0,
     }[s.decay]
     sim = {
@@ -201,6 +202,28 @@ def test_a_session_without_times_is_of_the_end_of_a_log_with_times():
     recommender = STAN(lambda_2=1.0, lambda_3=1.0).fit(timed([["a", "b"], ["a", "c"]]))
     now = timed([["a"]], first_day=1).with_columns(pl.col("timestamp").dt.offset_by("1m"))
     assert recommender.recommend([["a"]]).equals(recommender.recommend(now))
+
+
+@pytest.mark.parametrize("days", [-4000, -900, 2000, 5000])
+@pytest.mark.parametrize("name", ["stan", "vstan"])
+def test_however_far_the_log_is_in_time_its_sessions_are_told_apart(name, days):
+    recommender = BASELINES[name]().fit(timed([["a", "b"], ["a", "b"], ["a", "c"]]))
+    table = recommender.recommend(timed([["a"]], first_day=days), k=3)
+    near = recommender.recommend(timed([["a"]], first_day=3), k=3)
+    assert table["item_id"].to_list() == near["item_id"].to_list()
+    scores = table["score"].to_numpy()
+    assert np.isfinite(scores).all()
+    assert (scores > 0).all()
+    assert len(set(scores.tolist())) == 3
+
+
+def test_linear_decay_is_below_zero_from_eleven_clicks_on_and_zero_from_a_hundred():
+    log = clicks_of([["a", "z"], *[["n"]] * 9])
+    for ago, expected in ((1, 0.9), (10, 0.0), (12, -0.2), (99, -8.9), (100, 0.0)):
+        knn = VSKNN(weighting="same", decay="linear", idf=0.0, max_clicks=200).fit(log)
+        found = knn.recommend([["a", *["n"] * (ago - 1)]], k=3)
+        scores = dict(zip(found["item_id"], found["score"], strict=True))
+        assert scores["z"] == pytest.approx(expected / (1 + (ago > 1)), abs=1e-6)
 
 
 def test_only_the_last_clicks_of_the_running_session_are_read():

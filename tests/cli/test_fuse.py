@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from click.testing import Result
 
@@ -51,6 +52,29 @@ def test_weights_are_fitted_on_the_validation_log(
     assert "fusion: weights gru4rec" in result.stderr
     assert run("fuse", model, log, "-o", tmp_path / "fused").exit_code == 2
     assert run("fuse", model, log, "-o", tmp_path / "fused", "--force").exit_code == 0
+
+
+def test_side_inputs_of_what_is_mixed_in_are_read_of_the_validation_log(
+    run: Run, train: Run, model: Path, log: Path, tmp_path: Path
+) -> None:
+    with_events = tmp_path / "events.parquet"
+    pl.read_parquet(log).with_columns(event=pl.lit("view")).write_parquet(with_events)
+    train(with_events, "-o", tmp_path / "side", "--input", "event")
+    valid = tmp_path / "valid.parquet"
+    clicks = g4r.generate_clicks(sessions=60, items=40, seed=5)
+    clicks.with_columns(event=pl.lit("view")).write_parquet(valid)
+    result = run(
+        "fuse", model, log, "-o", tmp_path / "fused", "--with", tmp_path / "side", "--valid", valid
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "clicks lack" not in result.stderr
+
+
+def test_where_without_a_validation_log_is_refused(
+    usage_error: Callable[..., str], model: Path, log: Path, tmp_path: Path
+) -> None:
+    asked = ("-o", tmp_path / "fused", "--valid-where", "session_id > 1")
+    assert "--valid-where goes with --valid" in usage_error("fuse", model, log, *asked)
 
 
 def test_another_log_and_an_unknown_baseline_are_refused(
