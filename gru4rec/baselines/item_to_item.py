@@ -14,6 +14,7 @@ from gru4rec.settings import Settings, setting
 
 ITEM, OTHER, WEIGHT = "item", "other", "weight"
 _SESSION = "session"
+_ROWS = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,8 @@ class Markov(_ItemToItem):
     settings_class: ClassVar[type[Settings]] = NoSettings
 
     def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
-        return _summed(_pairs(sessions, 1).with_columns(pl.lit(1.0).alias(WEIGHT)))
+        rules = _summed(_pairs(sessions, 1).with_columns(pl.lit(1.0).alias(WEIGHT)))
+        return rules.sort(ITEM, OTHER)
 
     def _prepare(self) -> None:
         super()._prepare()
@@ -109,13 +111,14 @@ class SequentialRules(_ItemToItem):
 
     def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
         power = {"same": 0, "div": 1, "quadratic": 2}[self.settings.weighting]
-        rules = _summed(_pairs(sessions, 1).with_columns(pl.lit(1.0).alias(WEIGHT)))
-        furthest = min(self.settings.steps, max(sessions.lengths, default=1) - 1)
-        for gap in range(2, furthest + 1):
+        furthest = max(1, min(self.settings.steps, max(sessions.lengths, default=1) - 1))
+        found: list[pl.DataFrame] = []
+        for gap in range(1, furthest + 1):
             weight = pl.lit(gap**-power, pl.Float64).alias(WEIGHT)
-            pairs = _summed(_pairs(sessions, gap).with_columns(weight))
-            rules = _summed(pl.concat((rules, pairs)))
-        return _heaviest(rules, self.settings.rules)
+            found.append(_summed(_pairs(sessions, gap).with_columns(weight)))
+            if sum(map(len, found)) > _ROWS:  # so that memory does not grow with the steps
+                found = [_summed(pl.concat(found))]
+        return _heaviest(_summed(pl.concat(found)), self.settings.rules)
 
 
 class ItemKNN(_ItemToItem):
@@ -151,7 +154,7 @@ def _pairs(sessions: SessionArrays, gap: int) -> pl.DataFrame:
 
 
 def _summed(pairs: pl.DataFrame) -> pl.DataFrame:
-    return pairs.group_by(ITEM, OTHER).agg(pl.col(WEIGHT).sum()).sort(ITEM, OTHER)
+    return pairs.group_by(ITEM, OTHER).agg(pl.col(WEIGHT).sum())
 
 
 def _heaviest(rules: pl.DataFrame, count: int) -> pl.DataFrame:

@@ -59,8 +59,8 @@ class STAN(SessionKNN):
         """See `SessionKNN.similarities`."""
         norms = np.sqrt((weights**2).sum() * sizes)
         exponents = -age / (_DAY * self.settings.lambda_2)
-        if abs(exponents.max()) > _FAR:
-            exponents -= exponents.max()
+        if abs(nearest := exponents.max(initial=-np.inf)) > _FAR:
+            exponents -= nearest
         found: TimeArray = shared.overlap / norms * np.exp(exponents)
         return found
 

@@ -2,6 +2,7 @@
 
 import math
 
+import polars.testing
 import pytest
 from toys import clicks_of
 
@@ -48,6 +49,13 @@ def test_a_sequential_rule_weighs_less_the_larger_its_gap():
     near = SequentialRules(steps=1, weighting="same").fit(log)
     assert scores_of(near, ["a"]) == pytest.approx({"b": 2, "c": 1})
     assert scores_of(near, ["c"]) == {}
+
+
+def test_rules_are_the_same_however_many_rows_are_kept_at_once(monkeypatch, log):
+    expected = SequentialRules(steps=15, weighting="div").fit(log).learned
+    monkeypatch.setattr("gru4rec.baselines.item_to_item._ROWS", 10)
+    found = SequentialRules(steps=15, weighting="div").fit(log).learned
+    polars.testing.assert_frame_equal(found, expected, rel_tol=1e-9)
 
 
 def test_only_the_heaviest_rules_are_kept():

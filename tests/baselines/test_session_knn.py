@@ -14,6 +14,7 @@ from toys import clicks_of
 
 import gru4rec as g4r
 from gru4rec.baselines import BASELINES, SKNN, STAN, VMISKNN, VSKNN, VSTAN
+from gru4rec.baselines.neighbours import Neighbours
 
 START = datetime(2026, 3, 1)
 LOGS = st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=6), min_size=2, max_size=9)
@@ -215,6 +216,16 @@ def test_however_far_the_log_is_in_time_its_sessions_are_told_apart(name, days):
     assert np.isfinite(scores).all()
     assert (scores > 0).all()
     assert len(set(scores.tolist())) == 3
+
+
+@pytest.mark.parametrize("name", ["sknn", "vs_knn", "stan", "vstan", "vmis_knn"])
+def test_an_item_that_no_session_kept_has_scores_nothing(name):
+    log = clicks_of([["a", "b"], ["a", "c"]])
+    recommender = BASELINES[name]().fit(log)
+    recommender._neighbours = Neighbours(recommender.learned.tail(1), 3)  # of b nothing is kept
+    sessions = recommender.arrays(clicks_of([["b"]]).lazy())
+    ((_, scores),) = recommender.score(sessions, np.array([0]))
+    assert scores.tolist() == [[0, 0, 0]]
 
 
 def test_linear_decay_is_below_zero_from_eleven_clicks_on_and_zero_from_a_hundred():
