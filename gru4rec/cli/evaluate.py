@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gru4rec.cli.options import click_log_options, device_option, read_options
+from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
 
 _FORMATS = ("table", "json", "csv")
 
@@ -85,12 +85,7 @@ _FORMATS = ("table", "json", "csv")
     metavar="RULE",
     help="Equal scores: conservative, standard or median.",
 )
-@click.option(
-    "--format", "form", type=click.Choice(_FORMATS), help="Else the suffix of FILE decides."
-)
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write."
-)
+@output_options(_FORMATS)
 @click_log_options
 @device_option
 def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:

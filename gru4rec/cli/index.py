@@ -1,11 +1,10 @@
 """`gru4rec index`: a checkpoint → `choose_index` → the checkpoint with that index, and a table."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from gru4rec.cli.options import click_log_options, device_option, read_options
+from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
 
 _FORMATS = ("table", "json", "csv")
 
@@ -21,12 +20,7 @@ _FORMATS = ("table", "json", "csv")
     "--min-overlap", type=float, default=0.99, show_default=True, metavar="SHARE",
     help="Share of the exact 20 best items that an index must find.",
 )  # fmt: skip
-@click.option(
-    "--format", "form", type=click.Choice(_FORMATS), help="Else the suffix of FILE decides."
-)
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write."
-)
+@output_options(_FORMATS)
 @click_log_options
 @device_option
 def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:

@@ -1,9 +1,10 @@
 """`gru4rec inspect`: a checkpoint → what it is, the items alike to one, or why it recommends."""
 
-from pathlib import Path
 from typing import Any
 
 import click
+
+from gru4rec.cli.options import output_options
 
 _FORMATS = ("table", "json", "csv")
 
@@ -16,12 +17,7 @@ _FORMATS = ("table", "json", "csv")
 )
 @click.option("--target", metavar="ID", help="Item that --items is to explain, not the best one.")
 @click.option("-k", default=10, show_default=True, metavar="N", help="Items alike to show.")
-@click.option(
-    "--format", "form", type=click.Choice(_FORMATS), help="Else the suffix of FILE decides."
-)
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write."
-)
+@output_options(_FORMATS)
 def command(checkpoint: str, **options: Any) -> None:
     """Show the settings, counts, metrics and sizes of the checkpoint DIR.
 

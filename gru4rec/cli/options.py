@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -33,6 +34,18 @@ click_log_options = chain(
 device_option = click.option(
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to compute."
 )
+
+
+def output_options(formats: Sequence[str]) -> Callable[[Function], Function]:
+    """Where a command writes its table, and in which of the formats that it knows."""
+    return chain(
+        click.option(
+            "--format", "form", type=click.Choice(formats), help="Else the suffix of FILE decides."
+        ),
+        click.option(
+            "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write."
+        ),
+    )
 
 
 def read_options(options: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gru4rec.cli.options import click_log_options, device_option, read_options
+from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
 
 if TYPE_CHECKING:
     from gru4rec.recommender import Recommender
@@ -22,12 +22,7 @@ _FORMATS = ("table", "jsonl", "csv", "parquet")
 @click.option(
     "-k", default=20, show_default=True, metavar="N", help="Items to recommend for each session."
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write."
-)
-@click.option(
-    "--format", "form", type=click.Choice(_FORMATS), help="Else the suffix of FILE decides."
-)
+@output_options(_FORMATS)
 @click.option("--exclude-clicked", is_flag=True, help="Leave out the items of the session itself.")
 @click.option(
     "--allow",
