@@ -89,34 +89,38 @@ def explain(
     known = _known(items, recommender)
     clicks = known.items.tolist()
     ids = recommender.catalog.item_ids.gather(clicks).to_list()
+    if target is None:
+        ((_, scores),) = recommender.score(known, known.offsets[1:] - 1)
+        best = int(scores[0].argmax())
+    else:
+        best = int(_known([target], recommender).items[0])
     without = [ids[:left] + ids[left + 1 :] for left in range(len(ids))]
-    scores = _scores(recommender, [ids, *without])
-    wanted = (
-        int(scores[0].argmax()) if target is None else int(_known([target], recommender).items[0])
-    )
+    score, *less = _scores(recommender, [ids, *without], best)
     table = {
         "position": np.arange(1, len(ids) + 1),
         ITEM_ID: pl.Series(ids, dtype=recommender.catalog.item_ids.dtype),
         **(_of_encoder(recommender, known) if isinstance(recommender, GRU4Rec) else {}),
-        "influence": (scores[0, wanted] - scores[1:, wanted]).numpy(),
+        "influence": score - np.array(less),
     }
     return pl.DataFrame(table).with_columns(
-        pl.lit(recommender.catalog.item_ids[wanted]).alias("target"),
-        pl.lit(scores[0, wanted].item()).alias(SCORE),
+        pl.lit(recommender.catalog.item_ids[best]).alias("target"),
+        pl.lit(score).alias(SCORE),
         pl.col("influence").fill_nan(None),
     )
 
 
-def _scores(recommender: Recommender, sessions: Sequence[Sequence[object]]) -> torch.Tensor:
-    """Scores of all items after each session [S, N], float64; nan after one without a click."""
+def _scores(
+    recommender: Recommender, sessions: Sequence[Sequence[object]], item: int
+) -> list[float]:
+    """The score of an item after each session [S]; nan after one without a click."""
     arrays = from_lists(sessions, recommender.catalog, side_inputs=recommender.side_inputs)
-    found = torch.full((len(sessions), len(recommender.catalog)), torch.nan, dtype=torch.float64)
+    found = np.full(len(sessions), np.nan)
     filled = np.flatnonzero(arrays.lengths)
     last = arrays.offsets[1:][filled] - 1
     for clicks, scores in recommender.score(arrays, last):
-        rows = filled[np.searchsorted(last, clicks)]
-        found[torch.from_numpy(rows)] = scores.cpu().double()
-    return found
+        found[filled[np.searchsorted(last, clicks)]] = scores[:, item].cpu().double().numpy()
+    scored: list[float] = found.tolist()
+    return scored
 
 
 @torch.inference_mode()

@@ -92,10 +92,10 @@ class SideInputs:
                     f"the side input {name!r} needs a column {needed!r}, and the click log lacks "
                     "it; name the column with --input, or leave it out"
                 )
-            if clicks.collect_schema()[needed].is_nested():
+            dtype = clicks.collect_schema()[needed]
+            if dtype.is_nested() or dtype in (pl.Duration, pl.Binary, pl.Object):
                 raise DataError(
-                    f"the column {needed!r} holds lists or structs, which are no side input; leave "
-                    "it out"
+                    f"the column {needed!r} is of type {dtype}, no side input; leave it out"
                 )
         return cls({name: [] if name in OF_TIME else _frequent(clicks, name) for name in names})
 
