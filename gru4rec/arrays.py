@@ -72,6 +72,11 @@ class SessionArrays:
             return found
         return np.sort(np.random.default_rng(0).choice(found, most, replace=False))
 
+    def starts_of(self, clicks: IntArray) -> IntArray:
+        """Where the session of each click begins [n], by their places in `items`."""
+        found: IntArray = self.offsets[np.searchsorted(self.offsets, clicks, side="right") - 1]
+        return found
+
     def split_before(self, session: int) -> tuple["SessionArrays", "SessionArrays"]:
         """The sessions before the one of that number, and the rest."""
         older = np.arange(len(self)) < session
@@ -156,6 +161,12 @@ def to_arrays(
         int(flat["unknown"].sum()),
         unknown[order],
     )
+
+
+def ranges(starts: IntArray, counts: IntArray) -> tuple[IntArray, IntArray]:
+    """All places of runs of `counts` places from `starts` on [e], and the run of each [e]."""
+    rows = np.repeat(np.arange(len(counts)), counts)
+    return np.arange(len(rows)) + (starts - np.cumsum(counts) + counts)[rows], rows
 
 
 def sides_of(clicks: IntArray, sides: SideArray) -> IntArray:

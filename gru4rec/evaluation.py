@@ -43,8 +43,8 @@ def evaluate(
     `against`, the name of a recommender, adds `difference` to it and, with `intervals`, its
     interval by the same draws. With `through_index` ranks are read from what each recommender's own
     retrieval returns instead: what its index loses shows in the difference, but for ties, of which
-    the lower item index stands first there. Sessions that a
-    recommender was trained on, or that begin before the end of its training log, are warned of.
+    the lower item index stands first there. Sessions that a recommender was trained on, or that
+    begin before the end of its training log, are warned of.
 
     Columns: recommender, slice if `by`, metric, k (null for `tie_rate`), value, num_targets,
     num_unknown and those above. Raises ConfigError for an unknown name, DataError if there is no

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gru4rec.arrays import IntArray, SessionArrays
+from gru4rec.arrays import IntArray, SessionArrays, ranges
 from gru4rec.catalog import Catalog
 from gru4rec.errors import DataError
 
@@ -59,13 +59,8 @@ class ItemFilter:
         banned = torch.from_numpy(~self.allowed).to(scores_MN.device)
         masked = scores_MN.masked_fill(banned, -torch.inf)
         if self.exclude_clicked:
-            starts = sessions.offsets[np.searchsorted(sessions.offsets, clicks, side="right") - 1]
-            counts = clicks + 1 - starts
-            rows = np.repeat(np.arange(len(clicks)), counts)
-            places = np.arange(len(rows)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
-            rows_, items = (
-                torch.from_numpy(part).to(scores_MN.device)
-                for part in (rows, sessions.items[places])
-            )
-            masked[rows_, items] = -torch.inf
+            starts = sessions.starts_of(clicks)
+            places, rows = ranges(starts, clicks + 1 - starts)
+            clicked = torch.from_numpy(np.stack((rows, sessions.items[places])))
+            masked[tuple(clicked.to(masked.device))] = -torch.inf
         return masked

@@ -28,8 +28,8 @@ def summary(path: str | Path) -> pl.DataFrame:
     recommender = load(path, device="cpu")
     meta = dict(recommender.meta)
     why = {f"settings.{name}": reason for name, reason in meta.pop("auto", {}).items()}
-    rows = dict(_flat(meta))
-    rows |= {f"settings.{name}": value for name, value in _flat(recommender.settings_dict())}
+    rows = dict(flat_values(meta))
+    rows |= {f"settings.{name}": value for name, value in flat_values(recommender.settings_dict())}
     if isinstance(recommender, GRU4Rec):
         model = recommender.model
         rows["parameters.items"] = sum(
@@ -82,9 +82,9 @@ def explain(
     that without this click, null where no other is left; for GRU4Rec `change`: how far the click
     moved the session vector, as a share of its length, and for the encoder `gru`, as means over
     units and layers, `reset`: how much of the state the click was read with, and `update`: how much
-    of it the click replaced.
-    Columns target and score are those of the item that is explained. Raises DataError if no click,
-    or not the target, is known.
+    of it the click replaced. Columns target and score are those of the item that is explained.
+
+    Raises DataError if no click, or not the target, is known.
     """
     known = _known(items, recommender)
     clicks = known.items.tolist()
@@ -150,10 +150,10 @@ def _known(items: Sequence[object], recommender: Recommender) -> SessionArrays:
     return found
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat_values(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Values by dotted keys, less what is too long to read."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat_values(value, f"{prefix}{key}.")
         elif prefix or key not in (SESSIONS, "history"):
             yield f"{prefix}{key}", value

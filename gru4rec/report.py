@@ -13,8 +13,7 @@ import torch
 
 from gru4rec import plots
 from gru4rec.gru4rec import GRU4Rec
-from gru4rec.inspection import explain
-from gru4rec.leaks import SESSIONS
+from gru4rec.inspection import explain, flat_values
 from gru4rec.recommender import Recommender
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 from gru4rec.slices import SLICES
@@ -211,7 +210,7 @@ def _settings(recommenders: Mapping[str, Recommender]) -> Iterator[str]:
         reasons = recommender.meta.get("auto", {})
         rows = [
             [key, value, reasons.get(key, "")]
-            for key, value in _flat(recommender.settings_dict(), "")
+            for key, value in flat_values(recommender.settings_dict())
         ]
         versions = ", ".join(f"{k} {v}" for k, v in recommender.meta.get("versions", {}).items())
         yield (
@@ -238,14 +237,6 @@ def _with_parts(recommenders: Mapping[str, Recommender]) -> Iterator[tuple[str, 
         yield name, recommender
         parts = {f"{name}: {part.name} {n}": part for n, part in enumerate(recommender.parts, 1)}
         yield from _with_parts(parts)
-
-
-def _flat(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, object]]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif key != SESSIONS:
-            yield f"{prefix}{key}", value
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from gru4rec.arrays import IntArray, SessionArrays
+from gru4rec.arrays import IntArray, SessionArrays, ranges
 from gru4rec.baselines.baseline import Baseline, Scores
 from gru4rec.baselines.popularity import NoSettings
 from gru4rec.catalog import Catalog
@@ -62,10 +62,7 @@ class _ItemToItem(Baseline):
     def _scores(self, sessions: SessionArrays, clicks: IntArray) -> Scores:
         last = sessions.items[clicks]
         counts = self._offsets[last + 1] - self._offsets[last]
-        rows = np.repeat(np.arange(len(clicks)), counts)
-        rules = np.arange(len(rows)) + np.repeat(
-            self._offsets[last] - np.cumsum(counts) + counts, counts
-        )
+        rules, rows = ranges(self._offsets[last], counts)
         scores = np.zeros((len(clicks), len(self.catalog)), dtype=np.float64)
         scores[rows, self._others[rules]] = self._weights[rules]
         return scores

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from gru4rec.arrays import IntArray, SessionArrays, TimeArray
+from gru4rec.arrays import IntArray, SessionArrays, TimeArray, ranges
 
 TIME, ITEMS = "time", "items"
 
@@ -98,10 +98,7 @@ class Neighbours:
 
     def entries(self, sessions: IntArray) -> tuple[IntArray, IntArray]:
         """Places in `items` of the entries of sessions [e], and the row of the session of each."""
-        sizes = self.sizes[sessions]
-        rows = np.repeat(np.arange(len(sessions)), sizes)
-        shift = self.starts[sessions] - (np.cumsum(sizes) - sizes)
-        return np.arange(len(rows)) + shift[rows], rows
+        return ranges(self.starts[sessions], self.sizes[sessions])
 
     def nearest(self, shared: Shared, similarities: TimeArray, k: int) -> IntArray:
         """Rows of the `k` most similar of the sessions; of equal ones the more recent."""

@@ -70,7 +70,7 @@ class SessionPopularity(Popularity):
 
     def _scores(self, sessions: SessionArrays, clicks: IntArray) -> Scores:
         scores = super()._scores(sessions, clicks)
-        starts = sessions.offsets[np.searchsorted(sessions.offsets, clicks, side="right") - 1]
+        starts = sessions.starts_of(clicks)
         for row, (start, click) in enumerate(zip(starts, clicks, strict=True)):
             scores[row] += np.bincount(
                 sessions.items[start : click + 1], minlength=len(scores[row])

@@ -55,8 +55,7 @@ class SessionKNN(Baseline):
 
     def _scores(self, sessions: SessionArrays, clicks: IntArray) -> Scores:
         scores = np.empty((len(clicks), len(self.catalog)), dtype=np.float32)
-        starts = sessions.offsets[np.searchsorted(sessions.offsets, clicks, side="right") - 1]
-        starts = np.maximum(starts, clicks + 1 - self.settings.max_clicks)
+        starts = np.maximum(sessions.starts_of(clicks), clicks + 1 - self.settings.max_clicks)
         for row, (start, click, now) in enumerate(
             zip(starts.tolist(), clicks.tolist(), self._now(sessions, clicks), strict=True)
         ):
