@@ -21,6 +21,9 @@ def session_vectors(
     `clicks` are places in `sessions.items`. Windows bound the memory, also for a session of a
     million clicks; they do not change the vectors.
     """
+    if len(sessions) == 1 and len(sessions.items) <= lanes:
+        yield clicks, _of_one(model, sessions)[clicks]
+        return
     wanted = np.zeros(len(sessions.items), dtype=bool)
     wanted[clicks] = True
     session = np.searchsorted(sessions.offsets, clicks, side="right") - 1
@@ -42,3 +45,16 @@ def session_vectors(
         rows = np.flatnonzero(wanted[batch.clicks])
         if len(rows):
             yield batch.clicks[rows], vectors.index_select(0, torch.from_numpy(rows).to(device))
+
+
+def _of_one(model: Model, session: SessionArrays) -> Tensor:
+    """The vectors after every click of one session: one window of one lane."""
+    device = model.output_table.device
+    model.eval()
+    every = np.arange(len(session.items))
+    packing = Packing([1] * len(every), torch.from_numpy(every[-1:])).to(device)
+    items = torch.from_numpy(session.items[every]).to(device)
+    sides = torch.from_numpy(sides_of(every, session.sides)).to(device)
+    inputs = model.embed(model.input_table.index_select(0, items), sides)
+    vectors: Tensor = model.encoder(inputs, packing, model.encoder.initial_state(1))[0]
+    return vectors

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -54,13 +55,43 @@ class ItemFilter:
             raise DataError("no item of the catalog is left to recommend; check --allow and --deny")
         return None if allowed.all() and not exclude_clicked else cls(allowed, exclude_clicked)
 
-    def masked(self, scores_MN: Tensor, sessions: SessionArrays, clicks: IntArray) -> Tensor:
-        """Scores after each click [M, N], −∞ for the items that may not be recommended."""
-        banned = torch.from_numpy(~self.allowed).to(scores_MN.device)
-        masked = scores_MN.masked_fill(banned, -torch.inf)
+    def mask(self, scores_MN: Tensor, sessions: SessionArrays, clicks: IntArray) -> None:
+        """Make the scores after each click [M, N] −∞ for items that may not be recommended."""
+        if not self._allows_all:
+            scores_MN.masked_fill_(torch.from_numpy(~self.allowed).to(scores_MN.device), -torch.inf)
         if self.exclude_clicked:
-            starts = sessions.starts_of(clicks)
-            places, rows = ranges(starts, clicks + 1 - starts)
-            clicked = torch.from_numpy(np.stack((rows, sessions.items[places])))
-            masked[tuple(clicked.to(masked.device))] = -torch.inf
-        return masked
+            clicked = torch.from_numpy(np.stack(_clicked(sessions, clicks)))
+            scores_MN[tuple(clicked.to(scores_MN.device))] = -torch.inf
+
+    def passes(
+        self, items: IntArray, sessions: SessionArrays, clicks: IntArray
+    ) -> npt.NDArray[np.bool_]:
+        """Whether each of the items [M, F] may be recommended after its click."""
+        passing: npt.NDArray[np.bool_] = self.allowed[items]
+        if self.exclude_clicked:
+            size = len(self.allowed)
+            rows, clicked = _clicked(sessions, clicks)
+            keys = items + size * np.arange(len(items))[:, None]
+            passing &= ~np.isin(keys, clicked + size * rows)
+        return passing
+
+    def reach(self, k: int, sessions: SessionArrays, clicks: IntArray) -> int:
+        """How many of the best items to look at so that k of them may well pass."""
+        clicked = clicks + 1 - sessions.starts_of(clicks) if self.exclude_clicked else np.zeros(1)
+        # If the best were allowed as often as any, 1 / share of them would do on average.
+        return int(k if self._allows_all else 2 * k / self._share + 10) + int(clicked.max())
+
+    @cached_property
+    def _share(self) -> float:
+        return float(self.allowed.mean())
+
+    @property
+    def _allows_all(self) -> bool:
+        return self._share == 1.0
+
+
+def _clicked(sessions: SessionArrays, clicks: IntArray) -> tuple[IntArray, IntArray]:
+    """The rows of `clicks`, and the items of their sessions up to and with them [e] each."""
+    starts = sessions.starts_of(clicks)
+    places, rows = ranges(starts, clicks + 1 - starts)
+    return rows, sessions.items[places]

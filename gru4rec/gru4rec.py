@@ -27,9 +27,11 @@ from gru4rec.live_session import LiveSession
 from gru4rec.losses import LOSSES
 from gru4rec.metrics import mrr_at, recall_at
 from gru4rec.model import Model
-from gru4rec.recommender import Recommender, blocks, chunks
+from gru4rec.recommender import Recommender
 from gru4rec.resume import Keeper, settings_of
+from gru4rec.retrieval import best_allowed
 from gru4rec.side_inputs import SideInputs
+from gru4rec.top_k import blocks, chunks
 from gru4rec.trainer import Hooks, Progress, Trainer
 from gru4rec.training_batch import TrainingBatches
 from gru4rec.training_log import TrainingLog
@@ -165,12 +167,16 @@ class GRU4Rec(Recommender):
     def top(
         self, sessions: SessionArrays, clicks: IntArray, k: int, *, only: ItemFilter | None = None
     ) -> Iterator[tuple[IntArray, FloatArray, IntArray]]:
-        """See `Recommender.top`; with a filter exactly, by all scores."""
-        if only is not None:
+        """See `Recommender.top`: through the index; if that is exact, on a GPU by scores."""
+        if self.device.type == "cuda" and self.index.is_exact:
             yield from super().top(sessions, clicks, k, only=only)
             return
         for some, vectors in session_vectors(self.model, sessions, clicks):
-            yield some, *self.index.search(self.model.query_vectors(vectors).cpu().numpy(), k)
+            queries = self.model.query_vectors(vectors).cpu().numpy()
+            if only is None:
+                yield some, *self.index.search(queries, k)
+            else:
+                yield some, *best_allowed(self.index, queries, k, only, sessions, some)
 
     def settings_dict(self) -> dict[str, Any]:
         """See `Recommender.settings_dict`."""

@@ -1,18 +1,22 @@
 """FAISS: build, search, save and load the index of item vectors."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from gru4rec.errors import CheckpointError, ConfigError
+from gru4rec.top_k import rows_at_once, top_k
 
 Vectors = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
 
 _QUERIES_AT_ONCE = 256
+_MANY = 10  # queries from which on one matrix product takes less time than a flat index
 
 
 class ItemIndex:
@@ -21,7 +25,8 @@ class ItemIndex:
     The bias of an item is one more component of its vector, met by a 1 in the query. Scores are
     exact, also of an approximate index: it proposes twice the items that are asked for, which are
     then scored by their own vectors. Equal scores are ordered by item index, with an exact index at
-    the k-th place too, which FAISS alone does not promise.
+    the k-th place too, which FAISS alone does not promise. Many queries at once an exact index
+    answers by the scores of all items.
     """
 
     # Q queries, N items, k results, F items that FAISS proposes, D components
@@ -62,6 +67,17 @@ class ItemIndex:
         return int(self._index.d)
 
     @property
+    def vectors(self) -> Vectors:
+        """The vectors of all items [N, D], for reading only."""
+        if self._vectors is not None:
+            return self._vectors
+        if not self.is_exact:
+            raise TypeError("an approximate index needs the item vectors; see with_vectors")
+        stored = faiss.rev_swig_ptr(self._index.get_xb(), len(self) * self.width)
+        vectors: Vectors = stored.reshape(len(self), self.width)
+        return vectors
+
+    @property
     def num_bytes(self) -> int:
         """Size of the index file."""
         return len(faiss.serialize_index(self._index))
@@ -87,21 +103,40 @@ class ItemIndex:
         wanted = min(k, len(self))
         if not self.is_exact:
             return self._search_approximately(queries, wanted)
+        if len(queries) >= _MANY:
+            return self.search_all(queries, wanted)
         scores, items = self._index.search(queries, min(wanted + 1, len(self)))
         tied = np.flatnonzero(scores[:, wanted - 1] == scores[:, -1]) if wanted < len(self) else ()
         scores, items = _ordered(scores, items, wanted)
         if len(tied):  # which of the equal ones FAISS returned is chance: look at all
-            vectors = self._index.reconstruct_n(0, len(self))
             for query in tied:
-                scores[query], items[query] = _best_of_all(vectors, queries[query], wanted)
+                scores[query], items[query] = _best_of_all(self.vectors, queries[query], wanted)
+        return scores, items
+
+    def search_all(
+        self, queries: Vectors, k: int, mask: Callable[[torch.Tensor, slice], None] | None = None
+    ) -> tuple[Vectors, Places]:
+        """As `search`, by the scores of all items, whatever the index.
+
+        `mask` may change them before the best are taken: scores [q, N] of a slice of the queries.
+        """
+        wanted, size = min(k, len(self)), rows_at_once(len(self))
+        scores, items = _empty(len(queries), wanted)
+        of_items = torch.from_numpy(self.vectors).t()
+        asked = torch.from_numpy(np.ascontiguousarray(queries, dtype=np.float32))
+        buffer = torch.empty(min(size, len(queries)), len(self))
+        for start in range(0, len(queries), size):
+            rows = slice(start, min(start + size, len(queries)))
+            every = torch.mm(asked[rows], of_items, out=buffer[: rows.stop - start])
+            if mask is not None:
+                mask(every, rows)
+            best = top_k(every, wanted)
+            scores[rows], items[rows] = every.gather(1, best).numpy(), best.numpy()
         return scores, items
 
     def _search_approximately(self, queries: Vectors, wanted: int) -> tuple[Vectors, Places]:
-        vectors = self._vectors
-        if vectors is None:
-            raise TypeError("an approximate index needs the item vectors; see with_vectors")
-        scores = np.empty((len(queries), wanted), dtype=np.float32)
-        items = np.empty((len(queries), wanted), dtype=np.int64)
+        vectors = self.vectors
+        scores, items = _empty(len(queries), wanted)
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             rows = slice(start, start + _QUERIES_AT_ONCE)
             _, proposed = self._index.search(queries[rows], min(2 * wanted + 10, len(self)))
@@ -123,6 +158,10 @@ class ItemIndex:
             return cls(faiss.read_index(str(path)))
         except RuntimeError as error:
             raise CheckpointError(f"cannot read the index {path}; train again") from error
+
+
+def _empty(queries: int, k: int) -> tuple[Vectors, Places]:
+    return np.empty((queries, k), dtype=np.float32), np.empty((queries, k), dtype=np.int64)
 
 
 def _ordered(scores: Vectors, items: Places, wanted: int) -> tuple[Vectors, Places]:

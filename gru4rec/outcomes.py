@@ -8,7 +8,8 @@ import torch
 
 from gru4rec.arrays import IntArray, SessionArrays
 from gru4rec.metrics import num_tied, ranks
-from gru4rec.recommender import Recommender, top_k
+from gru4rec.recommender import Recommender
+from gru4rec.top_k import top_k
 
 ItemArray = npt.NDArray[np.int32]
 

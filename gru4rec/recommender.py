@@ -19,14 +19,11 @@ from gru4rec.filters import ItemFilter
 from gru4rec.metrics import ranks
 from gru4rec.schema import ITEM_ID, RANK, SCORE, SESSION_ID
 from gru4rec.side_inputs import NO_SIDE_INPUTS, SideInputs
+from gru4rec.top_k import top_k
 
 logger = logging.getLogger(__name__)
 
 Prefixes: TypeAlias = ClickSource | Sequence[Sequence[object]]
-
-# Scores of a chunk: small enough to stay near the processor, large enough for its matrix product.
-_CHUNK_SCORES = 1 << 22
-_BLOCK_CLICKS = 1 << 14
 
 
 class Recommender(ABC):
@@ -229,39 +226,6 @@ class Recommender(ABC):
         """
         for some, scores in self.score(sessions, clicks):
             if only is not None:
-                scores = only.masked(scores, sessions, some)
+                only.mask(scores, sessions, some)
             best = top_k(scores, k)
             yield some, scores.gather(1, best).cpu().numpy(), best.cpu().numpy()
-
-
-def top_k(scores_MN: Tensor, k: int) -> Tensor:
-    """Items of the k largest scores of each row [M, k]; of equal ones the lower index first."""
-    size = scores_MN.shape[1]
-    if 4 * k > size:
-        return torch.sort(scores_MN, dim=1, descending=True, stable=True).indices[:, :k]
-    values, items = torch.topk(scores_MN, k + 1, dim=1)
-    items = items[:, :k].sort(dim=1).values
-    # Where the k-th place is tied, which of the equal ones torch returned is chance.
-    tied = (values[:, k - 1] == values[:, k]).nonzero().squeeze(1)
-    if len(tied):
-        scores, least = scores_MN[tied], values[tied, k - 1 : k]
-        above, equal = scores > least, scores == least
-        free = k - above.sum(1, keepdim=True)
-        chosen = above | (equal & (equal.cumsum(1, dtype=torch.int32) <= free))
-        items[tied] = chosen.nonzero()[:, 1].view(len(tied), k)
-    order = scores_MN.gather(1, items).sort(dim=1, descending=True, stable=True).indices
-    return items.gather(1, order)
-
-
-def blocks(clicks: IntArray) -> Iterator[IntArray]:
-    """Cut clicks into pieces whose session vectors stay within a fixed size."""
-    for start in range(0, len(clicks), _BLOCK_CLICKS):
-        yield clicks[start : start + _BLOCK_CLICKS]
-
-
-def chunks(clicks: IntArray, num_items: int) -> Iterator[IntArray]:
-    """Cut the blocks of clicks into pieces whose scores of all items stay within a fixed size."""
-    size = max(1, _CHUNK_SCORES // num_items)
-    for block in blocks(clicks):
-        for start in range(0, len(block), size):
-            yield block[start : start + size]

@@ -17,7 +17,7 @@ from gru4rec.catalog import Catalog
 from gru4rec.encoding import session_vectors
 from gru4rec.metrics import ranks
 from gru4rec.outcomes import outcomes_of
-from gru4rec.recommender import top_k
+from gru4rec.top_k import top_k
 from gru4rec.training_log import TrainingLog
 
 NAMES = ["gru4rec", "gru4rec dot", "fusion", "fusion reciprocal_ranks", *BASELINES]
@@ -238,7 +238,7 @@ def test_metrics_do_not_depend_on_how_many_scores_are_held_at_once(
 ):
     test, metrics = log.head(200), ["recall", "mrr", "ndcg", "popularity", "coverage", "tie_rate"]
     expected = g4r.evaluate({"r": recommender}, test, metrics=metrics)
-    monkeypatch.setattr("gru4rec.recommender._CHUNK_SCORES", chunk)
+    monkeypatch.setattr("gru4rec.top_k._CHUNK_SCORES", chunk)
     found = g4r.evaluate({"r": recommender}, test, metrics=metrics)
     polars.testing.assert_frame_equal(found, expected, rel_tol=1e-9)
 
@@ -253,14 +253,6 @@ def test_metrics_do_not_depend_on_the_number_of_threads(recommender, log):
     finally:
         torch.set_num_threads(before)
     assert alone.equals(together)
-
-
-@pytest.mark.parametrize("k", [1, 2, 5, 9])
-def test_of_equal_scores_the_lower_index_comes_first(k):
-    random = torch.Generator().manual_seed(k)
-    scores = torch.randint(0, 4, (50, 40), generator=random).float()
-    expected = torch.sort(scores, dim=1, descending=True, stable=True).indices[:, :k]
-    assert torch.equal(top_k(scores, k), expected)
 
 
 def test_a_file_of_a_checkpoint_that_is_missing_or_damaged_is_named(recommender, tmp_path):

@@ -21,8 +21,9 @@ from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import CheckpointError, ConfigError
 from gru4rec.leaks import trained_on
 from gru4rec.metrics import mrr_at, recall_at
-from gru4rec.recommender import Recommender, chunks
+from gru4rec.recommender import Recommender
 from gru4rec.settings import Settings
+from gru4rec.top_k import chunks
 
 logger = logging.getLogger(__name__)
 

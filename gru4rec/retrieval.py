@@ -1,0 +1,52 @@
+"""Find the best items that may be recommended, through the index as far as it goes."""
+
+import numpy as np
+import torch
+
+from gru4rec.arrays import FloatArray, IntArray, SessionArrays
+from gru4rec.filters import ItemFilter
+from gru4rec.index import ItemIndex
+
+_SHARE = 8  # an index is not asked for more than the catalog's size divided by this
+
+
+# Q queries, k results, F items fetched, D components
+def best_allowed(
+    index: ItemIndex,
+    queries: FloatArray,
+    k: int,
+    only: ItemFilter,
+    sessions: SessionArrays,
+    clicks: IntArray,
+) -> tuple[FloatArray, IntArray]:
+    """Scores and items [Q, k] of the best items that `only` lets pass, −∞ where there are no more.
+
+    `queries` [Q, D] are of the sessions up to and with the `clicks` [Q]. The index is asked for
+    more items than k; where too few of them pass, the scores of all items decide.
+    """
+    fetched = only.reach(k, sessions, clicks)
+    if fetched * _SHARE > len(index):
+        return _by_all_scores(index, queries, k, only, sessions, clicks)
+    scores, items = index.search(queries, fetched)
+    passing = only.passes(items, sessions, clicks)
+    first = np.argsort(~passing, axis=1, kind="stable")[:, :k]
+    scores, items = np.take_along_axis(scores, first, 1), np.take_along_axis(items, first, 1)
+    short = np.flatnonzero(passing.sum(axis=1) < k)
+    if len(short):
+        exact = _by_all_scores(index, queries[short], k, only, sessions, clicks[short])
+        scores[short], items[short] = exact
+    return scores, items
+
+
+def _by_all_scores(
+    index: ItemIndex,
+    queries: FloatArray,
+    k: int,
+    only: ItemFilter,
+    sessions: SessionArrays,
+    clicks: IntArray,
+) -> tuple[FloatArray, IntArray]:
+    def mask(scores_QN: torch.Tensor, rows: slice) -> None:
+        only.mask(scores_QN, sessions, clicks[rows])
+
+    return index.search_all(queries, k, mask)
