@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gru4rec.preparation import prepare
     from gru4rec.recipe import Recipe
     from gru4rec.recommender import Recommender
+    from gru4rec.session_store import SessionStore
     from gru4rec.split import split_by_time, split_last
     from gru4rec.synthetic import generate_clicks
     from gru4rec.tuning import tune
@@ -77,6 +78,7 @@ _HOMES = {
     "gru4rec.preparation": ("prepare",),
     "gru4rec.recipe": ("Recipe",),
     "gru4rec.recommender": ("Recommender",),
+    "gru4rec.session_store": ("SessionStore",),
     "gru4rec.split": ("split_by_time", "split_last"),
     "gru4rec.synthetic": ("generate_clicks",),
     "gru4rec.tuning": ("tune",),
@@ -111,6 +113,7 @@ __all__ = [
     "Recommender",
     "SequentialRules",
     "SessionPopularity",
+    "SessionStore",
     "StoppedError",
     "TrainingConfig",
     "evaluate",

@@ -1,6 +1,7 @@
 """The items known to a model: item_id ↔ item index, and each item's support."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -74,9 +75,9 @@ class Catalog:
             item_id = int(item_id) if re.fullmatch(r"[+-]?\d{1,19}", item_id) else None
         return self._index_by_id.get(item_id)
 
-    def ids_of(self, indexes: npt.NDArray[np.int64]) -> list[Any]:
+    def ids_of(self, indexes: Iterable[int]) -> list[Any]:
         """The ids of a few items."""
-        return [self._ids[index] for index in indexes.tolist()]
+        return [self._ids[index] for index in indexes]
 
     def popular(self, k: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """(scores, item indexes) of the k most clicked items, scored by their share of clicks."""

@@ -21,7 +21,7 @@ def session_vectors(
     `clicks` are places in `sessions.items`. Windows bound the memory, also for a session of a
     million clicks; they do not change the vectors.
     """
-    if len(sessions) == 1 and len(sessions.items) <= lanes:
+    if len(sessions) == 1 and 0 < len(sessions.items) <= lanes:
         yield clicks, _of_one(model, sessions)[clicks]
         return
     wanted = np.zeros(len(sessions.items), dtype=bool)

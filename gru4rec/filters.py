@@ -40,6 +40,8 @@ class ItemFilter:
 
         Unknown ids are logged and passed over. Raises DataError if nothing is left to recommend.
         """
+        if allow is None and not deny and not exclude_clicked:
+            return None
         allowed = np.full(len(catalog), allow is None)
         for ids, may in ((() if allow is None else allow, True), (deny, False)):
             if isinstance(ids, str):
@@ -79,7 +81,8 @@ class ItemFilter:
         """How many of the best items to look at so that k of them may well pass."""
         clicked = clicks + 1 - sessions.starts_of(clicks) if self.exclude_clicked else np.zeros(1)
         # If the best were allowed as often as any, 1 / share of them would do on average.
-        return int(k if self._allows_all else 2 * k / self._share + 10) + int(clicked.max())
+        wanted = k if self._allows_all else 2 * k / self._share + 10
+        return int(wanted) + int(clicked.max(initial=0))
 
     @cached_property
     def _share(self) -> float:

@@ -1,12 +1,12 @@
-"""Write a folder whole: beside its place, then swapped in by renames."""
+"""Write files and folders whole: beside their place, then swapped in by renames."""
 
 import os
 import shutil
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
-from gru4rec.errors import Gru4RecError
+from gru4rec.errors import DataError, Gru4RecError
 
 
 def check_free(
@@ -81,3 +81,19 @@ def mend(path: Path, *, error: type[Gru4RecError]) -> None:
             old.rename(path)
     except OSError as refusal:
         raise error(f"{path} was being replaced; rename {old} to it ({refusal})") from refusal
+
+
+def write_beside(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside `path`, then rename it: a failure leaves `path` as it was.
+
+    Raises DataError where the file cannot be written.
+    """
+    if path.is_dir():
+        raise DataError(f"cannot write {path}: it is a folder; name a file in it")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        write(beside)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from error

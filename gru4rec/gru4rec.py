@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec import auto, checkpoint
+from gru4rec import auto, checkpoint, streaming
 from gru4rec.arrays import FloatArray, IntArray, SessionArrays
 from gru4rec.checkpoint import Checkpoint
 from gru4rec.clicks import ClickSource
@@ -23,13 +23,13 @@ from gru4rec.encoding import session_vectors
 from gru4rec.errors import CheckpointError, ConfigError, choose
 from gru4rec.filters import ItemFilter
 from gru4rec.index import ItemIndex
-from gru4rec.live_session import LiveSession
 from gru4rec.losses import LOSSES
 from gru4rec.metrics import mrr_at, recall_at
 from gru4rec.model import Model
 from gru4rec.recommender import Recommender
 from gru4rec.resume import Keeper, settings_of
 from gru4rec.retrieval import best_allowed
+from gru4rec.running_session import RunningSession, arrays_of
 from gru4rec.side_inputs import SideInputs
 from gru4rec.top_k import blocks, chunks
 from gru4rec.trainer import Hooks, Progress, Trainer
@@ -172,20 +172,49 @@ class GRU4Rec(Recommender):
             yield from super().top(sessions, clicks, k, only=only)
             return
         for some, vectors in session_vectors(self.model, sessions, clicks):
-            queries = self.model.query_vectors(vectors).cpu().numpy()
-            if only is None:
-                yield some, *self.index.search(queries, k)
-            else:
-                yield some, *best_allowed(self.index, queries, k, only, sessions, some)
+            yield some, *self._search(vectors, k, only, sessions, some)
+
+    def _search(
+        self,
+        vectors: Tensor,
+        k: int,
+        only: ItemFilter | None,
+        sessions: SessionArrays,
+        clicks: IntArray,
+    ) -> tuple[FloatArray, IntArray]:
+        """Scores and items [S, k] of the best that may be recommended, by session vectors [S, D]
+        and the sessions up to and with the clicks [S]."""
+        queries = self.model.query_vectors(vectors).cpu().numpy()
+        if only is None:
+            return self.index.search(queries, k)
+        return best_allowed(self.index, queries, k, only, sessions, clicks)
 
     def settings_dict(self) -> dict[str, Any]:
         """See `Recommender.settings_dict`."""
         return self.config.to_dict()
 
-    def start_session(self) -> LiveSession:
-        """A running session to which clicks are added one by one."""
-        catalog = self.catalog
-        return LiveSession(self.model, catalog, self.index, self.side_inputs)
+    def next_states(
+        self, states: Sequence[FloatArray | None], items: IntArray, sides: IntArray
+    ) -> Sequence[FloatArray | None]:
+        """See `Recommender.next_states`: the encoder's state and vector, if it streams."""
+        return streaming.next_states(self.model, states, items, sides)
+
+    @torch.inference_mode()
+    def best_next(
+        self, sessions: Sequence[RunningSession], k: int, only: ItemFilter | None
+    ) -> tuple[FloatArray, IntArray]:
+        """See `Recommender.best_next`."""
+        scores, items = self._popular(len(sessions), k, only)
+        known = [row for row, session in enumerate(sessions) if session.items]
+        if known:
+            some = [sessions[row] for row in known]
+            # All clicks are needed only to leave them out.
+            last = None if only is not None and only.exclude_clicked else 1
+            arrays = arrays_of(some, self.side_inputs, last=last)
+            vectors = streaming.vectors_of(self.model, some, self.side_inputs)
+            found = self._search(vectors, items.shape[1], only, arrays, arrays.offsets[1:] - 1)
+            scores[known], items[known] = found
+        return scores, items
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the checkpoint folder `path`; with `force` it replaces an older checkpoint whole.

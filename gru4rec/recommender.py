@@ -11,13 +11,17 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from gru4rec.answers import answers
 from gru4rec.arrays import FloatArray, IntArray, SessionArrays, from_lists, to_arrays
 from gru4rec.catalog import Catalog
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import DataError, NotFittedError
 from gru4rec.filters import ItemFilter
+from gru4rec.live_session import LiveSession
 from gru4rec.metrics import ranks
-from gru4rec.schema import ITEM_ID, RANK, SCORE, SESSION_ID
+from gru4rec.running_session import RunningSession, arrays_of
+from gru4rec.session_file import SessionId
+from gru4rec.session_store import SessionStore
 from gru4rec.side_inputs import NO_SIDE_INPUTS, SideInputs
 from gru4rec.top_k import top_k
 
@@ -34,6 +38,7 @@ class Recommender(ABC):
     meta: Mapping[str, Any]
     """What `meta.json` says of it: versions, counts, what it was trained on, …"""
     _catalog: Catalog | None = None
+    _sessions: SessionStore | None = None
     side_inputs: SideInputs = NO_SIDE_INPUTS
     """What it reads of a click besides its item."""
     parts: Sequence["Recommender"] = ()
@@ -56,7 +61,21 @@ class Recommender(ABC):
 
     @catalog.setter
     def catalog(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+        self._catalog, self._sessions = catalog, None
+
+    @property
+    def sessions(self) -> SessionStore:
+        """The running sessions of `click_many`, at first with the default limits of a store.
+
+        Raises NotFittedError before `fit`, which begins with none.
+        """
+        if self._sessions is None:
+            self._sessions = SessionStore(self)
+        return self._sessions
+
+    @sessions.setter
+    def sessions(self, sessions: SessionStore) -> None:
+        self._sessions = sessions
 
     @abstractmethod
     def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
@@ -114,16 +133,48 @@ class Recommender(ABC):
         As `recommend` has them, in a shorter way. Raises DataError for k < 1 and for what is no id.
         """
         found = [self.catalog.find(item) for item in items]
-        known = np.array([index for index in found if index is not None], dtype=np.int64)
-        session = SessionArrays(
-            pl.Series([0]),
+        known = [index for index in found if index is not None]
+        session = RunningSession(
             known,
-            np.array([0, len(known)]),
-            np.zeros((len(known), len(self.side_inputs)), dtype=np.uint16),
+            [[0] * len(self.side_inputs)] * len(known),
+            [None] * len(known) if self.reads_times else [],
         )
-        scores, best = self._best(session, k, only)
+        scores, best = self._best(arrays_of([session], self.side_inputs), k, only)
         left = np.isfinite(scores[0])
-        return self.catalog.ids_of(best[0][left]), scores[0][left].tolist()
+        return self.catalog.ids_of(best[0][left].tolist()), scores[0][left].tolist()
+
+    def start_session(self) -> LiveSession:
+        """A running session to which clicks are added one by one."""
+        return LiveSession(self)
+
+    def click_many(
+        self, ids: Sequence[SessionId], items: Sequence[object], **known: Sequence[object]
+    ) -> None:
+        """Add clicks to running sessions by their ids; see `SessionStore.click_many`."""
+        self.sessions.click_many(ids, items, **known)
+
+    def recommend_many(self, ids: Sequence[SessionId], k: int = 20) -> pl.DataFrame:
+        """The k best next items of running sessions; see `SessionStore.recommend_many`."""
+        return self.sessions.recommend_many(ids, k)
+
+    def next_states(
+        self, states: Sequence[FloatArray | None], items: IntArray, sides: IntArray
+    ) -> Sequence[FloatArray | None]:
+        """What to keep of running sessions [S] besides their clicks after one more click of each.
+
+        By what was kept before, None at first; `items` [S] and `sides` [S, F] are of the clicks.
+        Nothing is kept unless a recommender says otherwise.
+        """
+        return [None] * len(states)
+
+    def best_next(
+        self, sessions: Sequence[RunningSession], k: int, only: ItemFilter | None
+    ) -> tuple[FloatArray, IntArray]:
+        """Scores and items [S, k'] of the best k' = min(k, N); −∞ where no more may be.
+
+        Raises DataError for k < 1.
+        """
+        return self._best(arrays_of(sessions, self.side_inputs), k, only)
 
     def target_ranks(
         self, sessions: SessionArrays, *, ties: str = "conservative", most: int | None = None
@@ -178,43 +229,35 @@ class Recommender(ABC):
                 "%d sessions have no known item and get the popular items", nothing_known
             )
         scores, items = self._best(sessions, k, only)
-        k = scores.shape[1]
-        table = pl.DataFrame(
-            {
-                SESSION_ID: sessions.session_ids.gather(np.repeat(np.arange(len(sessions)), k)),
-                RANK: np.tile(np.arange(1, k + 1), len(sessions)),
-                ITEM_ID: self.catalog.item_ids.gather(items.ravel()),
-                SCORE: scores.ravel(),
-            }
-        )
-        return table if only is None else table.filter(pl.col(SCORE).is_finite())
+        return answers(sessions.session_ids, self.catalog, scores, items)
 
     def _best(
         self, sessions: SessionArrays, k: int, only: ItemFilter | None
     ) -> tuple[FloatArray, IntArray]:
         """Scores and items [S, k'] of the best k' = min(k, N); −∞ where no more may be."""
-        if k < 1:
-            raise DataError(f"k must be at least 1, got {k}")
-        k = min(k, len(self.catalog))
-        popular_scores, popular = self._popular(k, only)
-        scores: FloatArray = np.tile(popular_scores, (len(sessions), 1))
-        items: IntArray = np.tile(popular, (len(sessions), 1))
+        scores, items = self._popular(len(sessions), k, only)
         known = np.flatnonzero(sessions.lengths)
         last_clicks = sessions.offsets[1:][known] - 1
+        k = items.shape[1]
         for clicks, best_scores, best_items in self.top(sessions, last_clicks, k, only=only):
             rows = known[np.searchsorted(last_clicks, clicks)]
             scores[rows], items[rows] = best_scores, best_items
         return scores, items
 
-    def _popular(self, k: int, only: ItemFilter | None) -> tuple[FloatArray, IntArray]:
-        """(scores [k], item indexes [k]) of the k most clicked items that may be recommended."""
+    def _popular(self, rows: int, k: int, only: ItemFilter | None) -> tuple[FloatArray, IntArray]:
+        """Scores and items, for `rows` sessions alike [rows, k'], of the most clicked items that
+        may be recommended; the shape of the answer of `_best`."""
+        if k < 1:
+            raise DataError(f"k must be at least 1, got {k}")
+        k = min(k, len(self.catalog))
         if only is None:
-            return self.catalog.popular(k)
-        scores, _ = self.catalog.popular(len(self.catalog))
-        scores[~only.allowed] = -np.inf
-        best: IntArray = np.argsort(-scores, kind="stable")[:k]
-        found: FloatArray = scores[best]
-        return found, best
+            scores, items = self.catalog.popular(k)
+        else:
+            scores, _ = self.catalog.popular(len(self.catalog))
+            scores[~only.allowed] = -np.inf
+            items = np.argsort(-scores, kind="stable")[:k]
+            scores = scores[items]
+        return np.tile(scores, (rows, 1)), np.tile(items, (rows, 1))
 
     def top(
         self, sessions: SessionArrays, clicks: IntArray, k: int, *, only: ItemFilter | None = None

@@ -147,7 +147,7 @@ class SideInputs:
             raise DataError(f"no side input {strange[0]!r}; choose from {', '.join(self.values)}")
         if not self.values:
             return []
-        earlier, now = _naive(before), _naive(known.get(TIMESTAMP))
+        earlier, now = naive(before), naive(known.get(TIMESTAMP))
         codes = []
         for name in self.values:
             if name in OF_TIME:
@@ -155,6 +155,18 @@ class SideInputs:
             else:
                 codes.append(self._places[name].get(_text_of(name, known.get(name)), 0))
         return codes
+
+    def text_of(self, name: str, code: int) -> str | None:
+        """What a code of a side input stands for; None for code 0."""
+        if code == 0:
+            return None
+        return str(code) if name in OF_TIME else self.values[name][code - 1]
+
+    def code_of(self, name: str, text: str | None) -> int:
+        """The inverse of `text_of`: code 0 for None and for a value that is unknown here."""
+        if text is None:
+            return 0
+        return int(text) if name in OF_TIME else self._places[name].get(text, 0)
 
     @cached_property
     def _places(self) -> Mapping[str, Mapping[str | None, int]]:
@@ -193,7 +205,7 @@ def _text_of(name: str, value: object) -> str | None:
     return None if found is None else str(found)
 
 
-def _naive(time: object) -> datetime | None:
+def naive(time: object) -> datetime | None:
     """A time as a log has it: without a zone, in UTC if it has one."""
     if time is None:
         return None

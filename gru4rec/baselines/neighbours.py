@@ -1,6 +1,7 @@
 """Training sessions laid out for finding those that share items with a running session."""
 
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import polars as pl
@@ -56,6 +57,8 @@ class Neighbours:
         by_item = np.lexsort((-session[order], self.items))
         self._lists, self._places = session[order][by_item], self.positions[by_item]
         self._offsets = np.searchsorted(self.items[by_item], np.arange(num_items + 1))
+        # Zeros between searches, which share them one after the other.
+        self._lock = Lock()
         self._overlap = np.zeros(len(lengths))
         self._last = np.zeros(len(lengths), dtype=np.int64)
         self._star = np.zeros(len(lengths), dtype=np.int64)
@@ -78,6 +81,10 @@ class Neighbours:
 
         Their `positions` in the running session rise [U].
         """
+        with self._lock:
+            return self._sharing(items, positions, weights, m)
+
+    def _sharing(self, items: IntArray, positions: IntArray, weights: TimeArray, m: int) -> Shared:
         overlap, last, star = self._overlap, self._last, self._star
         found = []
         for item, position, weight in zip(items.tolist(), positions.tolist(), weights, strict=True):

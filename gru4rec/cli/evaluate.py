@@ -94,10 +94,11 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     Other checkpoints and baselines stand in the same table.
     """
     from gru4rec.baselines import make_baseline
-    from gru4rec.cli.output import choose_format, write_beside, write_table
+    from gru4rec.cli.output import choose_format, write_table
     from gru4rec.clicks import read_clicks
     from gru4rec.evaluation import evaluate
     from gru4rec.extras import import_extra
+    from gru4rec.folders import write_beside
     from gru4rec.loading import load
     from gru4rec.recommender import Recommender
 

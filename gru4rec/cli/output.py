@@ -1,6 +1,5 @@
 """Write a table to a file or to standard output, in the format that is asked for."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ import click
 import polars as pl
 
 from gru4rec.errors import DataError
+from gru4rec.folders import write_beside
 
 _ROWS = 50_000  # turned to text at a time
 
@@ -77,19 +77,3 @@ def write_table(table: pl.DataFrame, form: str, output: Path | None) -> None:
                 stream.writelines(FORMATS[form](table))
 
     write_beside(output, write)
-
-
-def write_beside(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then rename it: a failure leaves `path` as it was.
-
-    Raises DataError where the file cannot be written.
-    """
-    if path.is_dir():
-        raise DataError(f"cannot write {path}: it is a folder; name a file in it")
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        write(beside)
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from error

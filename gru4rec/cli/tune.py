@@ -50,10 +50,11 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     Settings given other values than the defaults are held. Nothing but the --valid part is
     measured on. With --study the same command goes on with a search that was stopped.
     """
-    from gru4rec.cli.output import FORMATS, write_beside
+    from gru4rec.cli.output import FORMATS
     from gru4rec.cli.settings import valid_source
     from gru4rec.clicks import read_clicks
     from gru4rec.errors import DataError
+    from gru4rec.folders import write_beside
     from gru4rec.tuning import tune
 
     config = config_of(options)

@@ -26,6 +26,7 @@ class ContextEncoder(Encoder):
     """
 
     whole_sessions = True
+    max_length: int
     causal: bool
     """Whether `encode` gives the vectors of all prefixes of a sequence, not of the whole only."""
 

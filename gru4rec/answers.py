@@ -1,0 +1,28 @@
+"""The best items of sessions as the table that is returned."""
+
+import numpy as np
+import polars as pl
+
+from gru4rec.arrays import FloatArray, IntArray
+from gru4rec.catalog import Catalog
+from gru4rec.schema import ITEM_ID, RANK, SCORE, SESSION_ID
+
+
+# S sessions, k items of each
+def answers(
+    session_ids: pl.Series, catalog: Catalog, scores: FloatArray, items: IntArray
+) -> pl.DataFrame:
+    """Columns session_id, rank (from 1), item_id and score of scores and items [S, k], best first.
+
+    A score of −∞ is of an item that may not be recommended: it has no row.
+    """
+    count, k = scores.shape
+    table = pl.DataFrame(
+        {
+            SESSION_ID: session_ids.gather(np.repeat(np.arange(count), k)),
+            RANK: np.tile(np.arange(1, k + 1), count),
+            ITEM_ID: catalog.item_ids.gather(items.ravel()),
+            SCORE: scores.ravel(),
+        }
+    )
+    return table if np.isfinite(scores).all() else table.filter(pl.col(SCORE).is_finite())

@@ -1,0 +1,159 @@
+"""What is remembered of running sessions, and how a click is taken in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from gru4rec.arrays import FloatArray, IntArray, SessionArrays
+from gru4rec.catalog import Catalog
+from gru4rec.errors import DataError
+from gru4rec.filters import ItemFilter
+from gru4rec.schema import TIMESTAMP
+from gru4rec.side_inputs import SideInputs, naive
+
+
+@dataclass(slots=True)
+class RunningSession:
+    """What is remembered of one visitor's clicks; of one on an unknown item only the time."""
+
+    items: list[int] = field(default_factory=list)
+    """Item index of each click."""
+    sides: list[list[int]] = field(default_factory=list)
+    """Codes of its side inputs, if there are any."""
+    times: list[float | None] = field(default_factory=list)
+    """Seconds since 1970, where they are known, if the recommender asks for times."""
+    last_time: datetime | None = None
+    """When the last click was made, also if its item is unknown."""
+    state: FloatArray | None = None
+    """What the recommender keeps of it, in one row; see `Recommender.next_states`."""
+
+    def copy(self) -> "RunningSession":
+        """The same, not changed by later clicks."""
+        parts = (self.items[:], self.sides[:], self.times[:])
+        return RunningSession(*parts, self.last_time, self.state)
+
+
+class Follows(Protocol):
+    """A recommender, as far as running sessions know it."""
+
+    side_inputs: SideInputs
+    reads_times: bool
+
+    @property
+    def catalog(self) -> Catalog:
+        """See `Recommender.catalog`."""
+
+    def next_states(
+        self, states: Sequence[FloatArray | None], items: IntArray, sides: IntArray
+    ) -> Sequence[FloatArray | None]:
+        """See `Recommender.next_states`."""
+
+    def best_next(
+        self, sessions: Sequence[RunningSession], k: int, only: ItemFilter | None
+    ) -> tuple[FloatArray, IntArray]:
+        """See `Recommender.best_next`."""
+
+
+@dataclass(frozen=True)
+class Click:
+    """One more click of a session, read and checked but not yet taken in."""
+
+    session: RunningSession
+    item: int | None
+    sides: list[int]
+    time: datetime | None
+
+    @classmethod
+    def read(
+        cls,
+        recommender: Follows,
+        session: RunningSession,
+        item: object,
+        known: Mapping[str, object],
+        before: datetime | None,
+    ) -> "Click":
+        """A click on an item of which `known` is known, after one at the time `before`.
+
+        Raises DataError for what is no id, and for names and values that are no side inputs.
+        """
+        index = recommender.catalog.find(item)
+        codes = recommender.side_inputs.codes(known, before)
+        return cls(session, index, codes, naive(known.get(TIMESTAMP)))
+
+
+def take_in(recommender: Follows, clicks: Sequence[Click]) -> None:
+    """Add a click to each of several sessions, all of them different."""
+    for click in clicks:
+        session, time = click.session, click.time
+        session.last_time = time
+        if click.item is None:
+            continue
+        session.items.append(click.item)
+        if click.sides:
+            session.sides.append(click.sides)
+        if recommender.reads_times:
+            session.times.append(None if time is None else _seconds(time))
+    known = [click.session for click in clicks if click.item is not None]
+    _advance(recommender, known, [len(session.items) - 1 for session in known])
+
+
+def read_again(recommender: Follows, sessions: Sequence[RunningSession]) -> None:
+    """Give sessions the states that their clicks make."""
+    for session in sessions:
+        session.state = None
+    place, left = 0, [session for session in sessions if session.items]
+    while left:
+        _advance(recommender, left, [place] * len(left))
+        place += 1
+        left = [session for session in left if len(session.items) > place]
+
+
+def _advance(
+    recommender: Follows, sessions: Sequence[RunningSession], places: Sequence[int]
+) -> None:
+    """Take the states of sessions one click on, to the ones at these places in them."""
+    if not sessions:
+        return
+    each = list(zip(sessions, places, strict=True))
+    items = np.array([session.items[place] for session, place in each], dtype=np.int64)
+    sides = [session.sides[place] if session.sides else [] for session, place in each]
+    coded = np.array(sides, dtype=np.int64).reshape(len(each), -1)
+    states = recommender.next_states([session.state for session in sessions], items, coded)
+    for session, state in zip(sessions, states, strict=True):
+        session.state = state
+
+
+def arrays_of(
+    sessions: Sequence[RunningSession], side_inputs: SideInputs, *, last: int | None = None
+) -> SessionArrays:
+    """Running sessions as sessions 0, 1, …; of each the `last` clicks."""
+    since = slice(None if last is None else -last, None)
+    items = [session.items[since] for session in sessions]
+    sides = [codes for session in sessions for codes in session.sides[since]]
+    times = [time for session in sessions for time in session.times[since]]
+    timed = None not in times
+    lengths = [len(each) for each in items]
+    return SessionArrays(
+        pl.Series(range(len(sessions))),
+        np.array([item for each in items for item in each], dtype=np.int64),
+        np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))),
+        np.array(sides, dtype=np.uint16).reshape(sum(lengths), len(side_inputs)),
+        np.array(times if timed else range(len(times)), dtype=np.float64),
+        timed and bool(times),
+    )
+
+
+def _seconds(time: datetime) -> float:
+    return (time - datetime(1970, 1, 1)).total_seconds()
+
+
+def refuse_other(recommender: Follows, catalog: Catalog) -> None:
+    """Raise DataError if a recommender does not have the catalog any more."""
+    if recommender.catalog is not catalog:
+        raise DataError(
+            "the recommender was fitted again since this session began; start a new one"
+        )
