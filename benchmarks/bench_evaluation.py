@@ -62,7 +62,7 @@ def main() -> None:
         name: make().fit(train) for name, make in BASELINES.items()
     }
     for name, recommender in recommenders.items():
-        targets = len(recommender.arrays(test.lazy()).prefixes())
+        targets = len(recommender.reader.arrays(test.lazy()).prefixes())
 
         def work(name: str = name, recommender: g4r.Recommender = recommender) -> None:
             g4r.evaluate({name: recommender}, test, ks=[20], intervals=False)

@@ -1,6 +1,6 @@
 """Sessions as flat arrays: the one crossing from Polars to NumPy and torch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -41,13 +41,18 @@ class SessionArrays:
     were not asked for."""
     timed: bool = False
     """Whether the log has times."""
-    num_unknown: int = 0
-    """Clicks of the log on items outside the catalog, which are left out."""
+    unknown: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Clicks of each session on items outside the catalog, which are left out [S]."""
     unknown_targets: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    """Those of them that are not the first click of their session, by session [S]."""
+    """Those of them that are not the first click of their session [S]."""
 
     def __len__(self) -> int:
         return len(self.session_ids)
+
+    @property
+    def num_unknown(self) -> int:
+        """Clicks on items outside the catalog."""
+        return int(self.unknown.sum())
 
     @property
     def lengths(self) -> IntArray:
@@ -77,6 +82,23 @@ class SessionArrays:
         found: IntArray = self.offsets[np.searchsorted(self.offsets, clicks, side="right") - 1]
         return found
 
+    def pieces(self, sessions: int) -> Iterator["SessionArrays"]:
+        """So many sessions at a time; one piece if there are none."""
+        for start in range(0, max(1, len(self)), sessions):
+            some = slice(start, start + sessions)
+            offsets = self.offsets[start : start + sessions + 1]
+            clicks = slice(offsets[0], offsets[-1])
+            yield replace(
+                self,
+                session_ids=self.session_ids[some],
+                items=self.items[clicks],
+                offsets=offsets - offsets[0],
+                sides=self.sides[clicks],
+                times=self.times[clicks],
+                unknown=self.unknown[some],
+                unknown_targets=self.unknown_targets[some],
+            )
+
     def split_before(self, session: int) -> tuple["SessionArrays", "SessionArrays"]:
         """The sessions before the one of that number, and the rest."""
         older = np.arange(len(self)) < session
@@ -93,6 +115,7 @@ class SessionArrays:
             offsets=_offsets(self.lengths[keep]),
             sides=self.sides[clicks] if len(self.sides) else self.sides,
             times=self.times[clicks] if len(self.times) else self.times,
+            unknown=self.unknown[keep] if len(self.unknown) else self.unknown,
             unknown_targets=self.unknown_targets[keep]
             if len(self.unknown_targets)
             else self.unknown_targets,
@@ -106,6 +129,7 @@ def to_arrays(
     by_start: bool = True,
     side_inputs: SideInputs = NO_SIDE_INPUTS,
     times: bool = False,
+    first_row: int = 0,
 ) -> SessionArrays:
     """The sessions of a log, each in time order, equal times in the order of the rows.
 
@@ -113,14 +137,15 @@ def to_arrays(
     which the log first names them. One whose items are all unknown is there, and empty. A log whose
     sessions stand whole and in time order, as `gru4rec prepare` writes them, is read as it is; one
     of another order is sorted first. `side_inputs` are coded for every click, `times` taken along.
+    `first_row` is where these clicks stand in a longer log.
     """
     timed = TIMESTAMP in clicks.collect_schema()
-    rows = catalog.encode(clicks.with_row_index(_ROW), _INDEX)
+    rows = catalog.encode(clicks.with_row_index(_ROW, first_row), _INDEX)
     clock = pl.col(TIMESTAMP).dt.epoch("us") / 1e6 if timed else pl.col(_ROW).cast(pl.Float64)
     rows = rows.with_columns(clock.alias(_TIME)) if times else rows
     if not _stands_whole(clicks, timed):
-        first_row = pl.col(_ROW) if by_start else pl.col(_ROW).min().over(SESSION_ID)
-        rows = rows.with_columns(first_row)
+        head = pl.col(_ROW) if by_start else pl.col(_ROW).min().over(SESSION_ID)
+        rows = rows.with_columns(head)
         rows = rows.sort(SESSION_ID, *([TIMESTAMP] if timed else []), maintain_order=True)
     coded = side_inputs.names
     rows = side_inputs.encode(rows)
@@ -140,8 +165,9 @@ def to_arrays(
     known = flat[_INDEX].is_not_null().to_numpy()
     starts = flat["first"].arg_true().to_numpy()
     lengths = np.add.reduceat(known, starts, dtype=np.int64) if len(starts) else starts
-    later = (flat["unknown"] & ~flat["first"]).to_numpy()
-    unknown = np.add.reduceat(later, starts, dtype=np.int64) if len(starts) else starts
+    unknown = flat["unknown"].to_numpy()
+    unknown = np.add.reduceat(unknown, starts, dtype=np.int64) if len(starts) else starts
+    later = unknown - flat["unknown"].to_numpy()[starts]
     items = flat[_INDEX].drop_nulls().cast(pl.Int64).to_numpy()
     sides = flat.filter(known).select(coded).to_numpy() if coded else _NO_SIDES
     clocks = flat[_TIME].filter(flat[_INDEX].is_not_null()).to_numpy() if times else _NO_TIMES
@@ -158,8 +184,8 @@ def to_arrays(
         sides,
         clocks,
         timed,
-        int(flat["unknown"].sum()),
         unknown[order],
+        later[order],
     )
 
 

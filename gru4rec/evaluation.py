@@ -65,7 +65,7 @@ def evaluate(
         choose("recommender to compare with", against, recommenders)
     also = [name for each in recommenders.values() for name in each.side_inputs.values]
     clicks = read_clicks(sessions, also=also).collect().lazy()
-    read = {name: each.arrays(clicks) for name, each in recommenders.items()}
+    read = {name: each.reader.arrays(clicks) for name, each in recommenders.items()}
     warn_of_leaks({name: each.meta for name, each in recommenders.items()}, clicks, read)
     resamples = Resamples(max(map(len, read.values()))) if intervals else None
     measured: dict[str, list[Measurement]] = {}

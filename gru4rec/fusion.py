@@ -109,7 +109,7 @@ class Fusion(Recommender):
 
         Raises DataError if no session has two clicks on known items.
         """
-        sessions = self.read_prefixes(held_out).with_targets()
+        sessions = self.reader.prefixes(held_out).with_targets()
         clicks = sessions.prefixes(most=_MOST_TARGETS)
         if not len(clicks):
             raise DataError("no session to fit the weights of a fusion on has two known clicks")

@@ -128,7 +128,7 @@ def _session_queries(recommender: GRU4Rec, clicks: ClickSource | None) -> Vector
     if clicks is None:
         sessions = _walks(recommender)
     else:
-        sessions = recommender.read_prefixes(clicks)
+        sessions = recommender.reader.prefixes(clicks)
         sessions = sessions.every(max(1, len(sessions) // _SESSIONS))
     last = sessions.offsets[1:][sessions.lengths > 0] - 1
     if not len(last):

@@ -4,7 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeAlias, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -12,22 +12,27 @@ import torch
 from torch import Tensor
 
 from gru4rec.answers import answers
-from gru4rec.arrays import FloatArray, IntArray, SessionArrays, from_lists, to_arrays
+from gru4rec.arrays import FloatArray, IntArray, SessionArrays
 from gru4rec.catalog import Catalog
-from gru4rec.clicks import ClickSource, read_clicks
+from gru4rec.clicks import ClickSource
 from gru4rec.errors import DataError, NotFittedError
 from gru4rec.filters import ItemFilter
 from gru4rec.live_session import LiveSession
 from gru4rec.metrics import ranks
 from gru4rec.running_session import RunningSession, arrays_of
+from gru4rec.schema import REASON, UNKNOWN
 from gru4rec.session_file import SessionId
+from gru4rec.session_reader import Prefixes, SessionReader
 from gru4rec.session_store import SessionStore
 from gru4rec.side_inputs import NO_SIDE_INPUTS, SideInputs
 from gru4rec.top_k import top_k
 
 logger = logging.getLogger(__name__)
 
-Prefixes: TypeAlias = ClickSource | Sequence[Sequence[object]]
+_ROWS_AT_ONCE = 2_000_000  # of an answer
+
+OF_MODEL, OF_POPULARITY = "model", "popularity"
+"""Why items are recommended."""
 
 
 class Recommender(ABC):
@@ -110,6 +115,7 @@ class Recommender(ABC):
         exclude_clicked: bool = False,
         allow: Iterable[object] | None = None,
         deny: Iterable[object] = (),
+        explain: bool = False,
     ) -> pl.DataFrame:
         """The k best items of each session: session_id, rank (from 1), item_id, score.
 
@@ -120,10 +126,34 @@ class Recommender(ABC):
         `allow` are recommended, none of `deny`, and with `exclude_clicked` none of the session.
         Where fewer than k are left, all of them are returned.
 
+        With `explain` two columns more say how an answer came about: `reason`, "model" or, without
+        a known item, "popularity", and `unknown`, the clicks of the session that were passed over.
+
         Raises DataError for k < 1, and if no item may be recommended.
         """
-        only = ItemFilter.of(self.catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked)
-        return self._recommend(self.read_prefixes(prefixes), k, only)
+        only = {"exclude_clicked": exclude_clicked, "allow": allow, "deny": deny}
+        return pl.concat(self.recommend_in_pieces(prefixes, k, explain=explain, **only))
+
+    def recommend_in_pieces(
+        self, prefixes: Prefixes, k: int = 20, *, explain: bool = False, **only: Any
+    ) -> Iterator[pl.DataFrame]:
+        """What `recommend` returns, some sessions at a time, for logs larger than memory.
+
+        Of a log whose sessions each stand in one run only a part is in memory at once.
+        """
+        passing = ItemFilter.of(self.catalog, **only)
+        at_once, unknown, popular = max(1, _ROWS_AT_ONCE // max(1, k)), 0, 0
+        for read in self.reader.pieces(prefixes):
+            for sessions in read.pieces(at_once):
+                scores, items = self._best(sessions, k, passing)
+                explained = self._explained(sessions) if explain else {}
+                yield answers(sessions.session_ids, self.catalog, scores, items, explained)
+            unknown += read.num_unknown
+            popular += int((read.lengths == 0).sum())
+        if unknown:
+            logger.warning("skipped %d clicks on items that are not in the catalog", unknown)
+        if popular:
+            logger.warning("%d sessions have no known item and get the popular items", popular)
 
     def next_items(
         self, items: Sequence[object], k: int = 20, *, only: ItemFilter | None = None
@@ -192,44 +222,18 @@ class Recommender(ABC):
             found[places] = ranks(scores, targets, ties=ties).cpu()
         return found
 
-    def read_prefixes(self, prefixes: Prefixes) -> SessionArrays:
-        """Sessions as `recommend` takes them, in their order."""
-        paths = isinstance(prefixes, list | tuple) and any(
-            isinstance(prefix, str | Path) for prefix in prefixes
-        )
-        if isinstance(prefixes, list | tuple) and not paths:
-            if not all(isinstance(prefix, list | tuple) for prefix in prefixes):
-                raise DataError("give a list of sessions, each a list of items: [['a', 'b']]")
-            lists = cast(Sequence[Sequence[object]], prefixes)
-            return from_lists(
-                lists, self.catalog, side_inputs=self.side_inputs, times=self.reads_times
-            )
-        log = read_clicks(cast(ClickSource, prefixes), also=list(self.side_inputs.values))
-        return self.arrays(log, by_start=False)
+    @property
+    def reader(self) -> SessionReader:
+        """Reads sessions as this recommender takes them. Raises NotFittedError before `fit`."""
+        return SessionReader(self.catalog, self.side_inputs, self.reads_times)
 
-    def arrays(self, clicks: pl.LazyFrame, *, by_start: bool = True) -> SessionArrays:
-        """The sessions of a log as it reads them; see `to_arrays`."""
-        return to_arrays(
-            clicks,
-            self.catalog,
-            by_start=by_start,
-            side_inputs=self.side_inputs,
-            times=self.reads_times,
-        )
-
-    def _recommend(
-        self, sessions: SessionArrays, k: int, only: ItemFilter | None = None
-    ) -> pl.DataFrame:
-        if sessions.num_unknown:
-            logger.warning(
-                "skipped %d clicks on items that are not in the catalog", sessions.num_unknown
-            )
-        if nothing_known := int((sessions.lengths == 0).sum()):
-            logger.warning(
-                "%d sessions have no known item and get the popular items", nothing_known
-            )
-        scores, items = self._best(sessions, k, only)
-        return answers(sessions.session_ids, self.catalog, scores, items)
+    def _explained(self, sessions: SessionArrays) -> dict[str, pl.Series]:
+        """How the answer for each session comes about [S], by the names of columns."""
+        reasons = [OF_MODEL if length else OF_POPULARITY for length in sessions.lengths]
+        return {
+            REASON: pl.Series(reasons, dtype=pl.String),
+            UNKNOWN: pl.Series(sessions.unknown),
+        }
 
     def _best(
         self, sessions: SessionArrays, k: int, only: ItemFilter | None

@@ -9,6 +9,8 @@ TIMESTAMP = "timestamp"
 
 RANK = "rank"
 SCORE = "score"
+REASON = "reason"
+UNKNOWN = "unknown"
 
 # The names a column may bear without being told, the first that a log has is taken.
 ALIASES: Mapping[str, tuple[str, ...]] = {

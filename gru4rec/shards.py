@@ -4,7 +4,7 @@ So a log larger than memory is worked on piece by piece; one shard is enough for
 then nothing is written.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+
+from gru4rec.schema import SESSION_ID
+from gru4rec.sessions import is_first
 
 SHARD_ROWS = 3_000_000
 """Clicks of a shard, about: what the work in memory is done on."""
@@ -35,6 +38,23 @@ def cut(
     target = pl.PartitionBy(folder, key=key, include_key=False)
     clicks.sink_parquet(target, mkdir=True, compression=_COMPRESSION, engine="streaming")
     return [pl.scan_parquet(sorted(one.iterdir())) for one in sorted(folder.iterdir())]
+
+
+def runs(clicks: pl.LazyFrame, *, shard_rows: int) -> Iterator[tuple[int, pl.LazyFrame]]:
+    """`clicks` in pieces of about `shard_rows` in their order, with the row each begins at.
+
+    Each piece has whole sessions; if some session does not stand in one run, all are one piece.
+    """
+    rows = clicks.select(pl.len()).collect(engine="streaming").item()
+    starts = np.zeros(1, dtype=np.int64)
+    if rows > shard_rows:
+        heads = clicks.with_row_index(_RANK).filter(is_first)
+        found = heads.select(_RANK, pl.col(SESSION_ID).hash()).collect(engine="streaming")
+        if found[SESSION_ID].n_unique() == found.height:
+            starts = found[_RANK].to_numpy().astype(np.int64)
+    edges = starts[np.searchsorted(starts, np.arange(0, starts[-1] + 1, shard_rows))]
+    for start, end in pairwise([*np.unique(edges).tolist(), rows]):
+        yield start, clicks.slice(start, end - start)
 
 
 def store(
@@ -85,7 +105,7 @@ def merge(
             yield pl.concat(found).sort(_RANK, maintain_order=True).drop(_RANK)
 
 
-def write(frames: Iterator[pl.DataFrame], path: Path, folder: Path) -> None:
+def write(frames: Iterable[pl.DataFrame], path: Path, folder: Path) -> None:
     """One Parquet file of many frames, which pass through files in `folder`."""
     folder.mkdir()
     pieces = []

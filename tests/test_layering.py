@@ -59,6 +59,7 @@ LAYERS = [
     "session_file",
     "session_store",
     "streaming",
+    "session_reader",
     "recommender",
     "outcomes",
     "slices",

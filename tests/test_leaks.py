@@ -71,5 +71,5 @@ def test_a_checkpoint_remembers_what_it_was_trained_on(name, trained, log, tmp_p
 
 def test_a_checkpoint_of_before_is_evaluated_without_a_word(trained, log, caplog):
     meta = {key: value for key, value in trained.meta.items() if key not in ("times", "sessions")}
-    arrays = trained.arrays(log.lazy())
+    arrays = trained.reader.arrays(log.lazy())
     assert leaks.leaks(meta, log.lazy(), arrays) == []

@@ -218,7 +218,7 @@ def test_what_is_saved_and_loaded_recommends_the_same(recommender, log, tmp_path
 
 
 def test_ranks_counted_from_scores_are_those_read_from_lists(recommender, log):
-    sessions = recommender.arrays(g4r.read_clicks(log.head(400)))
+    sessions = recommender.reader.arrays(g4r.read_clicks(log.head(400)))
     size = len(recommender.catalog)
     counted = outcomes_of(recommender, sessions, count_ties=True, depth=size)
     read = outcomes_of(recommender, sessions, depth=size, through_index=True)
@@ -327,3 +327,27 @@ def test_a_large_validation_part_is_measured_on_a_sample():
     assert len(some.items) - len(some) == 10_000
     assert measured_on(some, 40_000) is some
     assert measured_on(sessions, 4_000_000) is sessions
+
+
+def test_a_log_in_pieces_is_answered_as_it_is_whole(recommender, log, monkeypatch):
+    clicks = log.filter(pl.col("session_id") < 40).sort("session_id", maintain_order=True)
+    clicks = clicks.with_columns(
+        item_id=pl.when(pl.col("session_id") % 7 == 3).then(pl.lit("?")).otherwise("item_id")
+    )
+    whole = recommender.recommend(clicks, 4, explain=True)
+    monkeypatch.setattr("gru4rec.shards.SHARD_ROWS", 20)
+    monkeypatch.setattr("gru4rec.recommender._ROWS_AT_ONCE", 12)
+    pieces = list(recommender.recommend_in_pieces(clicks, 4, explain=True))
+    assert max(piece.height for piece in pieces) == 12
+    assert len(pieces) > 13
+    polars.testing.assert_frame_equal(pl.concat(pieces), whole, abs_tol=1e-4)
+
+
+def test_an_explained_answer_says_how_it_came_about(recommender):
+    sessions = [["c00-0001", "?", "c00-0002"], ["?", "!"], []]
+    table = recommender.recommend(sessions, 2, explain=True)
+    assert table.columns == ["session_id", "rank", "item_id", "score", "reason", "unknown"]
+    assert table["reason"].to_list() == ["model"] * 2 + ["popularity"] * 4
+    assert table["unknown"].to_list() == [1, 1, 2, 2, 0, 0]
+    plain = recommender.recommend(sessions, 2)
+    assert table.drop("reason", "unknown").equals(plain)

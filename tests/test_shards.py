@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-from toys import SOME_RULES
+from toys import SOME_RULES, clicks_of
 
 import gru4rec as g4r
 from gru4rec import shards
@@ -204,3 +204,23 @@ def test_many_frames_are_written_as_one_file(tmp_path: Path) -> None:
     frames = [pl.DataFrame({"n": [start, start + 1]}) for start in (4, 0, 2)]
     shards.write(iter(frames), tmp_path / "all.parquet", tmp_path / "pieces")
     assert pl.read_parquet(tmp_path / "all.parquet")["n"].to_list() == [4, 5, 0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 100])
+def test_runs_are_whole_sessions_in_their_order(size):
+    log = clicks_of([["a", "b"], ["c"], ["a"] * 5, ["b", "c", "a"]])
+    found = list(shards.runs(log.lazy(), shard_rows=size))
+    pieces = [piece.collect() for _, piece in found]
+    assert_frame_equal(pl.concat(pieces), log)
+    heights = [piece.height for piece in pieces]
+    assert [start for start, _ in found] == np.cumsum([0, *heights[:-1]]).tolist()
+    sessions = [set(piece["session_id"]) for piece in pieces]
+    assert sum(map(len, sessions)) == 4
+    assert len(pieces) == {1: 4, 3: 3, 4: 2, 100: 1}[size]
+
+
+def test_a_log_whose_sessions_are_mixed_is_one_run():
+    log = clicks_of([["a", "b"], ["c", "d"]]).gather_every(2).extend(clicks_of([["b"], ["d"]]))
+    assert [start for start, _ in shards.runs(log.lazy(), shard_rows=1)] == [0]
+    empty = list(shards.runs(log.head(0).lazy(), shard_rows=1))
+    assert [(start, piece.collect().height) for start, piece in empty] == [(0, 0)]

@@ -1,40 +1,49 @@
 """Write a table to a file or to standard output, in the format that is asked for."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import polars as pl
 
+from gru4rec import shards
 from gru4rec.errors import DataError
 from gru4rec.folders import write_beside
 
 _ROWS = 50_000  # turned to text at a time
 
 
-def _csv(table: pl.DataFrame) -> Iterator[str]:
-    for start in range(0, max(1, table.height), _ROWS):
-        yield table.slice(start, _ROWS).write_csv(include_header=start == 0)
+def _csv(pieces: Iterable[pl.DataFrame]) -> Iterator[str]:
+    for number, piece in enumerate(_small(pieces)):
+        yield piece.write_csv(include_header=number == 0)
 
 
-def _jsonl(table: pl.DataFrame) -> Iterator[str]:
-    for start in range(0, table.height, _ROWS):
-        yield table.slice(start, _ROWS).write_ndjson()
+def _jsonl(pieces: Iterable[pl.DataFrame]) -> Iterator[str]:
+    for piece in _small(pieces):
+        yield piece.write_ndjson()
 
 
-def _json(table: pl.DataFrame) -> Iterator[str]:
-    yield table.write_json() + "\n"
+def _small(pieces: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    for piece in pieces:
+        for start in range(0, max(1, piece.height), _ROWS):
+            yield piece.slice(start, _ROWS)
 
 
-def _text(table: pl.DataFrame) -> Iterator[str]:
+def _json(pieces: Iterable[pl.DataFrame]) -> Iterator[str]:
+    yield pl.concat(pieces).write_json() + "\n"
+
+
+def _text(pieces: Iterable[pl.DataFrame]) -> Iterator[str]:
+    table = pl.concat(pieces)
     whole = {"tbl_rows": -1, "tbl_cols": -1, "tbl_width_chars": 10_000, "fmt_str_lengths": 10_000}
     bare = {"tbl_hide_dataframe_shape": True, "tbl_hide_column_data_types": True}
     with pl.Config(tbl_formatting="ASCII_MARKDOWN", **whole, **bare):  # type: ignore[arg-type]
         yield f"{table}\n"
 
 
-FORMATS: Mapping[str, Callable[[pl.DataFrame], Iterator[str]]] = {
+FORMATS: Mapping[str, Callable[[Iterable[pl.DataFrame]], Iterator[str]]] = {
     "table": _text,
     "jsonl": _jsonl,
     "json": _json,
@@ -58,22 +67,28 @@ def choose_format(asked: str | None, output: Path | None, formats: tuple[str, ..
 
 
 def write_table(table: pl.DataFrame, form: str, output: Path | None) -> None:
-    """Write to standard output, or to a file that is written beside and renamed.
+    """Write a table as `write_pieces` writes it in pieces."""
+    write_pieces([table], form, output)
+
+
+def write_pieces(pieces: Iterable[pl.DataFrame], form: str, output: Path | None) -> None:
+    """Write the pieces of a table to standard output, or to a file beside, which is then renamed.
 
     Raises DataError where the file cannot be written, or Parquet is to go to standard output.
     """
     if output is None:
         if form == "parquet":
             raise DataError("parquet does not go to standard output; name a file with -o")
-        for text in FORMATS[form](table):
+        for text in FORMATS[form](pieces):
             click.echo(text, nl=False)
         return
 
     def write(file: Path) -> None:
         if form == "parquet":
-            table.write_parquet(file)
+            with TemporaryDirectory(prefix=f"{file.name}.", dir=file.parent) as folder:
+                shards.write(pieces, file, Path(folder) / "pieces")
         else:
             with file.open("w", encoding="utf-8") as stream:
-                stream.writelines(FORMATS[form](table))
+                stream.writelines(FORMATS[form](pieces))
 
     write_beside(output, write)

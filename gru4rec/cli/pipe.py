@@ -6,17 +6,19 @@ from typing import Any, BinaryIO
 
 from gru4rec.errors import DataError
 from gru4rec.filters import ItemFilter
-from gru4rec.recommender import Recommender
+from gru4rec.recommender import OF_MODEL, OF_POPULARITY, Recommender
+from gru4rec.schema import REASON, UNKNOWN
 
 _LONGEST = 1 << 20  # bytes of a line
 
 
 def answers(
-    lines: BinaryIO, recommender: Recommender, k: int, only: ItemFilter | None
+    lines: BinaryIO, recommender: Recommender, k: int, *, only: ItemFilter | None, explain: bool
 ) -> Iterator[str]:
     """A line for each line: `{"session_id", "items", "scores"}`, or `{"error"}` if it is none.
 
-    A line is `{"session_id": 1, "items": ["A", "B"]}`; without a `session_id` that is null.
+    A line is `{"session_id": 1, "items": ["A", "B"]}`; without a `session_id` that is null. With
+    `explain` an answer has a `reason` and the number of `unknown` clicks too.
     """
     while line := lines.readline(_LONGEST + 1):
         try:
@@ -26,9 +28,16 @@ def answers(
             session = _session(line)
             items, scores = recommender.next_items(session["items"], k, only=only)
             answer = {"session_id": session.get("session_id"), "items": items, "scores": scores}
+            if explain:
+                answer |= _explained(recommender, session["items"])
         except DataError as error:
             answer = {"error": str(error)}
         yield json.dumps(answer, ensure_ascii=False)
+
+
+def _explained(recommender: Recommender, items: list[object]) -> dict[str, object]:
+    unknown = sum(recommender.catalog.find(item) is None for item in items)
+    return {REASON: OF_MODEL if unknown < len(items) else OF_POPULARITY, UNKNOWN: unknown}
 
 
 def _session(line: bytes) -> dict[str, Any]:

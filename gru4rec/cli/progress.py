@@ -1,10 +1,13 @@
-"""Show how far training is: a bar on a terminal, else a line per epoch."""
+"""Show how far training is, or recommending for a log."""
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
 
 import click
+import polars as pl
 
+from gru4rec.schema import RANK
 from gru4rec.trainer import Progress
 
 _BAR = 24
@@ -52,3 +55,16 @@ class ProgressPrinter:
             return ""
         left = max(0.0, 1 - done)
         return f"  {(now - since) * left / (done - done_before):.0f} s left"
+
+
+def counted(pieces: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Answers for sessions as they come, with a line to stderr of how many there are so far."""
+    began = printed = time.monotonic()
+    terminal, sessions = sys.stderr.isatty(), 0
+    for piece in pieces:
+        yield piece
+        sessions += int((piece[RANK] == 1).sum())
+        now = time.monotonic()
+        if now - printed > (1.0 if terminal else _LINE_SECONDS):
+            printed = now
+            click.echo(f"{sessions:,} sessions, {sessions / (now - began):,.0f} a second", err=True)

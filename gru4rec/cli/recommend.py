@@ -36,6 +36,12 @@ _FORMATS = ("table", "jsonl", "csv", "parquet")
     metavar="FILE",
     help="Recommend none of the items of this file.",
 )
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Say of each session whether the model or popularity answers, and how many clicks on "
+    "unknown items were passed over.",
+)
 @click_log_options
 @device_option
 def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
@@ -45,11 +51,12 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     answers each line with one, {"session_id": 1, "items": […], "scores": […]} or {"error": "…"},
     before it reads the next.
     """
-    from gru4rec.cli.output import choose_format, write_table
+    from gru4rec.cli.output import choose_format, write_pieces
+    from gru4rec.cli.progress import counted
     from gru4rec.clicks import read_clicks
     from gru4rec.items import read_items
     from gru4rec.loading import load
-    from gru4rec.recommender import Prefixes
+    from gru4rec.session_reader import Prefixes
 
     if bool(clicks) == (options["items"] is not None):
         raise click.UsageError("Give either CLICKS or --items.")
@@ -68,8 +75,10 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         prefixes = read_clicks(clicks, **read, also=list(recommender.side_inputs.values))
     else:
         prefixes = [[item.strip() for item in options["items"].split(",")]]
-    table = recommender.recommend(prefixes, options["k"], **only)
-    write_table(table, form, options["output"])
+    pieces = recommender.recommend_in_pieces(
+        prefixes, options["k"], explain=options["explain"], **only
+    )
+    write_pieces(counted(pieces), form, options["output"])
 
 
 def _answer(recommender: "Recommender", options: dict[str, Any], only: dict[str, Any]) -> None:
@@ -82,7 +91,8 @@ def _answer(recommender: "Recommender", options: dict[str, Any], only: dict[str,
     passing = ItemFilter.of(recommender.catalog, **only)
     lines, output = sys.stdin.buffer, sys.stdout.buffer
     try:
-        for answer in answers(lines, recommender, options["k"], passing):
+        asked = {"explain": options["explain"], "only": passing}
+        for answer in answers(lines, recommender, options["k"], **asked):
             output.write(answer.encode() + b"\n")
             output.flush()
     except BrokenPipeError:  # the reader has gone, and with it the need for answers

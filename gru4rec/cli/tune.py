@@ -78,7 +78,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     write_beside(output, write)
     best = found.trials.head(_ROWS)
     shown = best[[column.name for column in best if not column.is_null().all()]]
-    for text in FORMATS["table"](shown.rename(lambda name: name.removeprefix("training."))):
+    for text in FORMATS["table"]([shown.rename(lambda name: name.removeprefix("training."))]):
         click.echo(text, nl=False)
     click.echo(f"saved {output}; train with it: gru4rec train … -c {output}", err=True)
 

@@ -223,7 +223,7 @@ def test_an_item_that_no_session_kept_has_scores_nothing(name):
     log = clicks_of([["a", "b"], ["a", "c"]])
     recommender = BASELINES[name]().fit(log)
     recommender._neighbours = Neighbours(recommender.learned.tail(1), 3)  # of b nothing is kept
-    sessions = recommender.arrays(clicks_of([["b"]]).lazy())
+    sessions = recommender.reader.arrays(clicks_of([["b"]]).lazy())
     ((_, scores),) = recommender.score(sessions, np.array([0]))
     assert scores.tolist() == [[0, 0, 0]]
 

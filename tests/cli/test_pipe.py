@@ -130,3 +130,11 @@ def test_lists_and_clicked_items_of_a_log(run: Run, model: Path, log: Path, tmp_
     items = {json.loads(row)["item_id"] for row in result.stdout.splitlines()}
     assert len(items) == 36
     assert items.isdisjoint({f"c00-000{n}" for n in (1, 2, 3, 4)})
+
+
+def test_explain_says_of_each_line_how_its_answer_came_about(model: Path) -> None:
+    lines = line(items=["c00-0001", "?"]) + line(items=["?"]) + line(items=[])
+    answers = answered(model, lines, "-k", 1, "--explain")
+    assert [(answer["reason"], answer["unknown"]) for answer in answers] == [
+        ("model", 1), ("popularity", 1), ("popularity", 0),
+    ]  # fmt: skip

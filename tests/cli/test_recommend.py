@@ -321,3 +321,71 @@ def test_what_click_refuses_ends_with_exit_status_2(
     assert "DIR" in usage_error("recommend")
     assert "'-k'" in usage_error("recommend", model, log, "-k", "many")
     assert "--format" in usage_error("recommend", model, log, "--format", "xml")
+
+
+# Pieces and explanations
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_a_file_that_is_written_in_pieces_is_that_of_one_piece(
+    run: Run, model: Path, log: Path, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("recommend", model, log, "-k", 3, "-o", tmp_path / f"whole.{suffix}")
+    monkeypatch.setattr("gru4rec.recommender._ROWS_AT_ONCE", 30)
+    monkeypatch.setattr("gru4rec.shards.SHARD_ROWS", 50)
+    result = run("recommend", model, log, "-k", 3, "-o", tmp_path / f"pieces.{suffix}")
+    assert result.exit_code == 0, result.stderr
+    read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "jsonl": pl.read_ndjson}[suffix]
+    whole, pieces = (read(tmp_path / f"{name}.{suffix}") for name in ("whole", "pieces"))
+    assert_frame_equal(pieces, whole, abs_tol=1e-4)
+    assert {file.name for file in tmp_path.iterdir()} == {f"whole.{suffix}", f"pieces.{suffix}"}
+
+
+def test_a_failure_midway_leaves_the_older_file(
+    run: Run, model: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "next.parquet"
+    run("recommend", model, log, "-k", 3, "-o", output)
+    before = output.read_bytes()
+    monkeypatch.setattr("gru4rec.recommender._ROWS_AT_ONCE", 30)
+    answered: list[int] = []
+
+    def fail(*args: Any) -> None:
+        answered.append(1)
+        if len(answered) > 3:
+            raise g4r.DataError("the disk of the log broke")
+
+    monkeypatch.setattr("gru4rec.recommender.answers", _after(fail))
+    result = run("recommend", model, log, "-k", 2, "-o", output)
+    assert result.exit_code == 2
+    assert "the disk of the log broke" in result.stderr
+    assert output.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def _after(first: Callable[..., None]) -> Callable[..., pl.DataFrame]:
+    from gru4rec.answers import answers
+
+    def both(*args: Any) -> pl.DataFrame:
+        first()
+        return answers(*args)
+
+    return both
+
+
+def test_explain_adds_the_reason_and_the_clicks_passed_over(
+    run: Run, model: Path, words: Path
+) -> None:
+    rows = rows_of(run("recommend", model, words, "-k", 1, "--explain"))
+    assert [(row["session_id"], row["reason"], row["unknown"]) for row in rows] == [
+        ("nora", "model", 0), ("zoe", "popularity", 1), ("adam", "model", 1),
+    ]  # fmt: skip
+
+
+def test_a_long_run_says_how_far_it_is(
+    run: Run, model: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gru4rec.cli.progress._LINE_SECONDS", -1.0)
+    result = run("recommend", model, log, "-k", 3, "-o", tmp_path / "next.csv")
+    sessions = pl.read_csv(tmp_path / "next.csv")["session_id"].n_unique()
+    assert f"{sessions:,} sessions, " in result.stderr
