@@ -50,8 +50,9 @@ def choose_index(
     of sessions of `clicks` or, without, of walks along the recommender's own recommendations.
 
     Returns a row per index: kind, factory, effort, overlap, p50_ms, p99_ms (of one query),
-    queries_per_second (of a batch), bytes_per_item, build_seconds, chosen. Raises ConfigError for a
-    kind that FAISS does not know, DataError if none reaches the overlap: the old index stays.
+    queries_per_second (of a batch), bytes_per_item, build_seconds, chosen. The row of the one taken
+    is in `meta` too. Raises ConfigError for a kind that FAISS does not know, DataError if none
+    reaches the overlap: the old index stays.
     """
     if not 0 < min_overlap <= 1:
         raise ConfigError(f"the overlap to reach must be above 0 and at most 1, got {min_overlap}")
@@ -94,22 +95,33 @@ def choose_index(
             "--min-overlap, or for --kind flat"
         )
     recommender.index = best
-    return pl.DataFrame([{**row, "chosen": row["chosen"] is best} for row in rows])
+    table = [{**row, "chosen": row["chosen"] is best} for row in rows]
+    recommender.meta = {**recommender.meta, "index": next(row for row in table if row["chosen"])}
+    return pl.DataFrame(table)
 
 
 def _least_effort(
     index: ItemIndex, queries: Vectors, exact: Places, min_overlap: float
 ) -> tuple[int, float]:
-    """The first power of two that reaches the overlap, or the most there is; and its overlap."""
-    effort, overlap = 1, 0.0
-    while True:
+    """About the least effort that reaches the overlap, or the most there is; and its overlap."""
+
+    def overlap_of(effort: int) -> float:
         index.set_effort(effort)
         found = index.search(queries, _K)[1]
         shared = [len(np.intersect1d(*pair)) for pair in zip(found, exact, strict=True)]
-        overlap = float(np.mean(shared)) / exact.shape[1]
-        if overlap >= min_overlap or effort >= index.most_effort:
-            return effort, overlap
+        return sum(shared) / exact.size
+
+    effort = 1
+    while (overlap := overlap_of(effort)) < min_overlap and effort < index.most_effort:
         effort = min(2 * effort, index.most_effort)
+    step = effort // 4  # between the last two powers of two, to an eighth of the way
+    while step >= max(1, effort // 16):
+        less = overlap_of(effort - step)
+        if less >= min_overlap:
+            effort, overlap = effort - step, less
+        step //= 2
+    index.set_effort(effort)
+    return effort, overlap
 
 
 def _latencies(index: ItemIndex, queries: Vectors) -> list[float]:

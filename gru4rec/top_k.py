@@ -8,7 +8,9 @@ from torch import Tensor
 from gru4rec.arrays import IntArray
 
 # Scores of a chunk: small enough to stay near the processor, large enough for its matrix product.
+# Of a large catalog more, so that its vectors are not read for a few rows only.
 _CHUNK_SCORES = 1 << 22
+_MOST_SCORES, _FEWEST_ROWS = 1 << 25, 32
 _BLOCK_CLICKS = 1 << 14
 _GROUP = 16  # items whose best score is looked at first; of 8 to 64 the fastest at 50,000 items
 
@@ -62,7 +64,7 @@ def blocks(clicks: IntArray) -> Iterator[IntArray]:
 
 def rows_at_once(num_items: int) -> int:
     """Rows whose scores of so many items stay within a fixed size."""
-    return max(1, _CHUNK_SCORES // num_items)
+    return max(1, _CHUNK_SCORES // num_items, min(_FEWEST_ROWS, _MOST_SCORES // num_items))
 
 
 def chunks(clicks: IntArray, num_items: int) -> Iterator[IntArray]:

@@ -123,6 +123,7 @@ def test_another_kind_is_not_loaded_as_gru4rec(log, tmp_path):
 
 def test_one_long_session_is_scored_in_bounded_pieces(log, monkeypatch):
     monkeypatch.setattr("gru4rec.top_k._CHUNK_SCORES", 400)
+    monkeypatch.setattr("gru4rec.top_k._FEWEST_ROWS", 1)
     test = log.head(150).with_columns(session_id=1)
     whole = g4r.evaluate({"f": g4r.Fusion(parts_of(log), weights=[1, 1])}, test)
     monkeypatch.undo()
