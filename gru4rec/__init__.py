@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from gru4rec.recipe import Recipe
     from gru4rec.recommender import Recommender
     from gru4rec.session_store import SessionStore
+    from gru4rec.shrinking import shrink
     from gru4rec.split import split_by_time, split_last
     from gru4rec.synthetic import generate_clicks
     from gru4rec.tuning import tune
@@ -79,6 +80,7 @@ _HOMES = {
     "gru4rec.recipe": ("Recipe",),
     "gru4rec.recommender": ("Recommender",),
     "gru4rec.session_store": ("SessionStore",),
+    "gru4rec.shrinking": ("shrink",),
     "gru4rec.split": ("split_by_time", "split_last"),
     "gru4rec.synthetic": ("generate_clicks",),
     "gru4rec.tuning": ("tune",),
@@ -121,6 +123,7 @@ __all__ = [
     "load",
     "prepare",
     "read_clicks",
+    "shrink",
     "split_by_time",
     "split_last",
     "tune",

@@ -5,14 +5,17 @@ diginetica, never on a test part, and looked at on three days of Globo's news; `
 has the figures.
 """
 
+import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gru4rec.arrays import SessionArrays
 from gru4rec.catalog import Catalog
 from gru4rec.config import AUTO, Config
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -118,3 +121,13 @@ def resolve(
         if getattr(getattr(config, section), key) is AUTO:
             choices.append(Choice(rule.setting, rule.value(log), rule.reason))
     return config.replace({choice.setting: choice.value for choice in choices}), choices
+
+
+def report(statistics: LogStatistics, choices: Sequence[Choice]) -> None:
+    """Log what is learned from and what `auto` made of it."""
+    logger.info(
+        "training on %d clicks in %d sessions of two or more, %d items",
+        statistics.pairs + statistics.sessions, statistics.sessions, statistics.items,
+    )  # fmt: skip
+    for choice in choices:
+        logger.info("auto: %s = %s (%s)", choice.setting, choice.value, choice.reason)

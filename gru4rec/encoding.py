@@ -40,7 +40,7 @@ def session_vectors(
         state = model.encoder.carry(len(batch.lengths), after, carried, carried_from)
         items = torch.from_numpy(sessions.items[batch.clicks]).to(device)
         sides = torch.from_numpy(sides_of(batch.clicks, sessions.sides)).to(device)
-        inputs = model.embed(model.input_table.index_select(0, items), sides)
+        inputs = model.read(items, sides)
         vectors, after = model.encoder(inputs, packing, state)
         rows = np.flatnonzero(wanted[batch.clicks])
         if len(rows):
@@ -55,6 +55,6 @@ def _of_one(model: Model, session: SessionArrays) -> Tensor:
     packing = Packing([1] * len(every), torch.from_numpy(every[-1:])).to(device)
     items = torch.from_numpy(session.items[every]).to(device)
     sides = torch.from_numpy(sides_of(every, session.sides)).to(device)
-    inputs = model.embed(model.input_table.index_select(0, items), sides)
+    inputs = model.read(items, sides)
     vectors: Tensor = model.encoder(inputs, packing, model.encoder.initial_state(1))[0]
     return vectors

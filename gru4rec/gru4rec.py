@@ -22,10 +22,11 @@ from gru4rec.encoders import ENCODERS
 from gru4rec.encoding import session_vectors
 from gru4rec.errors import CheckpointError, ConfigError, choose
 from gru4rec.filters import ItemFilter
-from gru4rec.index import ItemIndex
+from gru4rec.index import AnyVectors, ItemIndex
 from gru4rec.losses import LOSSES
 from gru4rec.metrics import mrr_at, recall_at
 from gru4rec.model import Model
+from gru4rec.precision import AS_TRAINED, PRECISION, packed, unpacked
 from gru4rec.recommender import Recommender
 from gru4rec.resume import Keeper, settings_of
 from gru4rec.retrieval import best_allowed
@@ -104,7 +105,7 @@ class GRU4Rec(Recommender):
         snapshot = keeper.begin(resume=resume) if keeper else None
         asked = settings_of(snapshot, self._asked) if snapshot else self._asked
         self.config, choices = self._decide(asked, log.statistics)
-        _report(log.statistics, choices)
+        auto.report(log.statistics, choices)
 
         self.model = Model(self.config, len(self.catalog), self.side_inputs)
         self.model.initialize(torch.Generator().manual_seed(self.config.seed))
@@ -225,6 +226,7 @@ class GRU4Rec(Recommender):
         """
         catalog = self.catalog
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
+        weights = packed(weights, **self.meta.get(PRECISION, AS_TRAINED))
         saved = Checkpoint(self.settings_dict(), self.meta, catalog, weights, self.index)
         own = self._keep == Path(path).resolve() and not (self._keep / checkpoint.META).exists()
         checkpoint.save(saved, path, force=force or own)
@@ -249,13 +251,13 @@ class GRU4Rec(Recommender):
         recommender.side_inputs = SideInputs(saved.meta.get("inputs", {}))
         recommender.model = Model(recommender.config, len(saved.catalog), recommender.side_inputs)
         try:
-            recommender.model.load_state_dict(saved.weights)
+            recommender.model.load(unpacked(saved.weights))
         except RuntimeError as error:
             raise CheckpointError(
                 "the weights of the checkpoint do not fit its config; train again"
             ) from error
         recommender.model.to(recommender.device)
-        vectors = recommender.item_vectors()
+        vectors = recommender.kept_vectors()
         if (len(saved.index), saved.index.width) != (len(saved.catalog), vectors.shape[1]):
             raise CheckpointError(
                 "the index of the checkpoint does not fit its catalog and weights; train again"
@@ -269,6 +271,14 @@ class GRU4Rec(Recommender):
         vectors: FloatArray = self.model.item_vectors().cpu().numpy()
         return vectors
 
+    @torch.inference_mode()
+    def kept_vectors(self) -> AnyVectors:
+        """The same in the precision of the item table, which holds them exactly."""
+        vectors: AnyVectors = (
+            self.model.item_vectors().to(self.model.output_table.dtype).cpu().numpy()
+        )
+        return vectors
+
 
 def _of_kept_epoch(history: list[dict[str, float]], measure: str) -> dict[str, float]:
     """The validation metrics of the epoch whose weights training kept: the first of the best."""
@@ -278,13 +288,3 @@ def _of_kept_epoch(history: list[dict[str, float]], measure: str) -> dict[str, f
 
 def _measured(ranks: Tensor) -> dict[str, float]:
     return {"recall@20": recall_at(20, ranks), "mrr@20": mrr_at(20, ranks)}
-
-
-def _report(statistics: auto.LogStatistics, choices: list[auto.Choice]) -> None:
-    """Log what is learned from and what `auto` made of it."""
-    logger.info(
-        "training on %d clicks in %d sessions of two or more, %d items",
-        statistics.pairs + statistics.sessions, statistics.sessions, statistics.items,
-    )  # fmt: skip
-    for choice in choices:
-        logger.info("auto: %s = %s (%s)", choice.setting, choice.value, choice.reason)

@@ -13,6 +13,7 @@ from gru4rec.errors import CheckpointError, ConfigError
 from gru4rec.top_k import rows_at_once, top_k
 
 Vectors = npt.NDArray[np.float32]
+AnyVectors = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 Places = npt.NDArray[np.int64]
 
 _QUERIES_AT_ONCE = 256
@@ -30,8 +31,9 @@ class ItemIndex:
     """
 
     # Q queries, N items, k results, F items that FAISS proposes, D components
-    def __init__(self, index: Any, vectors: Vectors | None = None) -> None:
-        """`vectors` are those of all items [N, D], which a flat index does not need."""
+    def __init__(self, index: Any, vectors: AnyVectors | None = None) -> None:
+        """`vectors` are those of all items [N, D], which a flat index does not need; they may be
+        float16, if that holds them exactly."""
         self._index = index
         self.is_exact = isinstance(index, faiss.IndexFlat)
         self._vectors = None if self.is_exact else vectors
@@ -54,9 +56,9 @@ class ItemIndex:
             ) from error
         return cls(index, vectors)
 
-    def with_vectors(self, item_vectors: Vectors) -> "ItemIndex":
+    def with_vectors(self, item_vectors: AnyVectors) -> "ItemIndex":
         """The index with the vectors [N, D] to score what it proposes."""
-        return ItemIndex(self._index, np.ascontiguousarray(item_vectors))
+        return ItemIndex(self._index, item_vectors)
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -67,7 +69,7 @@ class ItemIndex:
         return int(self._index.d)
 
     @property
-    def vectors(self) -> Vectors:
+    def vectors(self) -> AnyVectors:
         """The vectors of all items [N, D], for reading only."""
         if self._vectors is not None:
             return self._vectors
@@ -83,10 +85,23 @@ class ItemIndex:
         return len(faiss.serialize_index(self._index))
 
     @property
+    def num_lists(self) -> int:
+        """Lists that the items are divided into; 0 for an index without."""
+        return int(self._index.nlist) if isinstance(self._index, faiss.IndexIVF) else 0
+
+    @property
+    def structure(self) -> str:
+        """What its factory string has before how vectors are kept."""
+        if isinstance(self._index, faiss.IndexHNSW):
+            graph: Any = self._index.hnsw
+            return f"HNSW{graph.nb_neighbors(1)}_"
+        return f"IVF{self.num_lists}," if self.num_lists else ""
+
+    @property
     def most_effort(self) -> int:
         """Largest effort of a search that makes a difference; 1 where there is none to set."""
-        if isinstance(self._index, faiss.IndexIVF):
-            return int(self._index.nlist)
+        if self.num_lists:
+            return self.num_lists
         return 1024 if isinstance(self._index, faiss.IndexHNSW) else 1
 
     def set_effort(self, effort: int) -> None:
@@ -122,7 +137,7 @@ class ItemIndex:
         """
         wanted, size = min(k, len(self)), rows_at_once(len(self))
         scores, items = _empty(len(queries), wanted)
-        of_items = torch.from_numpy(self.vectors).t()
+        of_items = torch.from_numpy(self.vectors).float().t()
         asked = torch.from_numpy(np.ascontiguousarray(queries, dtype=np.float32))
         buffer = torch.empty(min(size, len(queries)), len(self))
         for start in range(0, len(queries), size):
@@ -140,7 +155,8 @@ class ItemIndex:
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             rows = slice(start, start + _QUERIES_AT_ONCE)
             _, proposed = self._index.search(queries[rows], min(2 * wanted + 10, len(self)))
-            exact = np.einsum("qd,qfd->qf", queries[rows], vectors[proposed])
+            near = vectors[proposed].astype(np.float32, copy=False)
+            exact = np.einsum("qd,qfd->qf", queries[rows], near)
             exact[proposed < 0] = -np.inf  # FAISS pads with −1 where it found fewer
             scores[rows], items[rows] = _ordered(exact, proposed, wanted)
         for query in np.flatnonzero(np.isinf(scores[:, -1])):
@@ -170,7 +186,7 @@ def _ordered(scores: Vectors, items: Places, wanted: int) -> tuple[Vectors, Plac
     return np.take_along_axis(scores, order, 1), np.take_along_axis(items, order, 1)
 
 
-def _best_of_all(vectors: Vectors, query: Vectors, wanted: int) -> tuple[Vectors, Places]:
+def _best_of_all(vectors: AnyVectors, query: Vectors, wanted: int) -> tuple[Vectors, Places]:
     every = (vectors * query).sum(axis=1)
     items = np.argsort(-every, kind="stable")[:wanted]
     return every[items], items

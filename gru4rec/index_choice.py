@@ -22,16 +22,16 @@ _SESSIONS, _TIMED, _K = 1000, 300, 20
 _LONGEST_WALK = 5
 
 
-def _lists(num_items: int) -> int:
-    """Lists of an IVF index: 4 √N, but 39 items or more in each, as FAISS's training asks."""
-    return max(1, min(4 * isqrt(num_items), num_items // 39))
+def ivf(num_items: int, storage: str) -> str:
+    """An IVF index: 4 √N lists, but 39 items or more in each, as FAISS's training asks."""
+    return f"IVF{max(1, min(4 * isqrt(num_items), num_items // 39))},{storage}"
 
 
 KINDS: Mapping[str, Callable[[int], str]] = {
     "flat": lambda num_items: "Flat",
     "hnsw": lambda num_items: "HNSW32",
-    "ivf": lambda num_items: f"IVF{_lists(num_items)},Flat",
-    "ivf-sq8": lambda num_items: f"IVF{_lists(num_items)},SQ8",
+    "ivf": lambda num_items: ivf(num_items, "Flat"),
+    "ivf-sq8": lambda num_items: ivf(num_items, "SQ8"),
 }
 """FAISS factory strings by kind, given the number of items."""
 
@@ -94,7 +94,7 @@ def choose_index(
             f"no index shares {min_overlap:g} of the exact answers ({found}); ask for less with "
             "--min-overlap, or for --kind flat"
         )
-    recommender.index = best
+    recommender.index = best.with_vectors(recommender.kept_vectors())
     table = [{**row, "chosen": row["chosen"] is best} for row in rows]
     recommender.meta = {**recommender.meta, "index": next(row for row in table if row["chosen"])}
     return pl.DataFrame(table)

@@ -58,7 +58,7 @@ def neighbours(recommender: GRU4Rec, item_id: object, k: int = 10) -> pl.DataFra
     catalog = recommender.catalog
     index = int(_known([item_id], recommender).items[0])
     with torch.inference_mode():
-        vectors = unit(recommender.model.output_table)
+        vectors = unit(recommender.model.output_table.float())
         cosines = vectors @ vectors[index]
         cosines[index] = -2.0  # it is no neighbour of itself
         found = torch.sort(cosines, descending=True, stable=True)
@@ -134,7 +134,7 @@ def _of_encoder(recommender: GRU4Rec, session: SessionArrays) -> dict[str, Any]:
     columns = {"change": moved.numpy()}
     items = torch.tensor(session.items).to(model.output_table.device)
     sides = torch.from_numpy(session.sides.astype(np.int64)).to(items.device)
-    inputs = model.embed(model.input_table.index_select(0, items), sides)
+    inputs = model.read(items, sides)
     gates = model.encoder.gates(inputs)
     if gates is not None:
         for name, values in zip(("reset", "update"), gates, strict=True):

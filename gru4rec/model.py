@@ -1,5 +1,6 @@
 """Item tables, an encoder between them, and the score of an item for a session vector."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -85,10 +86,24 @@ class Model(nn.Module):
             if self.bias is not None:
                 self.bias.zero_()
 
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over weights; item tables keep the precision that they come in.
+
+        Raises RuntimeError for weights of another model.
+        """
+        for name, table in self.named_parameters(recurse=False):
+            if name in weights:
+                table.data = table.data.to(weights[name].dtype)
+        self.load_state_dict(weights)
+
     def learned_densely(self) -> list[nn.Parameter]:
         """The parameters that every update moves: all but the item tables."""
         sides = [] if self.sides is None else list(self.sides.parameters())
         return [*self.encoder.parameters(), *sides]
+
+    def read(self, items_M: Tensor, sides_MF: Tensor) -> Tensor:
+        """What the encoder reads of clicks, by their item indexes; see `embed`."""
+        return self.embed(self.input_table.index_select(0, items_M).float(), sides_MF)
 
     def embed(self, items_ME: Tensor, sides_MF: Tensor) -> Tensor:
         """What the encoder reads of clicks: input embeddings, joined by those of side inputs."""
@@ -101,11 +116,17 @@ class Model(nn.Module):
         return vectors_MD, outputs_CD
 
     def item_vectors(self) -> Tensor:
-        """Vectors [N, D or D+1] whose dot products with `query_vectors` are the scores."""
+        """Vectors [N, D or D+1] whose dot products with `query_vectors` are the scores.
+
+        They are exact in the precision of the table, so that an index may keep them in it.
+        """
+        table = self.output_table.float()
         if self.cosine:
-            return unit(self.output_table)
-        assert self.bias is not None
-        return torch.cat((self.output_table, self.bias.unsqueeze(1)), dim=1)
+            vectors = unit(table)
+        else:
+            assert self.bias is not None
+            vectors = torch.cat((table, self.bias.unsqueeze(1)), dim=1)
+        return vectors.to(self.output_table.dtype).float()
 
     def query_vectors(self, vectors_MD: Tensor) -> Tensor:
         """Session vectors ready for a dot product with `item_vectors` [M, D or D+1]."""

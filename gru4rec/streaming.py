@@ -31,8 +31,7 @@ def next_states(
         model.eval()
     device = model.output_table.device
     packing = Packing([count], torch.arange(count)).to(device)
-    embedded = model.input_table.index_select(0, torch.from_numpy(items).to(device))
-    inputs = model.embed(embedded, torch.from_numpy(sides).to(device))
+    inputs = model.read(torch.from_numpy(items).to(device), torch.from_numpy(sides).to(device))
     vectors, after = model.encoder(inputs, packing, _unpacked(model, rows))
     packed = torch.cat([part.flatten(1) for part in (*after, vectors)], dim=1).cpu().numpy()
     return [packed[0]] if count == 1 else [row.copy() for row in packed]  # no row holds the others
@@ -46,7 +45,7 @@ def vectors_of(model: Model, sessions: Sequence[RunningSession], side_inputs: Si
         return torch.from_numpy(np.stack(rows)).to(model.output_table.device)
     arrays = arrays_of(sessions, side_inputs, last=model.encoder.max_length)
     last = arrays.offsets[1:] - 1
-    vectors = model.output_table.new_empty(len(sessions), width)
+    vectors = torch.empty(len(sessions), width, device=model.output_table.device)
     for clicks, found in session_vectors(model, arrays, last):
         vectors[torch.from_numpy(np.searchsorted(last, clicks)).to(vectors.device)] = found
     return vectors

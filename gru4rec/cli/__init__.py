@@ -23,6 +23,7 @@ COMMANDS = {
     "recommend": "Recommend the next items of sessions.",
     "evaluate": "Measure a checkpoint on held-out sessions.",
     "index": "Choose the index that a checkpoint is served from.",
+    "shrink": "Keep a checkpoint in fewer bits, and see what that costs.",
     "inspect": "Look into a checkpoint: what it is, items alike, why it recommends.",
     "sample": "Write the sample click log.",
 }

@@ -1,0 +1,69 @@
+"""Weights in fewer bits: how they lie in a file, and what they are computed with.
+
+Encoder weights are float32 in memory whatever their file holds: they are few, and a CPU multiplies
+nothing sooner for one visitor. Item tables of float16 stay so in memory, where they are most of a
+model. int8 has one scale for each row of a matrix: w ≈ scale · q, scale = max |w| / 127. Quantised
+tensors of torch are deprecated (2.13), so the codes are plain int8 tensors.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from gru4rec.errors import choose
+
+_SCALE = ".scale"
+_ENCODER = ("encoder.", "sides.")
+
+Weights = Mapping[str, Tensor]
+
+PRECISION = "precision"
+"""The entry of `meta` that says how a checkpoint keeps its weights: arguments of `packed`."""
+AS_TRAINED = {"encoder": "float32", "items": "float32"}
+
+
+def _int8(name: str, weight: Tensor) -> dict[str, Tensor]:
+    if weight.dim() < 2:  # biases and norms are few, and sums of many
+        return {name: weight}
+    scale = (weight.abs().amax(dim=1, keepdim=True) / 127).clamp_min(torch.finfo().tiny)
+    return {name: (weight / scale).round().to(torch.int8), name + _SCALE: scale}
+
+
+ENCODER: Mapping[str, Callable[[str, Tensor], dict[str, Tensor]]] = {
+    "float32": lambda name, weight: {name: weight},
+    "bf16": lambda name, weight: {name: weight.to(torch.bfloat16)},
+    "int8": _int8,
+}
+"""How encoder weights may be kept: the tensors of a file for one of them."""
+
+ITEMS: Mapping[str, torch.dtype] = {"float32": torch.float32, "float16": torch.float16}
+"""How item tables may be kept."""
+
+
+def packed(weights: Weights, *, encoder: str, items: str) -> dict[str, Tensor]:
+    """The weights of a model as a file keeps them.
+
+    Packing what was unpacked gives the same again. Raises ConfigError for unknown names.
+    """
+    pack = choose("precision of encoder weights", encoder, ENCODER)
+    dtype = choose("precision of item tables", items, ITEMS)
+    found: dict[str, Tensor] = {}
+    for name, weight in weights.items():
+        if name.startswith(_ENCODER):
+            found |= pack(name, weight)
+        else:
+            found[name] = weight.to(dtype) if weight.dim() == 2 else weight
+    return found
+
+
+def unpacked(weights: Weights) -> dict[str, Tensor]:
+    """The weights that a file keeps as a model computes with them."""
+    found = {}
+    for name, weight in weights.items():
+        if name.endswith(_SCALE):
+            continue
+        if name + _SCALE in weights:
+            weight = weight * weights[name + _SCALE]
+        found[name] = weight.float() if name.startswith(_ENCODER) else weight
+    return found
