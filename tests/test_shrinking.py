@@ -126,9 +126,8 @@ def run(folder: Path, *options: str) -> tuple[int, str, str]:
 
 
 def test_the_command_measures_and_writes_what_is_asked_for(folder):
-    code, out, err = run(
-        folder, "--items", "float16", "-o", str(folder / "small"), "--format", "json"
-    )
+    options = ("--items", "float16", "-o", str(folder / "small"))
+    code, out, err = run(folder, *options, "--format", "json")
     assert code == 0, err
     assert [row["items"] for row in json.loads(out)] == ["float32", "float16"]
     assert g4r.load(folder / "small").model.output_table.dtype == torch.float16
