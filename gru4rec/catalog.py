@@ -52,6 +52,10 @@ class Catalog:
         return self.item_ids.to_list()
 
     @cached_property
+    def _num_clicks(self) -> int:
+        return int(self.support.sum())
+
+    @cached_property
     def _index_by_id(self) -> dict[object, int]:
         return {item_id: index for index, item_id in enumerate(self._ids)}
 
@@ -81,7 +85,7 @@ class Catalog:
 
     def popular(self, k: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """(scores, item indexes) of the k most clicked items, scored by their share of clicks."""
-        share = self.support[:k] / self.support.sum()
+        share = self.support[:k] / self._num_clicks
         return share.astype(np.float32), np.arange(len(share))
 
     def encode(self, clicks: pl.LazyFrame, name: str) -> pl.LazyFrame:

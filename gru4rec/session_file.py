@@ -86,7 +86,10 @@ def read_sessions(
                             for name, values in texts.items()
                         ]
                     )
-            yield json.loads(row[SESSION_ID]), float(row[_CLICKED]), session
+            session_id = json.loads(row[SESSION_ID])
+            if not isinstance(session_id, int | str):
+                raise ValueError(f"{session_id!r} is no session id")
+            yield session_id, float(row[_CLICKED]), session
     except (OSError, LookupError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(
             f"cannot read the sessions of {path}: {error!r}; it is no file of them"

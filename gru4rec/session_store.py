@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from gru4rec.answers import answers
@@ -81,7 +83,7 @@ class SessionStore:
         """Add a click on each item to the session of the same place; new ids begin sessions.
 
         Clicks of one session are taken in their order. `known` are lists as long as `items` of what
-        `LiveSession.click` takes. Items outside the catalog are passed over.
+        `LiveSession.click` takes; all may be arrays or columns. Items outside the catalog are passed over.
 
         Raises DataError for lists of different lengths, for what is no id of a session or an item,
         and for what is no side input. Then no click is taken in.
@@ -89,10 +91,13 @@ class SessionStore:
         lengths = {len(ids), len(items), *map(len, known.values())}
         if len(lengths) > 1:
             raise DataError(f"give a session id for each item, got lists of {sorted(lengths)}")
+        # Arrays and columns as plain values: their numbers are no Python integers.
+        ids, items, *values = (_plain(each) for each in (ids, items, *known.values()))
         with self._lock:
             refuse_other(self._recommender, self._catalog)
             self._drop_old()
-            self._take_in(ids, self._read(ids, items, known))
+            of_names = dict(zip(known, values, strict=True))
+            self._take_in(ids, self._read(ids, items, of_names))
 
     def _read(
         self,
@@ -148,6 +153,7 @@ class SessionStore:
         recommended, and after another fit.
         """
         only = ItemFilter.of(self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked)
+        ids = _plain(ids)
         with self._lock:
             refuse_other(self._recommender, self._catalog)
             self._drop_old()
@@ -207,3 +213,7 @@ class SessionStore:
                     "the store is full with %d sessions: the oldest begin anew", self.most
                 )
             self.num_displaced += 1
+
+
+def _plain(values: Sequence[Any]) -> list[Any]:
+    return values.tolist() if isinstance(values, np.ndarray) else list(values)

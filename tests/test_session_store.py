@@ -175,6 +175,16 @@ def test_bad_clicks_are_refused_whole(trained, ids, items, known, message):
     assert len(store) == 1
 
 
+def test_arrays_and_columns_are_taken_as_lists_are(trained):
+    ids, items = [3, 4, 3], ITEMS[:3]
+    expected = g4r.SessionStore(trained)
+    expected.click_many(ids, items)
+    for make in (np.array, pl.Series, tuple):
+        store = g4r.SessionStore(trained)
+        store.click_many(make(ids), make(items))
+        assert store.recommend_many(make([3, 4])).equals(expected.recommend_many([3, 4]))
+
+
 def test_bad_questions_are_refused(trained):
     store = g4r.SessionStore(trained)
     with pytest.raises(g4r.DataError, match="k must be at least 1"):
@@ -191,7 +201,8 @@ def test_a_file_that_is_none_is_refused_and_one_that_stands_there_survives(train
     pl.DataFrame({"session_id": ["1"]}).write_parquet(tmp_path / "other.parquet")
     row = {"session_id": "[", "clicked": 1.0, "last_time": None, "items": [["x"]], "times": [[]]}
     pl.DataFrame(row).write_parquet(tmp_path / "ids.parquet")
-    for name in ("junk", "other.parquet", "ids.parquet", "missing"):
+    pl.DataFrame({**row, "session_id": "[1]"}).write_parquet(tmp_path / "lists.parquet")
+    for name in ("junk", "other.parquet", "ids.parquet", "lists.parquet", "missing"):
         with pytest.raises(g4r.DataError, match="cannot read the sessions"):
             store.restore(tmp_path / name)
     assert len(store) == 1

@@ -1,7 +1,6 @@
 """`gru4rec recommend DIR -` answers line by line, whatever comes."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -57,9 +57,13 @@ def test_a_line_that_cannot_be_read_is_answered_and_reading_goes_on(model: Path)
 
 
 def test_random_bytes_are_answered_line_by_line(model: Path) -> None:
-    noise = os.urandom(200_000)
-    answers = answered(model, noise + b"\n" + line(items=["c00-0001"]), "-k", 1)
-    assert len(answers) == noise.count(b"\n") + 2
+    random = np.random.default_rng(0)
+    lengths = random.integers(0, 120, 10_000).tolist()
+    noise = [random.bytes(length).replace(b"\n", b"{") + b"\n" for length in lengths]
+    noise[::3] = [b'{"items": ' + each for each in noise[::3]]
+    answers = answered(model, b"".join([*noise, line(items=["c00-0001"])]), "-k", 1)
+    assert len(answers) == 10_001
+    assert all(answer.keys() == {"error"} for answer in answers[:-1])
     assert len(answers[-1]["items"]) == 1
 
 
