@@ -83,7 +83,8 @@ class SessionStore:
         """Add a click on each item to the session of the same place; new ids begin sessions.
 
         Clicks of one session are taken in their order. `known` are lists as long as `items` of what
-        `LiveSession.click` takes; all may be arrays or columns. Items outside the catalog are passed over.
+        `LiveSession.click` takes; all may be arrays or columns. Items outside the catalog are
+        passed over.
 
         Raises DataError for lists of different lengths, for what is no id of a session or an item,
         and for what is no side input. Then no click is taken in.

@@ -1,5 +1,6 @@
 """Recommend by rules from the session's last item to others: followers, sequences, cosines."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from gru4rec.settings import Settings, setting
 
 ITEM, OTHER, WEIGHT = "item", "other", "weight"
 _SESSION = "session"
-_ROWS = 10_000_000
+_ROWS, _PAIRS = 10_000_000, 3_000_000  # held at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,14 +134,27 @@ class ItemKNN(_ItemToItem):
         session = np.repeat(np.arange(len(sessions)), sessions.lengths)
         before_last = np.repeat(sessions.offsets[1:], sessions.lengths) - np.arange(len(session))
         last = before_last <= self.settings.max_clicks
-        clicks = pl.LazyFrame({_SESSION: session[last], ITEM: sessions.items[last]}).unique()
-        both = clicks.join(clicks.rename({ITEM: OTHER}), on=_SESSION)
-        both = both.filter(pl.col(ITEM) != pl.col(OTHER))
-        counts = both.group_by(ITEM, OTHER).agg(pl.len()).collect(engine="streaming")
+        clicks = pl.DataFrame({_SESSION: session[last], ITEM: sessions.items[last]}).unique()
         root = np.sqrt(catalog.support + self.settings.damping)
-        item, other = counts[ITEM].to_numpy(), counts[OTHER].to_numpy()
-        cosines = pl.Series(WEIGHT, counts["len"].to_numpy() / (root[item] * root[other]))
-        return _heaviest(counts.select(ITEM, OTHER, cosines), self.settings.neighbours)
+        found = []
+        for some in _in_blocks(clicks.sort(ITEM, _SESSION)):
+            both = some.join(clicks.rename({ITEM: OTHER}), on=_SESSION)
+            both = both.filter(pl.col(ITEM) != pl.col(OTHER))
+            counts = both.group_by(ITEM, OTHER).agg(pl.len())
+            item, other = counts[ITEM].to_numpy(), counts[OTHER].to_numpy()
+            cosines = pl.Series(WEIGHT, counts["len"].to_numpy() / (root[item] * root[other]))
+            found.append(_heaviest(counts.select(ITEM, OTHER, cosines), self.settings.neighbours))
+        return pl.concat(found)
+
+
+def _in_blocks(clicks: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Clicks, sorted by item, in blocks of whole items that make about `_PAIRS` pairs."""
+    pairs = clicks.select(pl.len().over(_SESSION)).to_series()
+    of_items = clicks.select(ITEM, pairs=pairs).group_by(ITEM, maintain_order=True).sum()
+    block = (of_items["pairs"].cum_sum() // _PAIRS).alias("block")
+    yield from clicks.with_columns(
+        block=pl.col(ITEM).replace_strict(of_items[ITEM], block, return_dtype=pl.Int64)
+    ).partition_by("block", maintain_order=True, include_key=False)
 
 
 def _pairs(sessions: SessionArrays, gap: int) -> pl.DataFrame:
