@@ -17,7 +17,7 @@ AnyVectors = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 Places = npt.NDArray[np.int64]
 
 _QUERIES_AT_ONCE = 256
-_MANY = 10  # queries from which on one matrix product takes less time than a flat index
+MANY = 10  # queries from which on one matrix product takes less time than a flat index
 
 
 class ItemIndex:
@@ -118,7 +118,7 @@ class ItemIndex:
         wanted = min(k, len(self))
         if not self.is_exact:
             return self._search_approximately(queries, wanted)
-        if len(queries) >= _MANY:
+        if len(queries) >= MANY:
             return self.search_all(queries, wanted)
         scores, items = self._find(queries, min(wanted + 1, len(self)))
         tied = np.flatnonzero(scores[:, wanted - 1] == scores[:, -1]) if wanted < len(self) else ()

@@ -5,9 +5,10 @@ import torch
 
 from gru4rec.arrays import FloatArray, IntArray, SessionArrays
 from gru4rec.filters import ItemFilter
-from gru4rec.index import ItemIndex
+from gru4rec.index import MANY, ItemIndex
 
-_SHARE = 8  # an index is not asked for more than the catalog's size divided by this
+# An index is not asked for more items than this, nor more than the catalog's size divided by that.
+_MOST, _SHARE = 500, 8
 
 
 # Q queries, k results, F items fetched, D components
@@ -22,10 +23,12 @@ def best_allowed(
     """Scores and items [Q, k] of the best items that `only` lets pass, −∞ where there are no more.
 
     `queries` [Q, D] are of the sessions up to and with the `clicks` [Q]. The index is asked for
-    more items than k; where too few of them pass, the scores of all items decide.
+    more items than k; where too few of them pass, or it were asked for very many, the scores of all
+    items decide.
     """
     fetched = only.reach(k, sessions, clicks)
-    if fetched * _SHARE > len(index):
+    together = index.is_exact and len(queries) >= MANY
+    if together or fetched > min(_MOST, len(index) // _SHARE):
         return _by_all_scores(index, queries, k, only, sessions, clicks)
     scores, items = index.search(queries, fetched)
     passing = only.passes(items, sessions, clicks)
