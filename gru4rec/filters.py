@@ -40,8 +40,6 @@ class ItemFilter:
 
         Unknown ids are logged and passed over. Raises DataError if nothing is left to recommend.
         """
-        if allow is None and not deny and not exclude_clicked:
-            return None
         allowed = np.full(len(catalog), allow is None)
         for ids, may in ((() if allow is None else allow, True), (deny, False)):
             if isinstance(ids, str):

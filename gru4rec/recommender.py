@@ -167,7 +167,7 @@ class Recommender(ABC):
         session = RunningSession(
             known,
             [[0] * len(self.side_inputs)] * len(known),
-            [None] * len(known) if self.reads_times else [],
+            [None] * len(known),
         )
         scores, best = self._best(arrays_of([session], self.side_inputs), k, only)
         left = np.isfinite(scores[0])

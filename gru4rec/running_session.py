@@ -25,7 +25,7 @@ class RunningSession:
     sides: list[list[int]] = field(default_factory=list)
     """Codes of its side inputs, if there are any."""
     times: list[float | None] = field(default_factory=list)
-    """Seconds since 1970, where they are known, if the recommender asks for times."""
+    """Seconds since 1970, where they are known."""
     last_time: datetime | None = None
     """When the last click was made, also if its item is unknown."""
     state: FloatArray | None = None
@@ -95,8 +95,7 @@ def take_in(recommender: Follows, clicks: Sequence[Click]) -> None:
         session.items.append(click.item)
         if click.sides:
             session.sides.append(click.sides)
-        if recommender.reads_times:
-            session.times.append(None if time is None else _seconds(time))
+        session.times.append(None if time is None else _seconds(time))
     known = [click.session for click in clicks if click.item is not None]
     _advance(recommender, known, [len(session.items) - 1 for session in known])
 

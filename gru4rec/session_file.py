@@ -76,8 +76,7 @@ def read_sessions(
                 if index is None:
                     continue
                 session.items.append(index)
-                if row[_TIMES]:
-                    session.times.append(row[_TIMES][place])
+                session.times.append(row[_TIMES][place])
                 if len(side_inputs):
                     texts = {name: row.get(f"{_SIDE}{name}") for name in side_inputs.values}
                     session.sides.append(

@@ -62,6 +62,7 @@ class SessionStore:
             )
         self.most, self.seconds, self._clock = most, 60 * minutes, clock
         self._recommender, self._catalog = recommender, recommender.catalog
+        self._side_inputs = recommender.side_inputs
         self._stored: OrderedDict[SessionId, _Stored] = OrderedDict()  # by their last click
         self._lock = RLock()
         self.num_displaced = 0
@@ -180,7 +181,7 @@ class SessionStore:
         with self._lock:
             self._drop_old()
             rows = [(name, one.clicked, one.session.copy()) for name, one in self._stored.items()]
-        write_sessions(Path(path), rows, self._catalog, self._recommender.side_inputs)
+        write_sessions(Path(path), rows, self._catalog, self._side_inputs)
 
     def restore(self, path: str | Path) -> None:
         """Take in the sessions that a store saved, of this recommender or of an older one.
@@ -192,6 +193,7 @@ class SessionStore:
         saved = list(read_sessions(Path(path), self._catalog, side_inputs))
         with self._lock:
             refuse_other(self._recommender, self._catalog)
+            self._drop_old()
             new = [each for each in saved if each[0] not in self._stored]
             read_again(self._recommender, [session for _, _, session in new])
             self._stored |= {name: _Stored(session, clicked) for name, clicked, session in new}

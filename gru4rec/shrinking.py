@@ -49,7 +49,7 @@ def shrink(recommender: GRU4Rec, *, encoder: str = "float32", items: str = "floa
     small.model = Model(small.config, len(small.catalog), small.side_inputs)
     small.model.load(unpacked(packed(weights, encoder=encoder, items=tables)))
     small.model.to(small.device)
-    small.index = recommender.index
+    small.index = recommender.index.with_vectors(small.kept_vectors())
     if items in _STORAGE:
         kept, size = _STORAGE[items], len(small.catalog)
         structure = recommender.index.structure
