@@ -35,7 +35,7 @@ def write_sessions(
     lists = pl.List(pl.String)
     table = pl.DataFrame(
         {
-            SESSION_ID: [json.dumps(each, ensure_ascii=False) for each, _, _ in rows],
+            SESSION_ID: [json.dumps(each) for each, _, _ in rows],
             _CLICKED: [clicked for _, clicked, _ in rows],
             _LAST_TIME: [session.last_time for _, _, session in rows],
             _ITEMS: [catalog.ids_of(session.items) for _, _, session in rows],

@@ -32,7 +32,7 @@ def answers(
                 answer |= _explained(recommender, session["items"])
         except DataError as error:
             answer = {"error": str(error)}
-        yield json.dumps(answer, ensure_ascii=False)
+        yield json.dumps(answer)
 
 
 def _explained(recommender: Recommender, items: list[object]) -> dict[str, object]:
