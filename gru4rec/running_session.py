@@ -86,18 +86,20 @@ class Click:
 
 
 def take_in(recommender: Follows, clicks: Sequence[Click]) -> None:
-    """Add a click to each of several sessions, all of them different."""
-    for click in clicks:
+    """Add a click to each of several sessions, all of them different; after an error to none."""
+    known = [(click, click.item) for click in clicks if click.item is not None]
+    states = _next_states(
+        recommender, [(click.session, item, click.sides) for click, item in known]
+    )
+    for (click, item), state in zip(known, states, strict=True):
         session, time = click.session, click.time
-        session.last_time = time
-        if click.item is None:
-            continue
-        session.items.append(click.item)
+        session.items.append(item)
         if click.sides:
             session.sides.append(click.sides)
         session.times.append(None if time is None else _seconds(time))
-    known = [click.session for click in clicks if click.item is not None]
-    _advance(recommender, known, [len(session.items) - 1 for session in known])
+        session.state = state
+    for click in clicks:
+        click.session.last_time = click.time
 
 
 def read_again(recommender: Follows, sessions: Sequence[RunningSession]) -> None:
@@ -106,24 +108,24 @@ def read_again(recommender: Follows, sessions: Sequence[RunningSession]) -> None
         session.state = None
     place, left = 0, [session for session in sessions if session.items]
     while left:
-        _advance(recommender, left, [place] * len(left))
+        clicks = [
+            (each, each.items[place], each.sides[place] if each.sides else []) for each in left
+        ]
+        for session, state in zip(left, _next_states(recommender, clicks), strict=True):
+            session.state = state
         place += 1
         left = [session for session in left if len(session.items) > place]
 
 
-def _advance(
-    recommender: Follows, sessions: Sequence[RunningSession], places: Sequence[int]
-) -> None:
-    """Take the states of sessions one click on, to the ones at these places in them."""
-    if not sessions:
-        return
-    each = list(zip(sessions, places, strict=True))
-    items = np.array([session.items[place] for session, place in each], dtype=np.int64)
-    sides = [session.sides[place] if session.sides else [] for session, place in each]
-    coded = np.array(sides, dtype=np.int64).reshape(len(each), -1)
-    states = recommender.next_states([session.state for session in sessions], items, coded)
-    for session, state in zip(sessions, states, strict=True):
-        session.state = state
+def _next_states(
+    recommender: Follows, clicks: Sequence[tuple[RunningSession, int, list[int]]]
+) -> Sequence[FloatArray | None]:
+    """The states after clicks: their sessions, items and codes of side inputs."""
+    if not clicks:
+        return []
+    items = np.array([item for _, item, _ in clicks], dtype=np.int64)
+    sides = np.array([codes for _, _, codes in clicks], dtype=np.int64).reshape(len(clicks), -1)
+    return recommender.next_states([session.state for session, _, _ in clicks], items, sides)
 
 
 def arrays_of(

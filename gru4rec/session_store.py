@@ -133,10 +133,11 @@ class SessionStore:
                 rounds.append([])
             rounds[counts[session_id]].append(click)
             counts[session_id] += 1
-            self._stored[session_id] = _Stored(click.session, now)
-            self._stored.move_to_end(session_id)
         for one in rounds:
             take_in(self._recommender, one)
+        for session_id, click in zip(ids, clicks, strict=True):
+            self._stored[session_id] = _Stored(click.session, now)
+            self._stored.move_to_end(session_id)
         self._make_room()
 
     def recommend_many(

@@ -294,3 +294,24 @@ def test_neighbour_methods_answer_threads_alike(name, log):
             assert recommender.next_items(ITEMS[number : number + 3], 10) == expected[number]
 
     in_threads(work)
+
+
+def test_an_error_of_the_encoder_leaves_every_session_as_it_was(tiny, log, monkeypatch):
+    recommender = g4r.GRU4Rec(tiny, device="cpu").fit(log)
+    store, live = g4r.SessionStore(recommender), recommender.start_session()
+    store.click_many([1], ITEMS[:1])
+    live.click(ITEMS[0])
+
+    def fail(*args: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(recommender), "next_states", fail)
+        with pytest.raises(MemoryError):
+            store.click_many([1, 2], ITEMS[1:3])
+        with pytest.raises(MemoryError):
+            live.click(ITEMS[1])
+    assert 2 not in store
+    expected = recommender.recommend([[ITEMS[0]]], 5)
+    same(store.recommend_many([1], 5).with_columns(session_id=pl.lit(0)), expected)
+    assert live.recommend(5)["item_id"].to_list() == expected["item_id"].to_list()
