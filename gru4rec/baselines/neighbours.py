@@ -82,7 +82,14 @@ class Neighbours:
         Their `positions` in the running session rise [U].
         """
         with self._lock:
-            return self._sharing(items, positions, weights, m)
+            try:
+                return self._sharing(items, positions, weights, m)
+            finally:  # also after an interrupt: what is left over would be added to the next search
+                for item in items.tolist():
+                    begin = self._offsets[item]
+                    sessions = self._lists[begin : min(begin + m, self._offsets[item + 1])]
+                    self._overlap[sessions], self._last[sessions] = 0.0, 0
+                    self._star[sessions] = 0
 
     def _sharing(self, items: IntArray, positions: IntArray, weights: TimeArray, m: int) -> Shared:
         overlap, last, star = self._overlap, self._last, self._star
@@ -99,9 +106,7 @@ class Neighbours:
         kept = every
         if len(every) > m:
             kept = every[every >= np.partition(every, -m)[-m]]
-        shared = Shared(kept, overlap[kept], last[kept], star[kept])
-        overlap[every], last[every], star[every] = 0.0, 0, 0
-        return shared
+        return Shared(kept, overlap[kept], last[kept], star[kept])
 
     def entries(self, sessions: IntArray) -> tuple[IntArray, IntArray]:
         """Places in `items` of the entries of sessions [e], and the row of the session of each."""
