@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 
 from gru4rec.errors import DataError, Gru4RecError
 
@@ -90,7 +91,7 @@ def write_beside(path: Path, write: Callable[[Path], object]) -> None:
     """
     if path.is_dir():
         raise DataError(f"cannot write {path}: it is a folder; name a file in it")
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}.new")
     try:
         write(beside)
         beside.replace(path)

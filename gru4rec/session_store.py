@@ -112,7 +112,7 @@ class SessionStore:
         times: dict[SessionId, datetime | None] = {}
         clicks = []
         for place, (session_id, item) in enumerate(zip(ids, items, strict=True)):
-            if isinstance(session_id, bool) or not isinstance(session_id, int | str):
+            if not _is_id(session_id):
                 raise DataError(f"{session_id!r} is no session id; ids are integers or text")
             if session_id not in sessions:
                 stored = self._stored.get(session_id)
@@ -219,5 +219,14 @@ class SessionStore:
             self.num_displaced += 1
 
 
+def _is_id(value: object) -> bool:
+    """Whether a value is an integer or a text that can be written as UTF-8: no half of a pair."""
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _plain(values: Sequence[Any]) -> list[Any]:
+    if isinstance(values, str):
+        raise DataError(f"give a list of ids or items, got the text {values!r}")
     return values.tolist() if isinstance(values, np.ndarray) else list(values)

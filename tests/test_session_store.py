@@ -160,6 +160,8 @@ def test_limits_that_hold_no_session_are_refused(trained, limits):
         ([1], ITEMS[:1], {"timestamp": []}, "lists of"),
         ([1, None], ITEMS[:2], {}, "no session id"),
         ([1, True], ITEMS[:2], {}, "no session id"),
+        ([1, "\ud800"], ITEMS[:2], {}, "no session id"),
+        ("ab", ITEMS[:2], {}, "give a list"),
         ([1, 2], [ITEMS[0], 1.5], {}, "no item id"),
         ([1, 2], ITEMS[:2], {"color": ["red", "blue"]}, "no side input"),
         ([1, 2], ITEMS[:2], {"timestamp": [None, "noon"]}, "must be a datetime"),
@@ -315,3 +317,18 @@ def test_an_error_of_the_encoder_leaves_every_session_as_it_was(tiny, log, monke
     expected = recommender.recommend([[ITEMS[0]]], 5)
     same(store.recommend_many([1], 5).with_columns(session_id=pl.lit(0)), expected)
     assert live.recommend(5)["item_id"].to_list() == expected["item_id"].to_list()
+
+
+def test_threads_that_save_to_one_path_leave_a_whole_file(trained, tmp_path):
+    store = g4r.SessionStore(trained)
+    store.click_many(list(range(20)), ITEMS[:1] * 20)
+
+    def work(number: int) -> None:
+        for _ in range(20):
+            store.save(tmp_path / "s.parquet")
+
+    in_threads(work)
+    again = g4r.SessionStore(trained)
+    again.restore(tmp_path / "s.parquet")
+    assert len(again) == 20
+    assert [file.name for file in tmp_path.iterdir()] == ["s.parquet"]

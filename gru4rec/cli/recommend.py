@@ -61,6 +61,9 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     if bool(clicks) == (options["items"] is not None):
         raise click.UsageError("Give either CLICKS or --items.")
     form = choose_format(options["form"], options["output"], _FORMATS)
+    output = options["output"]
+    if output is not None and any(_is_in(output, Path(log)) for log in clicks if log != "-"):
+        raise click.UsageError(f"-o {output} is one of the CLICKS; name another file.")
     read = read_options(options)
     recommender = load(checkpoint, device=options["device"])
     only: dict[str, Any] = {"exclude_clicked": options["exclude_clicked"]}
@@ -79,6 +82,11 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         prefixes, options["k"], explain=options["explain"], **only
     )
     write_pieces(counted(pieces), form, options["output"])
+
+
+def _is_in(file: Path, log: Path) -> bool:
+    """Whether a file is a log, or lies in the folder that is one."""
+    return file.exists() and (log.resolve() in (file.resolve(), *file.resolve().parents))
 
 
 def _answer(recommender: "Recommender", options: dict[str, Any], only: dict[str, Any]) -> None:

@@ -142,3 +142,10 @@ def test_explain_says_of_each_line_how_its_answer_came_about(model: Path) -> Non
     assert [(answer["reason"], answer["unknown"]) for answer in answers] == [
         ("model", 1), ("popularity", 1), ("popularity", 0),
     ]  # fmt: skip
+
+
+def test_half_a_pair_in_an_id_is_answered_and_reading_goes_on(model: Path) -> None:
+    lines = b'{"session_id": "\\ud83d", "items": ["c00-0001"]}\n' + line(items=["c00-0001"])
+    answers = answered(model, lines, "-k", 1)
+    assert answers[0]["session_id"] == "\ud83d"
+    assert answers[0]["items"] == answers[1]["items"]

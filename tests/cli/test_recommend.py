@@ -389,3 +389,14 @@ def test_a_long_run_says_how_far_it_is(
     result = run("recommend", model, log, "-k", 3, "-o", tmp_path / "next.csv")
     sessions = pl.read_csv(tmp_path / "next.csv")["session_id"].n_unique()
     assert f"{sessions:,} sessions, " in result.stderr
+
+
+def test_the_log_itself_is_not_written_over(
+    usage_error: Refusal, model: Path, log: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "log.parquet"
+    shutil.copy(log, copy)
+    before = copy.read_bytes()
+    for clicks in (copy, tmp_path):
+        assert "one of the CLICKS" in usage_error("recommend", model, clicks, "-o", copy)
+    assert copy.read_bytes() == before
