@@ -124,8 +124,7 @@ class ItemIndex:
         tied = np.flatnonzero(scores[:, wanted - 1] == scores[:, -1]) if wanted < len(self) else ()
         scores, items = _ordered(scores, items, wanted)
         if len(tied):  # which of the equal ones FAISS returned is chance: look at all
-            for query in tied:
-                scores[query], items[query] = _best_of_all(self.vectors, queries[query], wanted)
+            scores[tied], items[tied] = self.search_all(queries[tied], wanted)
         return scores, items
 
     def search_all(
@@ -153,9 +152,7 @@ class ItemIndex:
         """What FAISS finds."""
         threads = faiss.omp_get_max_threads()
         try:
-            if (
-                len(queries) == 1
-            ):  # which FAISS answers in half the time if it does not share it out
+            if len(queries) == 1:  # FAISS takes half the time if it does not share this out
                 faiss.omp_set_num_threads(1)
             found: tuple[Vectors, Places] = self._index.search(queries, k)
         finally:
@@ -163,17 +160,17 @@ class ItemIndex:
         return found
 
     def _search_approximately(self, queries: Vectors, wanted: int) -> tuple[Vectors, Places]:
-        vectors = self.vectors
         scores, items = _empty(len(queries), wanted)
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             rows = slice(start, start + _QUERIES_AT_ONCE)
             _, proposed = self._find(queries[rows], min(2 * wanted + 10, len(self)))
-            near = vectors[proposed].astype(np.float32, copy=False)
+            near = self.vectors[proposed].astype(np.float32, copy=False)
             exact = np.einsum("qd,qfd->qf", queries[rows], near)
             exact[proposed < 0] = -np.inf  # FAISS pads with −1 where it found fewer
             scores[rows], items[rows] = _ordered(exact, proposed, wanted)
-        for query in np.flatnonzero(np.isinf(scores[:, -1])):
-            scores[query], items[query] = _best_of_all(vectors, queries[query], wanted)
+        short = np.flatnonzero(np.isinf(scores[:, -1]))
+        if len(short):
+            scores[short], items[short] = self.search_all(queries[short], wanted)
         return scores, items
 
     def save(self, path: Path) -> None:
@@ -197,9 +194,3 @@ def _ordered(scores: Vectors, items: Places, wanted: int) -> tuple[Vectors, Plac
     """The best of each row, equal scores by item index."""
     order = np.lexsort((items, -scores), axis=1)[:, :wanted]
     return np.take_along_axis(scores, order, 1), np.take_along_axis(items, order, 1)
-
-
-def _best_of_all(vectors: AnyVectors, query: Vectors, wanted: int) -> tuple[Vectors, Places]:
-    every = (vectors * query).sum(axis=1)
-    items = np.argsort(-every, kind="stable")[:wanted]
-    return every[items], items

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from math import isqrt
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -59,7 +60,8 @@ def choose_index(
     vectors = recommender.item_vectors()
     queries = _session_queries(recommender, clicks)
     exact = ItemIndex.build(vectors).search(queries, _K)[1]
-    rows, best, least = [], None, np.inf
+    rows: list[dict[str, Any]] = []
+    best, chosen, least = None, -1, np.inf
     for kind in kinds or KINDS:
         factory = KINDS[kind](len(vectors)) if kind in KINDS else kind
         began = time.perf_counter()
@@ -72,7 +74,7 @@ def choose_index(
         batch = time.perf_counter() - began
         p50, p99 = np.percentile(latencies, (50, 99))
         if overlap >= min_overlap and p50 < least:
-            best, least = index, p50
+            best, chosen, least = index, len(rows), p50
         rows.append(
             {
                 "kind": kind,
@@ -84,7 +86,6 @@ def choose_index(
                 "queries_per_second": len(queries) / batch,
                 "bytes_per_item": index.num_bytes / len(vectors),
                 "build_seconds": built,
-                "chosen": index,
             }
         )
         logger.info("%s: overlap %.4f, %.2f ms a query", kind, overlap, 1e3 * p50)
@@ -95,8 +96,8 @@ def choose_index(
             "--min-overlap, or for --kind flat"
         )
     recommender.index = best.with_vectors(recommender.kept_vectors())
-    table = [{**row, "chosen": row["chosen"] is best} for row in rows]
-    recommender.meta = {**recommender.meta, "index": next(row for row in table if row["chosen"])}
+    table = [{**row, "chosen": number == chosen} for number, row in enumerate(rows)]
+    recommender.meta = {**recommender.meta, "index": table[chosen]}
     return pl.DataFrame(table)
 
 

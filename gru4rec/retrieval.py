@@ -1,7 +1,6 @@
 """Find the best items that may be recommended, through the index as far as it goes."""
 
 import numpy as np
-import torch
 
 from gru4rec.arrays import FloatArray, IntArray, SessionArrays
 from gru4rec.filters import ItemFilter
@@ -26,30 +25,22 @@ def best_allowed(
     more items than k; where too few of them pass, or it were asked for very many, the scores of all
     items decide.
     """
+
+    def by_all_scores(rows: IntArray) -> tuple[FloatArray, IntArray]:
+        of_rows = clicks[rows]
+        return index.search_all(
+            queries[rows], k, lambda scores, some: only.mask(scores, sessions, of_rows[some])
+        )
+
     fetched = only.reach(k, sessions, clicks)
     together = index.is_exact and len(queries) >= MANY
     if together or fetched > min(_MOST, len(index) // _SHARE):
-        return _by_all_scores(index, queries, k, only, sessions, clicks)
+        return by_all_scores(np.arange(len(queries)))
     scores, items = index.search(queries, fetched)
     passing = only.passes(items, sessions, clicks)
     first = np.argsort(~passing, axis=1, kind="stable")[:, :k]
     scores, items = np.take_along_axis(scores, first, 1), np.take_along_axis(items, first, 1)
     short = np.flatnonzero(passing.sum(axis=1) < k)
     if len(short):
-        exact = _by_all_scores(index, queries[short], k, only, sessions, clicks[short])
-        scores[short], items[short] = exact
+        scores[short], items[short] = by_all_scores(short)
     return scores, items
-
-
-def _by_all_scores(
-    index: ItemIndex,
-    queries: FloatArray,
-    k: int,
-    only: ItemFilter,
-    sessions: SessionArrays,
-    clicks: IntArray,
-) -> tuple[FloatArray, IntArray]:
-    def mask(scores_QN: torch.Tensor, rows: slice) -> None:
-        only.mask(scores_QN, sessions, clicks[rows])
-
-    return index.search_all(queries, k, mask)

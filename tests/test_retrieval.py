@@ -4,7 +4,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-import gru4rec.retrieval
 from gru4rec.arrays import SessionArrays
 from gru4rec.filters import ItemFilter
 from gru4rec.index import ItemIndex
@@ -55,10 +54,8 @@ def test_where_too_few_of_the_best_pass_all_scores_decide(vectors, sessions, mon
     allowed = np.ones(ITEMS, dtype=bool)
     allowed[np.argsort(-(vectors @ queries[0]))[:500]] = False
     only, asked = ItemFilter(allowed), []
-    by_all = gru4rec.retrieval._by_all_scores
-    monkeypatch.setattr(
-        gru4rec.retrieval, "_by_all_scores", lambda *a: asked.append(1) or by_all(*a)
-    )
+    by_all = ItemIndex.search_all
+    monkeypatch.setattr(ItemIndex, "search_all", lambda *a: asked.append(1) or by_all(*a))
     _, items = best_allowed(index, queries, 20, only, sessions, clicks)
     assert asked
     assert np.array_equal(items, expected(vectors, queries, only, sessions, clicks, 20))
