@@ -37,8 +37,13 @@ ENCODER: Mapping[str, Callable[[str, Tensor], dict[str, Tensor]]] = {
 }
 """How encoder weights may be kept: the tensors of a file for one of them."""
 
-ITEMS: Mapping[str, torch.dtype] = {"float32": torch.float32, "float16": torch.float16}
-"""How item tables may be kept."""
+ITEMS: Mapping[str, torch.dtype] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "sq8": torch.float16,
+}
+"""How items may be kept: the type of their tables. `sq8` is that of the index alone, whose
+proposals are scored by float16 vectors."""
 
 
 def packed(weights: Weights, *, encoder: str, items: str) -> dict[str, Tensor]:
@@ -47,7 +52,7 @@ def packed(weights: Weights, *, encoder: str, items: str) -> dict[str, Tensor]:
     Packing what was unpacked gives the same again. Raises ConfigError for unknown names.
     """
     pack = choose("precision of encoder weights", encoder, ENCODER)
-    dtype = choose("precision of item tables", items, ITEMS)
+    dtype = choose("precision of items", items, ITEMS)
     found: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if name.startswith(_ENCODER):

@@ -57,5 +57,5 @@ def test_packing_what_was_unpacked_gives_the_same(encoder, items):
 def test_unknown_names_are_refused():
     with pytest.raises(ConfigError, match="choose from float32, bf16, int8"):
         packed(WEIGHTS, encoder="int4", items="float32")
-    with pytest.raises(ConfigError, match="choose from float32, float16"):
+    with pytest.raises(ConfigError, match="choose from float32, float16, sq8"):
         packed(WEIGHTS, encoder="int8", items="int8")

@@ -103,8 +103,21 @@ def test_a_smaller_one_can_be_looked_into_evaluated_and_fitted_again(trained, lo
     assert "precision" not in small.meta
 
 
+def test_what_is_not_asked_for_stays_as_it_is_kept(trained, log):
+    once = g4r.shrink(trained, items="float16")
+    twice = g4r.shrink(once, encoder="bf16")
+    assert twice.meta["precision"] == {"encoder": "bf16", "items": "float16"}
+    assert twice.model.output_table.dtype == torch.float16
+    assert twice.index.structure == once.index.structure
+    found = twice.recommend(log.head(60), 5)
+    exact = twice.recommend(log.head(60), 400, allow=twice.catalog.item_ids)
+    scores = {(row[0], row[2]): row[3] for row in exact.iter_rows()}
+    for session, _, item, score in found.iter_rows():
+        assert score == pytest.approx(scores[session, item], abs=1e-4)
+
+
 def test_the_comparison_shows_what_is_asked_beside_what_is_there(trained, log):
-    table = compare(trained, log.head(300), [("int8", "sq8")])
+    table = compare([trained, g4r.shrink(trained, encoder="int8", items="sq8")], log.head(300))
     assert table.select("encoder", "items").rows() == [("float32", "float32"), ("int8", "sq8")]
     assert table["mib"][1] < table["mib"][0]
     changes = table.select(pl.col("recall@20") - pl.col("recall@20").first(), "recall_change")
