@@ -83,10 +83,14 @@ class Catalog:
         """The ids of a few items."""
         return [self._ids[index] for index in indexes]
 
-    def popular(self, k: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """(scores, item indexes) of the k most clicked items, scored by their share of clicks."""
-        share = self.support[:k] / self._num_clicks
-        return share.astype(np.float32), np.arange(len(share))
+    def popular(
+        self, k: int, allowed: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """(scores, item indexes) of the k most clicked items, of those `allowed` [N] if given,
+        scored by their share of clicks; fewer where there are no more."""
+        most = min(k, len(self))
+        items = np.arange(most) if allowed is None else np.flatnonzero(allowed)[:most]
+        return (self.support[items] / self._num_clicks).astype(np.float32), items
 
     def encode(self, clicks: pl.LazyFrame, name: str) -> pl.LazyFrame:
         """`clicks` with the item index of each row as column `name` (UInt32), null if unknown.

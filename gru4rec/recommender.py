@@ -254,14 +254,10 @@ class Recommender(ABC):
         if k < 1:
             raise DataError(f"k must be at least 1, got {k}")
         k = min(k, len(self.catalog))
-        if only is None:
-            scores, items = self.catalog.popular(k)
-        else:
-            scores, _ = self.catalog.popular(len(self.catalog))
-            scores[~only.allowed] = -np.inf
-            items = np.argsort(-scores, kind="stable")[:k]
-            scores = scores[items]
-        return np.tile(scores, (rows, 1)), np.tile(items, (rows, 1))
+        scores, items = self.catalog.popular(k, None if only is None else only.allowed)
+        missing = (0, k - len(items))
+        scores = np.pad(scores, missing, constant_values=-np.inf)
+        return np.tile(scores, (rows, 1)), np.tile(np.pad(items, missing), (rows, 1))
 
     def top(
         self, sessions: SessionArrays, clicks: IntArray, k: int, *, only: ItemFilter | None = None
