@@ -38,9 +38,7 @@ def session_vectors(
             torch.from_numpy(a).to(device) for a in (batch.carried, batch.carried_from)
         )
         state = model.encoder.carry(len(batch.lengths), after, carried, carried_from)
-        items = torch.from_numpy(sessions.items[batch.clicks]).to(device)
-        sides = torch.from_numpy(sides_of(batch.clicks, sessions.sides)).to(device)
-        inputs = model.read(items, sides)
+        inputs = _inputs(model, sessions, batch.clicks)
         vectors, after = model.encoder(inputs, packing, state)
         rows = np.flatnonzero(wanted[batch.clicks])
         if len(rows):
@@ -53,8 +51,13 @@ def _of_one(model: Model, session: SessionArrays) -> Tensor:
     model.eval()
     every = np.arange(len(session.items))
     packing = Packing([1] * len(every), torch.from_numpy(every[-1:])).to(device)
-    items = torch.from_numpy(session.items[every]).to(device)
-    sides = torch.from_numpy(sides_of(every, session.sides)).to(device)
-    inputs = model.read(items, sides)
-    vectors: Tensor = model.encoder(inputs, packing, model.encoder.initial_state(1))[0]
+    state = model.encoder.initial_state(1)
+    vectors: Tensor = model.encoder(_inputs(model, session, every), packing, state)[0]
     return vectors
+
+
+def _inputs(model: Model, sessions: SessionArrays, clicks: IntArray) -> Tensor:
+    """What the encoder reads of clicks, by their places."""
+    device = model.output_table.device
+    items = torch.from_numpy(sessions.items[clicks]).to(device)
+    return model.read(items, torch.from_numpy(sides_of(clicks, sessions.sides)).to(device))

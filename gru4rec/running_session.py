@@ -41,7 +41,6 @@ class Follows(Protocol):
     """A recommender, as far as running sessions know it."""
 
     side_inputs: SideInputs
-    reads_times: bool
 
     @property
     def catalog(self) -> Catalog:
