@@ -12,7 +12,7 @@ from gru4rec.encoders import ENCODERS
 ITEMS, LENGTH = 11, 9
 
 SETTINGS = {
-    "encoder.hidden_size": 48, "training.lanes": 16, "training.steps": 4, "training.epochs": 10,
+    "encoder.hidden_size": 48, "training.lanes": 16, "training.steps": 4, "training.epochs": 20,
     "training.embedding_dropout": 0.0, "training.hidden_dropout": 0.0, "training.scoring": "dot",
     "training.learning_rate": 0.1,
 }  # fmt: skip
