@@ -38,7 +38,7 @@ def session_vectors(
             torch.from_numpy(a).to(device) for a in (batch.carried, batch.carried_from)
         )
         state = model.encoder.carry(len(batch.lengths), after, carried, carried_from)
-        inputs = _inputs(model, sessions, batch.clicks)
+        inputs = inputs_of(model, sessions, batch.clicks)
         vectors, after = model.encoder(inputs, packing, state)
         rows = np.flatnonzero(wanted[batch.clicks])
         if len(rows):
@@ -52,11 +52,11 @@ def _of_one(model: Model, session: SessionArrays) -> Tensor:
     every = np.arange(len(session.items))
     packing = Packing([1] * len(every), torch.from_numpy(every[-1:])).to(device)
     state = model.encoder.initial_state(1)
-    vectors: Tensor = model.encoder(_inputs(model, session, every), packing, state)[0]
+    vectors: Tensor = model.encoder(inputs_of(model, session, every), packing, state)[0]
     return vectors
 
 
-def _inputs(model: Model, sessions: SessionArrays, clicks: IntArray) -> Tensor:
+def inputs_of(model: Model, sessions: SessionArrays, clicks: IntArray) -> Tensor:
     """What the encoder reads of clicks, by their places."""
     device = model.output_table.device
     items = torch.from_numpy(sessions.items[clicks]).to(device)

@@ -7,11 +7,14 @@ import torch
 from torch import Tensor
 
 from gru4rec.arrays import FloatArray, IntArray
-from gru4rec.encoders import Packing, State
-from gru4rec.encoding import session_vectors
+from gru4rec.encoders import ContextEncoder, Packing, State
+from gru4rec.encoding import inputs_of
 from gru4rec.model import Model
 from gru4rec.running_session import RunningSession, arrays_of
 from gru4rec.side_inputs import SideInputs
+
+# Whose last clicks an encoder reads together: with 50 each, as many as it takes in training.
+_SESSIONS_AT_ONCE = 256
 
 
 # S sessions, F side inputs, D length of a session vector
@@ -25,7 +28,7 @@ def next_states(
     the first click. An encoder that reads the last clicks again has none.
     """
     count = len(rows)
-    if model.encoder.max_length is not None:
+    if isinstance(model.encoder, ContextEncoder):
         return [None] * count
     if model.training:
         model.eval()
@@ -39,15 +42,33 @@ def next_states(
 
 def vectors_of(model: Model, sessions: Sequence[RunningSession], side_inputs: SideInputs) -> Tensor:
     """The session vectors of running sessions that have a click [S, D]."""
-    width = model.encoder.output_size
-    if model.encoder.max_length is None:
-        rows = [session.state[-width:] for session in sessions if session.state is not None]
-        return torch.from_numpy(np.stack(rows)).to(model.output_table.device)
-    arrays = arrays_of(sessions, side_inputs, last=model.encoder.max_length)
-    last = arrays.offsets[1:] - 1
-    vectors = torch.empty(len(sessions), width, device=model.output_table.device)
-    for clicks, found in session_vectors(model, arrays, last):
-        vectors[torch.from_numpy(np.searchsorted(last, clicks)).to(vectors.device)] = found
+    encoder, device = model.encoder, model.output_table.device
+    if isinstance(encoder, ContextEncoder):
+        starts = range(0, len(sessions), _SESSIONS_AT_ONCE)
+        pieces = [sessions[start : start + _SESSIONS_AT_ONCE] for start in starts]
+        return torch.cat([_of_last_clicks(model, encoder, each, side_inputs) for each in pieces])
+    rows = [
+        session.state[-encoder.output_size :] for session in sessions if session.state is not None
+    ]
+    return torch.from_numpy(np.stack(rows)).to(device)
+
+
+def _of_last_clicks(
+    model: Model,
+    encoder: ContextEncoder,
+    sessions: Sequence[RunningSession],
+    side_inputs: SideInputs,
+) -> Tensor:
+    """The session vectors of an encoder that reads the last clicks at once [S, D]."""
+    arrays = arrays_of(sessions, side_inputs, last=encoder.max_length)
+    longest_first = np.argsort(-arrays.lengths, kind="stable")
+    packing = Packing.of_lengths(arrays.lengths[longest_first])
+    places = arrays.offsets[longest_first][packing.sequences] + packing.positions
+    packing = packing.to(model.output_table.device)
+    model.eval()
+    encoded = encoder.encode(inputs_of(model, arrays, places), packing, None)
+    vectors = torch.empty(len(sessions), encoder.output_size, device=encoded.device)
+    vectors[longest_first] = encoded.index_select(0, packing.ends)
     return vectors
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 from gru4rec.config import EncoderConfig
 from gru4rec.encoders.attention_gru import AttentionGRU
 from gru4rec.encoders.bidirectional_gru import BidirectionalGRU
+from gru4rec.encoders.context import ContextEncoder
 from gru4rec.encoders.conv_gru import ConvGRU
 from gru4rec.encoders.gru import GRU
 from gru4rec.encoders.last_click import LastClick
@@ -46,6 +47,13 @@ def reads_whole_sessions(config: EncoderConfig) -> bool:
 
 
 __all__ = [
-    "ENCODERS", "Encoder", "Packing", "State", "dropout", "glorot", "make_encoder",
+    "ENCODERS",
+    "ContextEncoder",
+    "Encoder",
+    "Packing",
+    "State",
+    "dropout",
+    "glorot",
+    "make_encoder",
     "reads_whole_sessions",
 ]  # fmt: skip

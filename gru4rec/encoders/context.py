@@ -26,7 +26,6 @@ class ContextEncoder(Encoder):
     """
 
     whole_sessions = True
-    max_length: int
     causal: bool
     """Whether `encode` gives the vectors of all prefixes of a sequence, not of the whole only."""
 

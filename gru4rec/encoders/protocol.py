@@ -66,9 +66,6 @@ class Encoder(nn.Module, ABC):
     """Length D of the session vector."""
     whole_sessions = False
     """Whether it learns from sessions that come whole, not in windows of lanes."""
-    max_length: int | None = None
-    """How many last clicks it reads again with each one; None if it streams: then its state holds
-    all that matters of the clicks before, in float32."""
 
     @abstractmethod
     def initial_state(self, num_sessions: int) -> State:
