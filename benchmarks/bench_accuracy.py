@@ -20,8 +20,8 @@ from logs import LOGS
 from machine import description
 
 import gru4rec as g4r
-from gru4rec.baselines import BASELINES
-from gru4rec.presets import PRESETS, preset
+from gru4rec.recommenders.baselines import BASELINES
+from gru4rec.training.presets import PRESETS, preset
 
 Row = dict[str, float]
 

@@ -16,8 +16,8 @@ import torch
 from machine import description, peak_memory_mib
 from speed import decided, measure
 
-from gru4rec.training_batch import TrainingBatches
-from gru4rec.training_log import TrainingLog
+from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.training_log import TrainingLog
 
 _SESSIONS, _LENGTH = 100_000, 6
 

@@ -16,9 +16,9 @@ from logs import LOGS
 from machine import description
 
 import gru4rec as g4r
-from gru4rec.encoders import ENCODERS
-from gru4rec.running_session import Click, RunningSession, take_in
-from gru4rec.streaming import vectors_of
+from gru4rec.model.encoders import ENCODERS
+from gru4rec.model.streaming import vectors_of
+from gru4rec.sessions.running_session import Click, RunningSession, take_in
 
 _CLICKS = 400
 

@@ -15,7 +15,7 @@ from logs import LOGS
 from machine import description
 
 import gru4rec as g4r
-from gru4rec.baselines import BASELINES
+from gru4rec.recommenders.baselines import BASELINES
 
 
 def seconds(work: object, repeats: int) -> float:

@@ -16,7 +16,7 @@ from machine import description
 
 import gru4rec as g4r
 from gru4rec.cli.output import FORMATS
-from gru4rec.index_choice import KINDS, choose_index
+from gru4rec.tuning.index_choice import KINDS, choose_index
 
 
 def main() -> None:

@@ -19,11 +19,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 import gru4rec as g4r
-from gru4rec.arrays import SessionArrays, to_arrays
-from gru4rec.catalog import Catalog
-from gru4rec.model import Model
-from gru4rec.trainer import Trainer
-from gru4rec.training_batch import TrainingBatches
+from gru4rec.model.network import Model
+from gru4rec.sessions.arrays import SessionArrays, to_arrays
+from gru4rec.sessions.catalog import Catalog
+from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.trainer import Trainer
 
 _SETTINGS = {
     "training.precision": "float32", "training.loss": "cross_entropy",

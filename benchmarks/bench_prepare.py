@@ -23,9 +23,9 @@ import polars as pl
 from logs import DATA
 from machine import description
 
-from gru4rec.arrays import SessionArrays, to_arrays
-from gru4rec.catalog import Catalog
-from gru4rec.clicks import read_clicks
+from gru4rec.clicks.reading import read_clicks
+from gru4rec.sessions.arrays import SessionArrays, to_arrays
+from gru4rec.sessions.catalog import Catalog
 
 _CHUNK = 5_000_000
 _ITEMS = 200_000
@@ -33,9 +33,9 @@ _START, _DAYS, _VISIT = 1_600_000_000_000, 30 * 86_400_000, 1_800_000  # ms
 _RULES = ["--drop-repeats", "--min-item-clicks", "5", "--min-session-clicks", "2"]
 _ARRAYS = """
 import sys
-from gru4rec.arrays import to_arrays
-from gru4rec.catalog import Catalog
-from gru4rec.clicks import read_clicks
+from gru4rec.sessions.arrays import to_arrays
+from gru4rec.sessions.catalog import Catalog
+from gru4rec.clicks.reading import read_clicks
 clicks = read_clicks(sys.argv[1])
 to_arrays(clicks, Catalog.of(clicks)).with_targets()
 """

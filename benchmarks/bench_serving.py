@@ -25,8 +25,8 @@ from logs import LOGS
 from machine import description
 
 import gru4rec as g4r
-from gru4rec.index import ItemIndex
-from gru4rec.index_choice import choose_index
+from gru4rec.serving.index import ItemIndex
+from gru4rec.tuning.index_choice import choose_index
 
 _K, _CLICKS, _LINES, _TOGETHER, _BATCH = 20, 3000, 3000, 1000, 20_000
 

@@ -14,9 +14,9 @@ import polars as pl
 import torch
 
 import gru4rec as g4r
-from gru4rec.catalog import Catalog
-from gru4rec.index import ItemIndex
-from gru4rec.model import Model
+from gru4rec.model.network import Model
+from gru4rec.serving.index import ItemIndex
+from gru4rec.sessions.catalog import Catalog
 
 NOISE = 0.7
 _NEAR = 11  # the nearest items, itself among them

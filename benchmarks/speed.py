@@ -9,12 +9,12 @@ import torch
 from logs import LOGS
 
 import gru4rec as g4r
-from gru4rec import auto
-from gru4rec.device import has_fast_bf16
-from gru4rec.model import Model
-from gru4rec.trainer import Hooks, Trainer
-from gru4rec.training_batch import TrainingBatches
-from gru4rec.training_log import TrainingLog
+from gru4rec.model.device import has_fast_bf16
+from gru4rec.model.network import Model
+from gru4rec.training import auto
+from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.trainer import Hooks, Trainer
+from gru4rec.training.training_log import TrainingLog
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gru4rec.card import Card
+from gru4rec.preparation import Card
 
 
 def as_text(card: Card) -> str:

@@ -93,14 +93,12 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
 
     Other checkpoints and baselines stand in the same table.
     """
-    from gru4rec.baselines import make_baseline
+    from gru4rec.atomic import write_beside
     from gru4rec.cli.output import choose_format, write_table
     from gru4rec.clicks import read_clicks
     from gru4rec.evaluation import evaluate
     from gru4rec.extras import import_extra
-    from gru4rec.folders import write_beside
-    from gru4rec.loading import load
-    from gru4rec.recommender import Recommender
+    from gru4rec.recommenders import Recommender, load, make_baseline
 
     baselines = {name: make_baseline(name) for name in options["baselines"]}
     if bool(baselines) != bool(options["train"]):
@@ -125,11 +123,11 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     if options["report"] is None:
         write_table(evaluate(recommenders, log, **asked, **how), form, options["output"])
         return
-    from gru4rec.report import report, report_needs, rows_asked_for
+    from gru4rec.evaluation import html_page, report_needs, rows_asked_for
 
     table = evaluate(recommenders, log, **report_needs(**asked, first=trained.name), **how)
     write_table(rows_asked_for(table, **asked), form, options["output"])
-    page = report(table, recommenders, log, against=options["against"])
+    page = html_page(table, recommenders, log, against=options["against"])
     write_beside(options["report"], lambda file: file.write_text(page, encoding="utf-8"))
 
 

@@ -33,11 +33,9 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     Baselines are fitted on CLICKS. The result is a checkpoint as any other; with a neighbour method
     in it, it keeps the sessions of CLICKS.
     """
-    from gru4rec.baselines import make_baseline
-    from gru4rec.checkpoint import check_free, is_finished
     from gru4rec.clicks import read_clicks
-    from gru4rec.fusion import Fusion
-    from gru4rec.loading import load
+    from gru4rec.layout import check_free, is_finished
+    from gru4rec.recommenders import Fusion, load, make_baseline
 
     if options["valid_where"] is not None and options["valid"] is None:
         raise click.UsageError("--valid-where goes with --valid.")

@@ -32,9 +32,8 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     from gru4rec.cli.output import choose_format, write_table
     from gru4rec.clicks import read_clicks
     from gru4rec.errors import DataError
-    from gru4rec.gru4rec import GRU4Rec
-    from gru4rec.index_choice import choose_index
-    from gru4rec.loading import load
+    from gru4rec.recommenders import GRU4Rec, load
+    from gru4rec.tuning import choose_index
 
     form = choose_format(options["form"], options["output"], _FORMATS)
     read = read_options(options)

@@ -28,9 +28,8 @@ def command(checkpoint: str, **options: Any) -> None:
     """
     from gru4rec.cli.output import choose_format, write_table
     from gru4rec.errors import DataError
-    from gru4rec.gru4rec import GRU4Rec
-    from gru4rec.inspection import explain, neighbours, summary
-    from gru4rec.loading import load
+    from gru4rec.evaluation import explain, neighbours, summary
+    from gru4rec.recommenders import GRU4Rec, load
 
     item, items, target = options["item"], options["items"], options["target"]
     if item is not None and items is not None:

@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 import click
 import polars as pl
 
-from gru4rec import shards
+from gru4rec.atomic import write_beside
+from gru4rec.clicks import write_parquet_pieces
 from gru4rec.errors import DataError
-from gru4rec.folders import write_beside
 
 _ROWS = 50_000  # turned to text at a time
 
@@ -86,7 +86,7 @@ def write_pieces(pieces: Iterable[pl.DataFrame], form: str, output: Path | None)
     def write(file: Path) -> None:
         if form == "parquet":
             with TemporaryDirectory(prefix=f"{file.name}.", dir=file.parent) as folder:
-                shards.write(pieces, file, Path(folder) / "pieces")
+                write_parquet_pieces(pieces, file, Path(folder) / "pieces")
         else:
             with file.open("w", encoding="utf-8") as stream:
                 stream.writelines(FORMATS[form](pieces))

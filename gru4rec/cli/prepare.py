@@ -79,8 +79,7 @@ def command(raw: tuple[str, ...], output: Path, **options: Any) -> None:
     left; DIR/recipe.toml repeats it.
     """
     from gru4rec.cli.card import as_text
-    from gru4rec.preparation import prepare
-    from gru4rec.recipe import Recipe
+    from gru4rec.preparation import Recipe, prepare
 
     recipe = Recipe() if options["recipe"] is None else Recipe.from_toml(options["recipe"])
     given = {key: options[key.replace(".", "__")] for key, *_ in _SETTINGS.values()}

@@ -8,7 +8,7 @@ import click
 import polars as pl
 
 from gru4rec.schema import RANK
-from gru4rec.trainer import Progress
+from gru4rec.training import Progress
 
 _BAR = 24
 _LINE_SECONDS = 30.0

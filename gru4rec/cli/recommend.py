@@ -10,7 +10,7 @@ import click
 from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
 
 if TYPE_CHECKING:
-    from gru4rec.recommender import Recommender
+    from gru4rec.recommenders import Recommender
 
 _FORMATS = ("table", "jsonl", "csv", "parquet")
 
@@ -53,10 +53,9 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     """
     from gru4rec.cli.output import choose_format, write_pieces
     from gru4rec.cli.progress import counted
-    from gru4rec.clicks import read_clicks
-    from gru4rec.items import read_items
-    from gru4rec.loading import load
-    from gru4rec.session_reader import Prefixes
+    from gru4rec.clicks import read_clicks, read_items
+    from gru4rec.recommenders import load
+    from gru4rec.sessions import Prefixes
 
     if bool(clicks) == (options["items"] is not None):
         raise click.UsageError("Give either CLICKS or --items.")
@@ -91,8 +90,8 @@ def _is_in(file: Path, log: Path) -> bool:
 
 def _answer(recommender: "Recommender", options: dict[str, Any], only: dict[str, Any]) -> None:
     """Answer the lines of standard input until it ends, or nobody reads any more."""
-    from gru4rec.cli.pipe import answers
-    from gru4rec.filters import ItemFilter
+    from gru4rec.cli.json_lines import answers
+    from gru4rec.serving import ItemFilter
 
     if options["output"] is not None or options["form"] not in (None, "jsonl"):
         raise click.UsageError("CLICKS - answers on standard output as JSON lines.")

@@ -23,8 +23,8 @@ _FORMATS = ("parquet", "csv")
 def command(output: Path, form: str | None, force: bool) -> None:
     """Write the sample click log, the one in datasets/sample, to FILE."""
     from gru4rec.cli.output import choose_format, write_table
+    from gru4rec.clicks import generate_clicks
     from gru4rec.errors import DataError
-    from gru4rec.synthetic import generate_clicks
 
     if output.exists() and not force:
         raise DataError(f"{output} exists; choose another file, or replace it with --force")

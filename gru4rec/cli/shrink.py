@@ -39,13 +39,12 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     Prints size, latency, Recall@20 and MRR@20 of the checkpoint and of smaller ones, measured on
     the sessions of CLICKS as they would be served: through the index, click by click.
     """
-    from gru4rec.checkpoint import check_free
     from gru4rec.cli.output import choose_format, write_table
     from gru4rec.clicks import read_clicks
     from gru4rec.errors import DataError
-    from gru4rec.gru4rec import GRU4Rec
-    from gru4rec.loading import load
-    from gru4rec.shrinking import VARIANTS, compare, shrink
+    from gru4rec.layout import check_free
+    from gru4rec.recommenders import GRU4Rec, load
+    from gru4rec.tuning import VARIANTS, compare, shrink
 
     output, asked = options["output"], {name: options[name] for name in ("encoder", "items")}
     if (output is not None) != any(asked.values()):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gru4rec.cli.options import click_log_options, device_option, read_options
-from gru4rec.cli.settings import config_of, setting_options, valid_source
+from gru4rec.cli.training_options import config_of, setting_options, valid_source
 
 
 @click.command("train")
@@ -43,18 +43,18 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     What no option and no config file says is decided from the log, and printed. A training that was
     interrupted, by Ctrl-C too, goes on with the same command and --resume.
     """
-    from gru4rec.checkpoint import is_unfinished
     from gru4rec.cli.progress import ProgressPrinter
     from gru4rec.cli.stopping import stop_request
     from gru4rec.clicks import read_clicks
     from gru4rec.errors import DivergenceError, StoppedError
-    from gru4rec.gru4rec import GRU4Rec
-    from gru4rec.resume import load as load_state
+    from gru4rec.layout import is_unfinished
+    from gru4rec.recommenders import GRU4Rec
+    from gru4rec.training import load_snapshot
 
     output, resume = options["output"], options["resume"]
     if not _may_start(output, options):
         return
-    begun = load_state(output) if resume else None
+    begun = load_snapshot(output) if resume else None
     config = config_of(options, default=begun.config if begun else None)
     recommender = GRU4Rec(config, device=options["device"])
     read = {**read_options(options), "also": config.encoder.inputs}
@@ -81,7 +81,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
 
 def _may_start(output: Path | None, options: dict[str, Any]) -> bool:
     """Whether there is something to do. Raises if a checkpoint may not be written to `output`."""
-    from gru4rec.checkpoint import check_free, is_finished
+    from gru4rec.layout import check_free, is_finished
 
     if options["resume"] and (options["force"] or options["show_config"]):
         raise click.UsageError("--resume goes without --force and --show-config.")

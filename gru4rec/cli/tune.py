@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gru4rec.cli.options import click_log_options, device_option, read_options
-from gru4rec.cli.settings import config_of, setting_options
+from gru4rec.cli.training_options import config_of, setting_options
 
 if TYPE_CHECKING:
     from gru4rec.tuning import Trial
@@ -50,11 +50,11 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     Settings given other values than the defaults are held. Nothing but the --valid part is
     measured on. With --study the same command goes on with a search that was stopped.
     """
+    from gru4rec.atomic import write_beside
     from gru4rec.cli.output import FORMATS
-    from gru4rec.cli.settings import valid_source
+    from gru4rec.cli.training_options import valid_source
     from gru4rec.clicks import read_clicks
     from gru4rec.errors import DataError
-    from gru4rec.folders import write_beside
     from gru4rec.tuning import tune
 
     config = config_of(options)

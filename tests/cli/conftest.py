@@ -11,7 +11,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from gru4rec.cli import main
-from gru4rec.synthetic import generate_clicks
+from gru4rec.clicks.synthetic import generate_clicks
 
 Run = Callable[..., Result]
 Refusal = Callable[..., str]

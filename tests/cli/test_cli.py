@@ -92,7 +92,7 @@ def test_a_bug_of_ours_is_raised_with_status_1(
     def broken(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("gru4rec.loading.load", broken)
+    monkeypatch.setattr("gru4rec.recommenders.load", broken)
     result = CliRunner().invoke(main, ["recommend", str(model), "--items", "a"])
     assert result.exit_code == 1
     assert isinstance(result.exception, ZeroDivisionError)
@@ -107,7 +107,7 @@ def test_an_error_that_a_user_can_mend_is_one_line_with_status_2(
     def refuse(*args: object, **kwargs: object) -> None:
         raise error("what is wrong; what to do")
 
-    monkeypatch.setattr("gru4rec.loading.load", refuse)
+    monkeypatch.setattr("gru4rec.recommenders.load", refuse)
     result = run("recommend", model, "--items", "a")
     assert result.exit_code == 2
     assert result.stderr == "Error: what is wrong; what to do\n"

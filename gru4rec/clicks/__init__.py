@@ -1,0 +1,53 @@
+"""Tables of any kind become valid clicks, and are split by time."""
+
+from typing import TYPE_CHECKING
+
+from gru4rec.faces import lazy_face
+
+if TYPE_CHECKING:
+    from gru4rec.clicks.column_types import with_plain_ids
+    from gru4rec.clicks.files import CARD
+    from gru4rec.clicks.invalid_rows import ROW
+    from gru4rec.clicks.item_lists import read_items
+    from gru4rec.clicks.order import is_first
+    from gru4rec.clicks.pieces import SHARD_ROWS, session_runs, write_parquet_pieces
+    from gru4rec.clicks.reading import ClickLog, ClickSource, read_clicks, read_log
+    from gru4rec.clicks.split import (
+        END,
+        PARTS,
+        START,
+        Cut,
+        assign_parts,
+        is_part,
+        seconds_of,
+        split_by_time,
+        split_last,
+    )
+    from gru4rec.clicks.synthetic import generate_clicks
+
+__all__ = [
+    "CARD",
+    "END",
+    "PARTS",
+    "ROW",
+    "SHARD_ROWS",
+    "START",
+    "ClickLog",
+    "ClickSource",
+    "Cut",
+    "assign_parts",
+    "generate_clicks",
+    "is_first",
+    "is_part",
+    "read_clicks",
+    "read_items",
+    "read_log",
+    "seconds_of",
+    "session_runs",
+    "split_by_time",
+    "split_last",
+    "with_plain_ids",
+    "write_parquet_pieces",
+]
+
+__getattr__, __dir__ = lazy_face(__name__)

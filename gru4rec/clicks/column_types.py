@@ -1,0 +1,84 @@
+"""Find the types of columns that came as text, and make ids plain."""
+
+import logging
+from collections.abc import Iterable
+
+import polars as pl
+
+from gru4rec.clicks.files import DAMAGE
+from gru4rec.errors import DataError
+from gru4rec.schema import ITEM_ID, OPTIONS, SESSION_ID, USER_ID
+
+logger = logging.getLogger(__name__)
+
+# Text of this form is an integer and nothing else: 007 and 1e3 are not 7 and 1000.
+_INTEGER = r"^-?(0|[1-9]\d{0,18})$"
+_WHOLE = r"^-?(0|[1-9]\d{0,18})(\.0*)?$"
+
+# From here on a float no longer holds every integer.
+_EXACT_FLOAT32, _EXACT_FLOAT64 = 2**24, 2**53
+
+
+def with_types(rows: pl.LazyFrame, columns: Iterable[str], ids: Iterable[str]) -> pl.LazyFrame:
+    """Give each text column the type that all of its values have: integer, float, truth value.
+
+    Columns of `ids` become numbers only where every value is written as an integer is, so that no
+    two ids become one. Damaged lines of a file have no say, and null where they do not fit.
+    """
+    schema, ids = rows.collect_schema(), set(ids)
+    text = [name for name in columns if schema[name] == pl.String]
+    if not text:
+        return rows
+    sound = rows.filter(pl.col(DAMAGE).is_null()) if DAMAGE in schema else rows
+    checks = []
+    for name in text:
+        known = pl.col(name).drop_nulls()
+        integer = known.str.contains(_INTEGER) & known.cast(pl.Int64, strict=False).is_not_null()
+        whole = known.str.contains(_WHOLE)
+        number = whole if name in ids else known.cast(pl.Float64, strict=False).is_not_null()
+        checks += [
+            (known.len() == 0).alias(f"none {name}"),
+            integer.all().alias(f"integer {name}"),
+            number.all().alias(f"number {name}"),
+            known.is_in(["true", "false"]).all().alias(f"truth {name}"),
+        ]
+    found = sound.select(checks).collect(engine="streaming").row(0, named=True)
+    casts = []
+    for name in text:
+        if found[f"none {name}"]:
+            continue
+        if found[f"integer {name}"]:
+            casts.append(pl.col(name).cast(pl.Int64, strict=False))
+        elif found[f"number {name}"]:
+            casts.append(pl.col(name).cast(pl.Float64, strict=False))
+        elif found[f"truth {name}"]:
+            casts.append(pl.col(name) == "true")
+    return rows.with_columns(casts)
+
+
+def with_plain_ids(clicks: pl.LazyFrame) -> pl.LazyFrame:
+    """Ids as integers or text: whole floats, as tables with gaps have them, become integers.
+
+    Raises DataError for ids of another type, fractions, and floats too large to be exact.
+    """
+    for name, dtype in clicks.collect_schema().items():
+        if name not in (SESSION_ID, ITEM_ID, USER_ID):
+            continue
+        if dtype == pl.Boolean or dtype.is_nested():
+            raise DataError(_no_id(name, f"is of type {dtype}"))
+        if dtype.is_float():
+            known = pl.col(name).fill_nan(None)
+            exact = _EXACT_FLOAT32 if dtype == pl.Float32 else _EXACT_FLOAT64
+            inexact = (known % 1 != 0) | (known.abs() >= exact)
+            wrong = clicks.select(known.filter(inexact).first()).collect(engine="streaming").item()
+            if wrong is not None:
+                raise DataError(_no_id(name, f"holds {wrong} as a float, which is not exact"))
+            logger.info("%s holds whole numbers as floats: they are read as integers", name)
+            clicks = clicks.with_columns(known.cast(pl.Int64))
+        elif isinstance(dtype, pl.Categorical | pl.Enum):
+            clicks = clicks.with_columns(pl.col(name).cast(pl.String))
+    return clicks
+
+
+def _no_id(name: str, what: str) -> str:
+    return f"{name} {what}; ids are integers or text. Name the column with {OPTIONS[name]}."

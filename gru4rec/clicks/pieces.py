@@ -1,0 +1,46 @@
+"""Read a log larger than memory in pieces of whole sessions, and write a table piece by piece."""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from gru4rec.clicks.order import is_first
+from gru4rec.schema import SESSION_ID
+
+SHARD_ROWS = 3_000_000
+"""Clicks of a piece, about: what the work in memory is done on."""
+
+_ROW = "__gru4rec_row_of_piece"
+
+
+def session_runs(clicks: pl.LazyFrame, *, shard_rows: int) -> Iterator[tuple[int, pl.LazyFrame]]:
+    """`clicks` in pieces of about `shard_rows` in their order, with the row each begins at.
+
+    Each piece has whole sessions; if some session does not stand in one run, all are one piece.
+    """
+    rows = clicks.select(pl.len()).collect(engine="streaming").item()
+    starts = np.zeros(1, dtype=np.int64)
+    if rows > shard_rows:
+        heads = clicks.with_row_index(_ROW).filter(is_first)
+        found = heads.select(_ROW, pl.col(SESSION_ID).hash()).collect(engine="streaming")
+        if found[SESSION_ID].n_unique() == found.height:
+            starts = found[_ROW].to_numpy().astype(np.int64)
+    edges = starts[np.searchsorted(starts, np.arange(0, starts[-1] + 1, shard_rows))]
+    for start, end in pairwise([*np.unique(edges).tolist(), rows]):
+        yield start, clicks.slice(start, end - start)
+
+
+def write_parquet_pieces(frames: Iterable[pl.DataFrame], path: Path, folder: Path) -> None:
+    """One Parquet file of many frames, which pass through files in `folder`."""
+    folder.mkdir()
+    pieces = []
+    for number, frame in enumerate(frames):
+        pieces.append(folder / f"{number:05d}.parquet")
+        frame.write_parquet(pieces[-1])
+    if len(pieces) == 1:
+        pieces[0].rename(path)
+    else:
+        pl.scan_parquet(pieces).sink_parquet(path, engine="streaming")

@@ -1,0 +1,126 @@
+"""Make Datetimes of times of any kind, and say which of them cannot be meant."""
+
+import logging
+from datetime import datetime
+
+import polars as pl
+
+from gru4rec.clicks.column_types import with_types
+from gru4rec.errors import DataError
+from gru4rec.schema import TIMESTAMP
+
+logger = logging.getLogger(__name__)
+
+RAW_TIME = "__gru4rec_time"
+"""The column that keeps a time as it was given, for error messages."""
+
+EARLIEST, LATEST = datetime(1990, 1, 1), datetime(2100, 1, 1)
+"""Times outside are not meant: their unit is wrong, or they stand for a missing value."""
+
+_EPOCH = datetime(1970, 1, 1)
+
+# Numbers are told apart by their size: (upper bound, unit, microseconds per unit).
+_UNITS = ((1e11, "s", 1e6), (1e14, "ms", 1e3), (1e17, "µs", 1.0), (float("inf"), "ns", 1e-3))
+
+_YEAR_9999 = 253_402_300_799  # its end, in seconds since 1970
+_WHOLE = r"^-?\d+$"
+_ISO = r"^\d{4}-\d\d-\d\d"
+_LARGEST = 2**62  # microseconds; more than any time, and far from overflow
+
+
+def with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
+    """Turn a time column of any kind into Datetime("us"), null where a time cannot be read.
+
+    `RAW_TIME` holds the times as they were given. A column of nothing but nulls is dropped.
+    """
+    schema = clicks.collect_schema()
+    if TIMESTAMP not in schema:
+        logger.info("the click log has no time column: clicks are taken in the order of its rows")
+        return clicks
+    if schema[TIMESTAMP] == pl.String:
+        clicks = _numbers_of_text(with_types(clicks, [TIMESTAMP], ()))
+    time, dtype = pl.col(TIMESTAMP), clicks.collect_schema()[TIMESTAMP]
+    sizes = _sizes(time, dtype) if dtype.is_numeric() else {}
+    counts = clicks.select(pl.len(), time.count().alias("known"), **sizes)
+    found = counts.collect(engine="streaming").row(0, named=True)
+    if found["len"] and not found["known"]:
+        logger.info("the time column is entirely null: clicks are taken in the order of the rows")
+        return clicks.drop(TIMESTAMP)
+    shown = _in_calendar(time, dtype).cast(pl.String) if dtype.is_temporal() else time
+    clicks = clicks.with_columns(shown.alias(RAW_TIME))
+    if dtype.is_numeric():
+        _, unit, factor = max(_UNITS, key=lambda row: found[row[1]])
+        time = _from_numbers(time, dtype, unit, factor)
+    elif dtype == pl.String:
+        iso = pl.when(time.str.contains(_ISO)).then(time.str.strip_suffix(" UTC"))
+        time = iso.str.to_datetime(time_unit="us", strict=False, time_zone="UTC")
+        time = time.dt.replace_time_zone(None)
+    elif dtype == pl.Date:
+        time = _in_calendar(time, dtype).cast(pl.Datetime("us"))
+    elif isinstance(dtype, pl.Datetime):
+        time = _in_calendar(time, dtype)
+        time = time.dt.convert_time_zone("UTC") if dtype.time_zone else time
+        time = time.dt.replace_time_zone(None).dt.cast_time_unit("us")
+    else:
+        raise DataError(
+            f"cannot read times of type {dtype}; give integers, seconds, ISO strings or dates"
+        )
+    return clicks.with_columns(time.alias(TIMESTAMP))
+
+
+def _numbers_of_text(clicks: pl.LazyFrame) -> pl.LazyFrame:
+    """Times that came as text, as numbers where most of them are; what is none is null."""
+    time = pl.col(TIMESTAMP)
+    if clicks.collect_schema()[TIMESTAMP] != pl.String:
+        return clicks
+    whole, number = time.str.contains(_WHOLE), time.cast(pl.Float64, strict=False).is_not_null()
+    counts = clicks.select(whole.sum(), number.sum().alias("number"), time.count().alias("known"))
+    wholes, numbers, known = counts.collect(engine="streaming").row(0)
+    if 2 * numbers <= known:
+        return clicks
+    dtype = pl.Int64 if wholes == numbers else pl.Float64
+    return clicks.with_columns(time.cast(dtype, strict=False))
+
+
+def _in_calendar(time: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Dates and times that a calendar can show, to the year 9999; null what lies beyond."""
+    unit = dtype.time_unit if isinstance(dtype, pl.Datetime) else "d"
+    per_second = {"d": 1 / 86400, "ms": 1e3, "us": 1e6, "ns": 1e9}.get(unit or "us", 1e6)
+    last = min(int(_YEAR_9999 * per_second), 2**63 - 2)
+    return pl.when(time.to_physical().cast(pl.Int64).is_between(-last, last)).then(time)
+
+
+def _sizes(time: pl.Expr, dtype: pl.DataType) -> dict[str, pl.Expr]:
+    """How many numbers have the size that times have in each unit."""
+    size = (time.fill_nan(None) if dtype.is_float() else time).cast(pl.Float64).abs()
+    lower = (0.0, *(bound for bound, _, _ in _UNITS))
+    return {
+        unit: ((size >= low) & (size < bound)).sum()
+        for low, (bound, unit, _) in zip(lower, _UNITS, strict=False)
+    }
+
+
+def _from_numbers(time: pl.Expr, dtype: pl.DataType, unit: str, factor: float) -> pl.Expr:
+    """Datetimes of numbers in a unit of `factor` microseconds."""
+    if dtype.is_integer():
+        logger.info("integer times are read as %s", unit)
+        fits = time.cast(pl.Float64).abs() < _LARGEST / factor
+        whole = pl.when(fits).then(time.cast(pl.Int64, strict=False))
+        micros = whole * int(factor) if factor >= 1 else whole // round(1 / factor)
+    else:
+        logger.info("times with fractions are read as %s", unit)
+        micros = (time.fill_nan(None) * factor).round().cast(pl.Int64, strict=False)
+    return micros.cast(pl.Datetime("us"))
+
+
+def earliest_meant(clicks: pl.LazyFrame) -> datetime:
+    """1990, or 1970 where every time is before 1990: the ticks of some clock that starts at 0."""
+    late = (pl.col(TIMESTAMP) >= EARLIEST).any()
+    if clicks.select(late | (pl.col(TIMESTAMP).count() == 0)).collect(engine="streaming").item():
+        return EARLIEST
+    logger.warning(
+        "every time lies before %d: taken as a clock that starts at 0; if these are dates, their "
+        "unit is wrong",
+        EARLIEST.year,
+    )
+    return _EPOCH

@@ -1,0 +1,89 @@
+"""What became of every target of a log: its rank, and what was recommended in its place."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from gru4rec.arraytypes import Int32Array, IntArray
+from gru4rec.metrics import num_tied, ranks
+from gru4rec.recommenders import Recommender
+from gru4rec.serving import top_k
+from gru4rec.sessions import SessionArrays
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Of one recommender on the sessions of a log: M targets that it knows in S sessions."""
+
+    ranks: torch.Tensor
+    """Rank of each target, from 1; infinite where it was looked for in an index and not found
+    [M]."""
+    session: IntArray
+    """Number of its session [M]."""
+    position: IntArray
+    """Clicks on known items before it in its session [M]."""
+    item: IntArray
+    """Item index: the lower, the more popular [M]."""
+    tied: Int32Array | None
+    """Other items that score as it does, where asked for [M]."""
+    best: Int32Array | None
+    """What is recommended before it, where asked for [M, depth]."""
+    lengths: IntArray
+    """Clicks on known items of each session [S]."""
+    unknown_targets: IntArray
+    """Targets of each session that the recommender does not know [S]."""
+    num_unknown: int
+    """Clicks on unknown items, first ones of a session among them."""
+
+
+def outcomes_of(
+    recommender: Recommender,
+    sessions: SessionArrays,
+    *,
+    ties: str = "conservative",
+    count_ties: bool = False,
+    depth: int = 0,
+    through_index: bool = False,
+) -> Outcomes:
+    """Rank every click but the first of each session, given those before it, in one pass.
+
+    With `depth` the best so many items are kept too. With `through_index` a target's rank is its
+    place among the best `depth` that the recommender's own retrieval returns, infinite if it is not
+    among them.
+    """
+    depth = min(depth, len(recommender.catalog))
+    before = sessions.prefixes()
+    place = np.repeat(np.arange(len(sessions)), sessions.lengths)[before]
+    position = before - sessions.offsets[place] + 1
+    found = torch.full((len(before),), torch.inf, dtype=torch.float64)
+    tied = np.zeros(len(before), dtype=np.int32) if count_ties else None
+    best = np.zeros((len(before), depth), dtype=np.int32) if depth else None
+    targets = sessions.items[before + 1]
+    if through_index:
+        for clicks, _, items in recommender.top(sessions, before, depth):
+            rows = np.searchsorted(before, clicks)
+            row, rank = np.nonzero(items == targets[rows][:, None])
+            found[torch.from_numpy(rows[row])] = torch.from_numpy(rank + 1.0)
+            if best is not None:
+                best[rows] = items
+    else:
+        for clicks, scores in recommender.score(sessions, before):
+            rows = np.searchsorted(before, clicks)
+            wanted = torch.from_numpy(targets[rows]).to(scores.device)
+            found[torch.from_numpy(rows)] = ranks(scores, wanted, ties=ties).cpu()
+            if tied is not None:
+                tied[rows] = num_tied(scores, wanted).cpu().numpy()
+            if best is not None:
+                best[rows] = top_k(scores, depth).cpu().numpy()
+    return Outcomes(
+        ranks=found,
+        session=place,
+        position=position,
+        item=targets,
+        tied=tied,
+        best=best,
+        lengths=sessions.lengths,
+        unknown_targets=sessions.unknown_targets,
+        num_unknown=sessions.num_unknown,
+    )

@@ -1,0 +1,46 @@
+"""Cut the targets of a log by where they stand in their session and how popular they are."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from gru4rec.arraytypes import BoolArray, IntArray
+from gru4rec.evaluation.outcomes import Outcomes
+
+# First number of each range; the last one is open.
+_LENGTHS = (2, 3, 4, 5, 10, 20)
+_POSITIONS = (1, 2, 3, 4, 5, 10, 20)
+
+
+def _ranges(values: IntArray, starts: Sequence[int]) -> dict[str, BoolArray]:
+    named = {}
+    for start, end in pairwise(starts):
+        name = str(start) if end == start + 1 else f"{start} to {end - 1}"
+        named[name] = (values >= start) & (values < end)
+    named[f"{starts[-1]} or more"] = values >= starts[-1]
+    return named
+
+
+def _by_length(outcomes: Outcomes, support: IntArray) -> dict[str, BoolArray]:
+    return _ranges(outcomes.lengths[outcomes.session], _LENGTHS)
+
+
+def _by_position(outcomes: Outcomes, support: IntArray) -> dict[str, BoolArray]:
+    return _ranges(outcomes.position, _POSITIONS)
+
+
+def _by_support(outcomes: Outcomes, support: IntArray) -> dict[str, BoolArray]:
+    before = (np.cumsum(support) - support)[outcomes.item]
+    third = np.minimum(2, 3 * before // max(1, support.sum()))
+    return {name: third == part for part, name in enumerate(("head", "middle", "tail"))}
+
+
+SLICES: Mapping[str, Callable[[Outcomes, IntArray], dict[str, BoolArray]]] = {
+    "length": _by_length,
+    "position": _by_position,
+    "support": _by_support,
+}
+"""By name, the targets [M] of each slice, given the support of all items [N]. `length`: known
+clicks of the session; `position`: known clicks before the target; `support`: the items that make
+the first, second and last third of the training clicks, the popular first."""

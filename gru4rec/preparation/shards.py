@@ -1,0 +1,83 @@
+"""Cut clicks into shards of whole sessions, and put them together again in another order.
+
+So a log larger than memory is worked on piece by piece; one shard is enough for a small log, and
+then nothing is written.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from gru4rec.arraytypes import IntArray
+
+_RANK, _SHARD = "__gru4rec_rank", "__gru4rec_shard"
+
+_COMPRESSION: Final = "lz4"  # of files that are read once or twice and deleted
+
+
+def cut(
+    clicks: pl.LazyFrame, rows: int, *, by: str, folder: Path, shard_rows: int
+) -> list[pl.LazyFrame]:
+    """`clicks`, `rows` in number, in pieces of about `shard_rows`; equal values of `by` together.
+
+    The rows of a piece keep their order.
+    """
+    count = -(-rows // shard_rows)
+    if count == 1:
+        return [clicks]
+    key = (pl.col(by).hash() % count).alias(_SHARD)
+    target = pl.PartitionBy(folder, key=key, include_key=False)
+    clicks.sink_parquet(target, mkdir=True, compression=_COMPRESSION, engine="streaming")
+    return [pl.scan_parquet(sorted(one.iterdir())) for one in sorted(folder.iterdir())]
+
+
+def store(
+    shards: Sequence[pl.LazyFrame],
+    work: Callable[[pl.LazyFrame], pl.DataFrame],
+    folder: Path,
+) -> list[pl.LazyFrame]:
+    """What `work` makes of each shard: in `folder`, or in memory if there is one shard."""
+    if len(shards) == 1:
+        return [work(shards[0]).lazy()]
+    folder.mkdir()
+    stored = []
+    for number, shard in enumerate(shards):
+        path = folder / f"{number:05d}.parquet"
+        work(shard).write_parquet(path, compression=_COMPRESSION, statistics=False)
+        stored.append(pl.scan_parquet(path))
+    return stored
+
+
+def merge(
+    shards: Sequence[pl.LazyFrame],
+    ranks: Sequence[IntArray],
+    lengths: Sequence[IntArray],
+    *,
+    shard_rows: int,
+) -> Iterator[pl.DataFrame]:
+    """The sessions of all shards by their rank, in pieces of about `shard_rows` rows.
+
+    `ranks` and `lengths` are, for each shard, those of its sessions in the order they stand in,
+    which is that of their ranks; a session of rank −1 is left out.
+    """
+    sizes = [int(length[rank >= 0].sum()) for rank, length in zip(ranks, lengths, strict=True)]
+    highest = max((int(rank.max()) for rank in ranks if len(rank)), default=-1) + 1
+    pieces = max(1, -(-sum(sizes) // shard_rows))
+    edges = np.linspace(0, highest, pieces + 1).astype(np.int64)
+    offsets = [np.concatenate(([0], np.cumsum(length))) for length in lengths]
+    for low, high in pairwise(edges):
+        found = []
+        for shard, rank, length, offset in zip(shards, ranks, lengths, offsets, strict=True):
+            here = np.flatnonzero((rank >= low) & (rank < high))
+            if not len(here):
+                continue
+            first, last = here[0], here[-1] + 1
+            rows = shard.slice(offset[first], offset[last] - offset[first]).collect()
+            place = pl.Series(_RANK, np.repeat(rank[first:last], length[first:last]))
+            found.append(rows.with_columns(place).filter(place >= 0))
+        if found:
+            yield pl.concat(found).sort(_RANK, maintain_order=True).drop(_RANK)

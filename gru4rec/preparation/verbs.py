@@ -1,0 +1,113 @@
+"""Make sessions out of clicks and drop what should not be learned from: LazyFrame → LazyFrame.
+
+Ids and times are those that `read_clicks` gives; rows come in the order of the log. The verbs
+after `order_clicks` expect the order it makes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from itertools import count
+
+import polars as pl
+
+from gru4rec.clicks import is_first
+from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
+
+SUPPORT = "support"
+
+_session, _item, _time = pl.col(SESSION_ID), pl.col(ITEM_ID), pl.col(TIMESTAMP)
+
+# Of clicks that stand session after session: which is the last of its session, which click of it
+# a row is, from 0, and how many the session has. Windows over ids would be slower.
+_is_last = (_session != _session.shift(-1)).fill_null(True)
+_row = pl.int_range(pl.len())
+_place = _row - pl.when(is_first).then(_row).forward_fill()
+_clicks = pl.when(_is_last).then(_place + 1).backward_fill()
+
+
+def keep_events(clicks: pl.LazyFrame, column: str, kinds: Sequence[object]) -> pl.LazyFrame:
+    """The clicks whose `column`, as text, is one of `kinds`: ("view",) of an event column."""
+    return clicks.filter(pl.col(column).cast(pl.String).is_in([str(kind) for kind in kinds]))
+
+
+def drop_doubles(clicks: pl.LazyFrame, *, ignoring: Sequence[str] = ()) -> pl.LazyFrame:
+    """The first of the rows that are equal in every column, those of `ignoring` aside."""
+    columns = [name for name in clicks.collect_schema() if name not in ignoring]
+    return clicks.unique(columns, keep="first", maintain_order=True)
+
+
+def order_clicks(clicks: pl.LazyFrame) -> pl.LazyFrame:
+    """Session after session, each in time order, equal times in the order of the rows."""
+    by = [name for name in (SESSION_ID, TIMESTAMP) if name in clicks.collect_schema()]
+    return clicks.sort(by, maintain_order=True)
+
+
+def sessionise(clicks: pl.LazyFrame, gap: timedelta, *, by: str = USER_ID) -> pl.LazyFrame:
+    """Cut the clicks of each user, or of each longer session, where none came for over `gap`.
+
+    The n-th session of user u gets the session_id "u-n", text that no other session can have. The
+    order is that of `order_clicks`, user after user.
+    """
+    ordered = clicks.sort(by, TIMESTAMP, maintain_order=True)
+    new_user = (pl.col(by) != pl.col(by).shift(1)).fill_null(True)
+    starts = (new_user | (_time - _time.shift(1) > gap)).cast(pl.Int64).cum_sum()
+    nth = starts - pl.when(new_user).then(starts).forward_fill() + 1
+    return ordered.with_columns(pl.format("{}-{}", pl.col(by), nth).alias(SESSION_ID))
+
+
+def drop_repeats(clicks: pl.LazyFrame) -> pl.LazyFrame:
+    """The first of the clicks on one item that follow each other in a session."""
+    return clicks.filter(is_first | (_item != _item.shift(1)))
+
+
+LONG_SESSIONS: Mapping[str, Callable[[int], pl.Expr]] = {
+    "cut": lambda longest: _place < longest,
+    "newest": lambda longest: _place >= _clicks - longest,
+    "drop": lambda longest: _clicks <= longest,
+}
+"""What to keep of a session of more than `longest` clicks: its first ones, its newest, nothing."""
+
+
+def limit_length(clicks: pl.LazyFrame, longest: int, *, how: str = "cut") -> pl.LazyFrame:
+    """Sessions of at most `longest` clicks; `how` is a key of `LONG_SESSIONS`."""
+    return clicks.filter(LONG_SESSIONS[how](longest))
+
+
+def supported_items(
+    shards: Sequence[pl.LazyFrame],
+    min_item_clicks: int,
+    min_session_clicks: int,
+    *,
+    rounds: int | None = None,
+) -> pl.DataFrame:
+    """The items with enough clicks in sessions that have enough clicks on such items.
+
+    Each round counts the clicks of the items left, in the sessions that are long enough by the
+    items left, and drops items; it ends when nothing more is dropped (a fixpoint, the largest there
+    is) or after `rounds`. `shards` hold whole sessions each. Columns item_id and support.
+    """
+    left: pl.DataFrame | None = None
+    for _ in count() if rounds is None else range(rounds):
+        counts = [
+            keep_items(shard.select(SESSION_ID, ITEM_ID), left, min_session_clicks)
+            .group_by(ITEM_ID)
+            .agg(pl.len().alias(SUPPORT))
+            .collect()
+            for shard in shards
+        ]
+        support = pl.concat(counts).group_by(ITEM_ID).agg(pl.col(SUPPORT).sum())
+        left = support.filter(pl.col(SUPPORT) >= min_item_clicks)
+        if left.height == support.height:
+            break
+    assert left is not None
+    return left
+
+
+def keep_items(
+    clicks: pl.LazyFrame, items: pl.DataFrame | None, min_session_clicks: int
+) -> pl.LazyFrame:
+    """The clicks on `items` (None: on all) in the sessions that have enough of them."""
+    if items is not None:
+        known = items.lazy().select(ITEM_ID)
+        clicks = clicks.join(known, on=ITEM_ID, how="semi", maintain_order="left")
+    return clicks.filter(_clicks >= min_session_clicks) if min_session_clicks > 1 else clicks

@@ -1,0 +1,45 @@
+"""Whatever has fit and recommend: GRU4Rec, baselines, fusions; and their checkpoints."""
+
+from typing import TYPE_CHECKING
+
+from gru4rec.faces import lazy_face
+
+if TYPE_CHECKING:
+    from gru4rec.recommenders.baselines import BASELINES, make_baseline
+    from gru4rec.recommenders.baselines.item_to_item import ItemKNN, Markov, SequentialRules
+    from gru4rec.recommenders.baselines.popularity import (
+        Popularity,
+        RecentPopularity,
+        SessionPopularity,
+    )
+    from gru4rec.recommenders.baselines.session_knn import SKNN
+    from gru4rec.recommenders.baselines.stan import STAN, VSTAN
+    from gru4rec.recommenders.baselines.vs_knn import VMISKNN, VSKNN
+    from gru4rec.recommenders.fusion import Fusion
+    from gru4rec.recommenders.gru4rec import GRU4Rec
+    from gru4rec.recommenders.loading import load
+    from gru4rec.recommenders.recommender import OF_MODEL, OF_POPULARITY, Recommender
+
+__all__ = [
+    "BASELINES",
+    "OF_MODEL",
+    "OF_POPULARITY",
+    "SKNN",
+    "STAN",
+    "VMISKNN",
+    "VSKNN",
+    "VSTAN",
+    "Fusion",
+    "GRU4Rec",
+    "ItemKNN",
+    "Markov",
+    "Popularity",
+    "RecentPopularity",
+    "Recommender",
+    "SequentialRules",
+    "SessionPopularity",
+    "load",
+    "make_baseline",
+]
+
+__getattr__, __dir__ = lazy_face(__name__)

@@ -1,0 +1,201 @@
+"""Mix the recommendations of several recommenders into one."""
+
+import itertools
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gru4rec.arraytypes import Float64Array, IntArray
+from gru4rec.clicks import ClickSource
+from gru4rec.errors import CheckpointError, ConfigError, DataError, Gru4RecError, choose
+from gru4rec.metrics import mrr_at, ranks, recall_at
+from gru4rec.recommenders.checkpoint import Checkpoint, write_checkpoint
+from gru4rec.recommenders.recommender import Recommender
+from gru4rec.sessions import NO_SIDE_INPUTS, SESSIONS, TIMES, SessionArrays
+from gru4rec.training import parts_of_log
+
+logger = logging.getLogger(__name__)
+
+_FIRST = 0.75  # weight of the first part where none are fitted (benchmarks/LOG.md, 2026-11-26)
+_STEPS = {2: 20, 3: 10}  # weights that are tried are multiples of 1 / this; 5 for more parts
+_MOST_TARGETS = 5000
+_RANK_OFFSET = 60
+
+
+def _reciprocal_ranks(recommender: Recommender, scores_MN: Tensor) -> Tensor:
+    order = scores_MN.sort(dim=1, descending=True, stable=True).indices
+    worth = 1 / (_RANK_OFFSET + 1 + torch.arange(scores_MN.shape[1], dtype=torch.float32))
+    return torch.empty_like(scores_MN, dtype=torch.float32).scatter_(
+        1, order, worth.to(scores_MN.device).expand(len(scores_MN), -1)
+    )
+
+
+HOW: Mapping[str, Callable[[Recommender, Tensor], Tensor]] = {
+    "probabilities": lambda recommender, scores: recommender.probabilities(scores),
+    "reciprocal_ranks": _reciprocal_ranks,
+}
+"""What of the parts is mixed: `probabilities`, see `Recommender.probabilities`, or 1 / (60 + rank)
+(Cormack et al., SIGIR 2009)."""
+
+
+class Fusion(Recommender):
+    """Scores an item by the weighted sum of what its parts make of it.
+
+    A session model and a neighbour method err on different sessions: the mixture of GRU4Rec and
+    VSTAN does better than each of them. Weights are not negative and add to 1. Where none are
+    given, `fit` chooses them by Recall@20 + MRR@20 on the validation sessions; without those the
+    first part weighs 0.75 and the others share the rest.
+    """
+
+    name = "fusion"
+    # P parts, M clicks, N items
+
+    def __init__(
+        self,
+        parts: Sequence[Recommender],
+        *,
+        weights: Sequence[float] | None = None,
+        how: str = "probabilities",
+    ) -> None:
+        """Raises ConfigError for less than two parts, bad weights, an unknown `how`, and parts that
+        read different side inputs."""
+        choose("way of fusion", how, HOW)
+        if len(parts) < 2:
+            raise ConfigError(f"a fusion needs two recommenders or more, got {len(parts)}")
+        chosen = _default_weights(len(parts)) if weights is None else np.asarray(weights, float)
+        if len(chosen) != len(parts) or not (
+            np.isfinite(chosen).all() and (chosen >= 0).all() and chosen.any()
+        ):
+            raise ConfigError(
+                f"weights must be {len(parts)} numbers that are not negative and not all 0, got "
+                f"{chosen.tolist()}"
+            )
+        asked = [list(part.inputs) for part in parts if part.inputs]
+        if any(inputs != asked[0] for inputs in asked):
+            raise ConfigError("the parts of a fusion must read the same side inputs, in one order")
+        self.parts, self.how, self._asked = list(parts), how, weights
+        self.weights: list[float] = (chosen / chosen.sum()).tolist()
+        self.reads_times = any(part.reads_times for part in parts)
+        if all(part._catalog is not None for part in parts):
+            self._join()
+
+    def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
+        """Fit every part on a click log, and with `valid` the weights, unless they are given.
+
+        `valid` is a log, or a part of `clicks` to hold out ("1d", "10%"), as for GRU4Rec.
+        """
+        inputs = [name for part in self.parts for name in part.inputs]
+        log, held_out = parts_of_log(clicks, valid, inputs)
+        for part in self.parts:
+            part.fit(log, valid=held_out)
+        self._join()
+        if self._asked is not None:
+            return self
+        self.weights = _default_weights(len(self.parts)).tolist()
+        return self if held_out is None else self.weigh(held_out)
+
+    def weigh(self, held_out: ClickSource) -> Self:
+        """Choose the weights on sessions that no part has learned from: of all that are multiples
+        of a step those with the largest Recall@20 + MRR@20, on at most 5,000 targets.
+
+        Raises DataError if no session has two clicks on known items.
+        """
+        sessions = self.reader.prefixes(held_out).with_targets()
+        clicks = sessions.prefixes(most=_MOST_TARGETS)
+        if not len(clicks):
+            raise DataError("no session to fit the weights of a fusion on has two known clicks")
+        tried = torch.tensor(list(_simplex(len(self.parts))), dtype=torch.float32)
+        found: list[list[Tensor]] = [[] for _ in tried]
+        for some, mixed_PMN in self._parts_scores(sessions, clicks):
+            targets = torch.from_numpy(sessions.items[some + 1]).to(mixed_PMN.device)
+            for number, weights in enumerate(tried.to(mixed_PMN.device)):
+                scores = torch.tensordot(weights, mixed_PMN, dims=1)
+                found[number].append(ranks(scores, targets).cpu())
+        ranked = [torch.cat(each) for each in found]
+        worth = [recall_at(20, each) + mrr_at(20, each) for each in ranked]
+        best = int(np.argmax(worth))
+        self.weights = tried[best].tolist()
+        named = zip(self.parts, self.weights, strict=True)
+        logger.info(
+            "fusion: weights %s: Recall@20 %.4f, MRR@20 %.4f on %d targets",
+            ", ".join(f"{part.name} {weight:.2f}" for part, weight in named),
+            recall_at(20, ranked[best]), mrr_at(20, ranked[best]), len(clicks),
+        )  # fmt: skip
+        return self
+
+    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
+        """See `Recommender.score`."""
+        weights = torch.tensor(self.weights, dtype=torch.float32)
+        for some, mixed_PMN in self._parts_scores(sessions, clicks):
+            yield some, torch.tensordot(weights.to(mixed_PMN.device), mixed_PMN, dims=1)
+
+    def _parts_scores(
+        self, sessions: SessionArrays, clicks: IntArray
+    ) -> Iterator[tuple[IntArray, Tensor]]:
+        """What each part makes of the items after each click, a few clicks at a time [P, M, N]."""
+        parts = [part.score(sessions, clicks) for part in self.parts]
+        for scored in zip(*parts, strict=True):  # all in the same pieces, see `Recommender.score`
+            mixed = [
+                HOW[self.how](part, scores).to(dtype=torch.float32, device="cpu")
+                for part, (_, scores) in zip(self.parts, scored, strict=True)
+            ]
+            yield scored[0][0], torch.stack(mixed)
+
+    def _join(self) -> None:
+        """Take over what the parts, once fitted, have in common."""
+        first, *others = self.parts
+        if not all(part.catalog.item_ids.equals(first.catalog.item_ids) for part in others):
+            raise ConfigError(
+                "the parts of a fusion must be fitted on the same log; give the one that each "
+                "learned from, without what was held out of it"
+            )
+        read = [part.side_inputs for part in self.parts if len(part.side_inputs)]
+        if any(list(each.values.items()) != list(read[0].values.items()) for each in read):
+            raise ConfigError(
+                "the parts of a fusion read different side inputs; give them the same"
+            )
+        self.catalog, self.side_inputs = first.catalog, read[0] if read else NO_SIDE_INPUTS
+        self.meta = {
+            "recommender": self.name,
+            "versions": {"gru4rec": version("gru4rec")},
+            "parts": [part.name for part in self.parts],
+            **{key: first.meta[key] for key in (TIMES, SESSIONS) if key in first.meta},
+        }
+
+    def settings_dict(self) -> dict[str, Any]:
+        """See `Recommender.settings_dict`."""
+        return {"how": self.how, "weights": self.weights}
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """See `Recommender.save`; the parts are checkpoints in a folder of this one."""
+        catalog = self.catalog
+        saved = Checkpoint(self.settings_dict(), self.meta, catalog, parts=self.parts)
+        write_checkpoint(saved, path, force=force)
+
+    @classmethod
+    def of(cls, saved: Checkpoint, parts: Sequence[Recommender]) -> Self:
+        """The fusion of a checkpoint. Raises CheckpointError if it does not fit together."""
+        try:
+            return cls(parts, weights=saved.config["weights"], how=saved.config["how"])
+        except (Gru4RecError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"the files of the checkpoint do not fit together: {error!r}; fit again"
+            ) from error
+
+
+def _default_weights(parts: int) -> Float64Array:
+    """0.75 for the first, the rest for the others alike."""
+    return np.array([_FIRST, *[(1 - _FIRST) / (parts - 1)] * (parts - 1)])
+
+
+def _simplex(parts: int) -> Iterator[tuple[float, ...]]:
+    """All weights that are multiples of a step and add to 1."""
+    steps = _STEPS.get(parts, 5)
+    for cuts in itertools.combinations_with_replacement(range(steps + 1), parts - 1):
+        yield tuple(np.diff((0, *cuts, steps)) / steps)

@@ -1,0 +1,95 @@
+"""Which items may be recommended: allow and deny lists, and those of the session itself."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gru4rec.arraytypes import BoolArray, IntArray
+from gru4rec.errors import DataError
+from gru4rec.sessions import Catalog, SessionArrays, ranges
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ItemFilter:
+    """The items that may be recommended; all others score −∞."""
+
+    allowed: BoolArray
+    """By item index [N]."""
+    exclude_clicked: bool = False
+    """Whether the items of the session so far are left out too."""
+
+    @classmethod
+    def of(
+        cls,
+        catalog: Catalog,
+        *,
+        allow: Iterable[object] | None = None,
+        deny: Iterable[object] = (),
+        exclude_clicked: bool = False,
+    ) -> Self | None:
+        """The filter of lists of item ids; None if it lets all pass.
+
+        Unknown ids are logged and passed over. Raises DataError if nothing is left to recommend.
+        """
+        allowed = np.full(len(catalog), allow is None)
+        for ids, may in ((() if allow is None else allow, True), (deny, False)):
+            if isinstance(ids, str):
+                raise DataError(f"items to allow or deny are a list of ids, got {ids!r}")
+            indexes = [catalog.find(item) for item in ids]
+            known = [index for index in indexes if index is not None]
+            if unknown := len(indexes) - len(known):
+                logger.warning(
+                    "%d items to %s are not in the catalog", unknown, "allow" if may else "deny"
+                )
+            allowed[known] = may
+        if not allowed.any():
+            raise DataError("no item of the catalog is left to recommend; check --allow and --deny")
+        return None if allowed.all() and not exclude_clicked else cls(allowed, exclude_clicked)
+
+    def mask(self, scores_MN: Tensor, sessions: SessionArrays, clicks: IntArray) -> None:
+        """Make the scores after each click [M, N] −∞ for items that may not be recommended."""
+        if not self._allows_all:
+            scores_MN.masked_fill_(torch.from_numpy(~self.allowed).to(scores_MN.device), -torch.inf)
+        if self.exclude_clicked:
+            clicked = torch.from_numpy(np.stack(_clicked(sessions, clicks)))
+            scores_MN[tuple(clicked.to(scores_MN.device))] = -torch.inf
+
+    def passes(self, items: IntArray, sessions: SessionArrays, clicks: IntArray) -> BoolArray:
+        """Whether each of the items [M, F] may be recommended after its click."""
+        passing: BoolArray = self.allowed[items]
+        if self.exclude_clicked:
+            size = len(self.allowed)
+            rows, clicked = _clicked(sessions, clicks)
+            keys = items + size * np.arange(len(items))[:, None]
+            passing &= ~np.isin(keys, clicked + size * rows)
+        return passing
+
+    def reach(self, k: int, sessions: SessionArrays, clicks: IntArray) -> int:
+        """How many of the best items to look at so that k of them may well pass."""
+        clicked = clicks + 1 - sessions.starts_of(clicks) if self.exclude_clicked else np.zeros(1)
+        # If the best were allowed as often as any, 1 / share of them would do on average.
+        wanted = k if self._allows_all else 2 * k / self._share + 10
+        return int(wanted) + int(clicked.max(initial=0))
+
+    @cached_property
+    def _share(self) -> float:
+        return float(self.allowed.mean())
+
+    @property
+    def _allows_all(self) -> bool:
+        return self._share == 1.0
+
+
+def _clicked(sessions: SessionArrays, clicks: IntArray) -> tuple[IntArray, IntArray]:
+    """The rows of `clicks`, and the items of their sessions up to and with them [e] each."""
+    starts = sessions.starts_of(clicks)
+    places, rows = ranges(starts, clicks + 1 - starts)
+    return rows, sessions.items[places]

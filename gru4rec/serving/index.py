@@ -1,0 +1,200 @@
+"""FAISS: build, search, save and load the index of item vectors."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import faiss
+import numpy as np
+import torch
+
+from gru4rec.arraytypes import Float16Array, Float32Array, IntArray
+from gru4rec.errors import CheckpointError, ConfigError
+from gru4rec.serving.chunks import rows_at_once
+from gru4rec.serving.selection import top_k
+
+AnyVectors: TypeAlias = Float32Array | Float16Array
+
+_QUERIES_AT_ONCE = 256
+MANY = 10  # queries from which on one matrix product takes less time than a flat index
+
+
+class ItemIndex:
+    """Search for the items whose vectors have the largest dot products with a query.
+
+    The bias of an item is one more component of its vector, met by a 1 in the query. Scores are
+    exact, also of an approximate index: it proposes twice the items that are asked for, which are
+    then scored by their own vectors. Equal scores are ordered by item index, with an exact index at
+    the k-th place too, which FAISS alone does not promise. Many queries at once an exact index
+    answers by the scores of all items.
+    """
+
+    # Q queries, N items, k results, F items that FAISS proposes, D components
+    def __init__(self, index: Any, vectors: AnyVectors | None = None) -> None:
+        """`vectors` are those of all items [N, D], which a flat index does not need; they may be
+        float16, if that holds them exactly."""
+        self._index = index
+        self.is_exact = isinstance(index, faiss.IndexFlat)
+        self._vectors = None if self.is_exact else vectors
+
+    @classmethod
+    def build(cls, item_vectors: Float32Array, factory: str = "Flat") -> "ItemIndex":
+        """An index over the vectors of all items [N, D], of a FAISS factory string.
+
+        Raises ConfigError if FAISS knows no such index, or cannot build it of these items.
+        """
+        vectors = np.ascontiguousarray(item_vectors)
+        try:
+            index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+            index.train(vectors)
+            index.add(vectors)
+        except RuntimeError as error:
+            raise ConfigError(
+                f"FAISS cannot build an index {factory!r} of {len(vectors)} items: "
+                f"{str(error).rsplit(': ', 1)[-1]}"
+            ) from error
+        return cls(index, vectors)
+
+    def with_vectors(self, item_vectors: AnyVectors) -> "ItemIndex":
+        """The index with the vectors [N, D] to score what it proposes."""
+        return ItemIndex(self._index, item_vectors)
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    @property
+    def width(self) -> int:
+        """Components of a vector."""
+        return int(self._index.d)
+
+    @property
+    def vectors(self) -> AnyVectors:
+        """The vectors of all items [N, D], for reading only."""
+        if self._vectors is not None:
+            return self._vectors
+        if not self.is_exact:
+            raise TypeError("an approximate index needs the item vectors; see with_vectors")
+        stored = faiss.rev_swig_ptr(self._index.get_xb(), len(self) * self.width)
+        vectors: Float32Array = stored.reshape(len(self), self.width)
+        return vectors
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the index file."""
+        return len(faiss.serialize_index(self._index))
+
+    @property
+    def num_lists(self) -> int:
+        """Lists that the items are divided into; 0 for an index without."""
+        return int(self._index.nlist) if isinstance(self._index, faiss.IndexIVF) else 0
+
+    @property
+    def structure(self) -> str:
+        """What its factory string has before how vectors are kept."""
+        if isinstance(self._index, faiss.IndexHNSW):
+            graph: Any = self._index.hnsw
+            return f"HNSW{graph.nb_neighbors(1)}_"
+        return f"IVF{self.num_lists}," if self.num_lists else ""
+
+    @property
+    def most_effort(self) -> int:
+        """Largest effort of a search that makes a difference; 1 where there is none to set."""
+        if self.num_lists:
+            return self.num_lists
+        return 1024 if isinstance(self._index, faiss.IndexHNSW) else 1
+
+    def set_effort(self, effort: int) -> None:
+        """How thoroughly to search: lists that are looked through (IVF), or the length of the queue
+        of candidates (HNSW). It is saved with the index."""
+        if isinstance(self._index, faiss.IndexIVF):
+            self._index.nprobe = effort
+        elif isinstance(self._index, faiss.IndexHNSW):
+            self._index.hnsw.efSearch = effort
+
+    def search(self, queries: Float32Array, k: int) -> tuple[Float32Array, IntArray]:
+        """Scores [Q, k'] and item indexes [Q, k'] of the best k' = min(k, N) items, best first."""
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        wanted = min(k, len(self))
+        if not self.is_exact:
+            return self._search_approximately(queries, wanted)
+        if len(queries) >= MANY:
+            return self.search_all(queries, wanted)
+        scores, items = self._find(queries, min(wanted + 1, len(self)))
+        tied = np.flatnonzero(scores[:, wanted - 1] == scores[:, -1]) if wanted < len(self) else ()
+        scores, items = _ordered(scores, items, wanted)
+        if len(tied):  # which of the equal ones FAISS returned is chance: look at all
+            scores[tied], items[tied] = self.search_all(queries[tied], wanted)
+        return scores, items
+
+    def search_all(
+        self,
+        queries: Float32Array,
+        k: int,
+        mask: Callable[[torch.Tensor, slice], None] | None = None,
+    ) -> tuple[Float32Array, IntArray]:
+        """As `search`, by the scores of all items, whatever the index.
+
+        `mask` may change them before the best are taken: scores [q, N] of a slice of the queries.
+        """
+        wanted, size = min(k, len(self)), rows_at_once(len(self))
+        scores, items = _empty(len(queries), wanted)
+        of_items = torch.from_numpy(self.vectors).float().t()
+        asked = torch.from_numpy(np.ascontiguousarray(queries, dtype=np.float32))
+        buffer = torch.empty(min(size, len(queries)), len(self))
+        for start in range(0, len(queries), size):
+            rows = slice(start, min(start + size, len(queries)))
+            every = torch.mm(asked[rows], of_items, out=buffer[: rows.stop - start])
+            if mask is not None:
+                mask(every, rows)
+            best = top_k(every, wanted)
+            scores[rows], items[rows] = every.gather(1, best).numpy(), best.numpy()
+        return scores, items
+
+    def _find(self, queries: Float32Array, k: int) -> tuple[Float32Array, IntArray]:
+        """What FAISS finds."""
+        threads = faiss.omp_get_max_threads()
+        try:
+            if len(queries) == 1:  # FAISS takes half the time if it does not share this out
+                faiss.omp_set_num_threads(1)
+            found: tuple[Float32Array, IntArray] = self._index.search(queries, k)
+        finally:
+            faiss.omp_set_num_threads(threads)
+        return found
+
+    def _search_approximately(
+        self, queries: Float32Array, wanted: int
+    ) -> tuple[Float32Array, IntArray]:
+        scores, items = _empty(len(queries), wanted)
+        for start in range(0, len(queries), _QUERIES_AT_ONCE):
+            rows = slice(start, start + _QUERIES_AT_ONCE)
+            _, proposed = self._find(queries[rows], min(2 * wanted + 10, len(self)))
+            near = self.vectors[proposed].astype(np.float32, copy=False)
+            exact = np.einsum("qd,qfd->qf", queries[rows], near)
+            exact[proposed < 0] = -np.inf  # FAISS pads with −1 where it found fewer
+            scores[rows], items[rows] = _ordered(exact, proposed, wanted)
+        short = np.flatnonzero(np.isinf(scores[:, -1]))
+        if len(short):
+            scores[short], items[short] = self.search_all(queries[short], wanted)
+        return scores, items
+
+    def save(self, path: Path) -> None:
+        """Write the index file, as FAISS writes it."""
+        faiss.write_index(self._index, str(path))
+
+    @classmethod
+    def load(cls, path: Path) -> "ItemIndex":
+        """Raises CheckpointError if FAISS cannot read the file."""
+        try:
+            return cls(faiss.read_index(str(path)))
+        except RuntimeError as error:
+            raise CheckpointError(f"cannot read the index {path}; train again") from error
+
+
+def _empty(queries: int, k: int) -> tuple[Float32Array, IntArray]:
+    return np.empty((queries, k), dtype=np.float32), np.empty((queries, k), dtype=np.int64)
+
+
+def _ordered(scores: Float32Array, items: IntArray, wanted: int) -> tuple[Float32Array, IntArray]:
+    """The best of each row, equal scores by item index."""
+    order = np.lexsort((items, -scores), axis=1)[:, :wanted]
+    return np.take_along_axis(scores, order, 1), np.take_along_axis(items, order, 1)

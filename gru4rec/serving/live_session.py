@@ -1,0 +1,67 @@
+"""A running session: click by click, with the next items after any of them."""
+
+from collections.abc import Iterable
+from threading import RLock
+
+import numpy as np
+import polars as pl
+
+from gru4rec.schema import ITEM_ID, RANK, SCORE
+from gru4rec.serving.answering import Answering
+from gru4rec.serving.filters import ItemFilter
+from gru4rec.sessions import Click, RunningSession, refuse_other, take_in
+
+
+class LiveSession:
+    """One visitor's clicks so far. Threads may share it.
+
+    With a GRU4Rec whose encoder streams the hundredth click costs as the first; any other
+    recommender reads the session's clicks again.
+    """
+
+    def __init__(self, recommender: Answering) -> None:
+        self._recommender, self._catalog = recommender, recommender.catalog
+        self._session = RunningSession()
+        self._lock = RLock()
+
+    def click(self, item_id: object, /, **known: object) -> bool:
+        """Add a click. False if the item is not in the catalog: of it only the time is kept.
+
+        `known` is what is known of it for the model's side inputs: `timestamp`, a datetime, and
+        the columns by their names; what is left out is unknown.
+
+        Raises DataError for what is no id (a fraction, a truth value, a list), for a name that no
+        side input is made of, and if the recommender was fitted again.
+        """
+        with self._lock:
+            refuse_other(self._recommender, self._catalog)
+            session = self._session
+            click = Click.read(self._recommender, session, item_id, known, session.last_time)
+            take_in(self._recommender, [click])
+        return click.item is not None
+
+    def recommend(
+        self,
+        k: int = 20,
+        *,
+        exclude_clicked: bool = False,
+        allow: Iterable[object] | None = None,
+        deny: Iterable[object] = (),
+    ) -> pl.DataFrame:
+        """The k best next items: rank (from 1), item_id, score.
+
+        As `Recommender.recommend` gives for these clicks; before a known click, the popular items.
+        Raises DataError for k < 1, if no item may be recommended, and after another fit.
+        """
+        refuse_other(self._recommender, self._catalog)
+        only = ItemFilter.of(self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked)
+        with self._lock:
+            (scores,), (items,) = self._recommender.best_next([self._session], k, only)
+        if only is not None:
+            left = np.isfinite(scores)
+            scores, items = scores[left], items[left]
+        ids = pl.Series(
+            ITEM_ID, self._catalog.ids_of(items.tolist()), dtype=self._catalog.item_ids.dtype
+        )
+        ranks = pl.Series(RANK, np.arange(1, len(items) + 1))
+        return pl.DataFrame([ranks, ids, pl.Series(SCORE, scores)])

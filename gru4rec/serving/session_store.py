@@ -1,0 +1,232 @@
+"""Many running sessions by their ids: clicked together, limited in number and age, kept on disk."""
+
+import logging
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from gru4rec.errors import ConfigError, DataError
+from gru4rec.schema import SESSION_ID
+from gru4rec.serving.answering import Answering
+from gru4rec.serving.answers import answer_table
+from gru4rec.serving.filters import ItemFilter
+from gru4rec.serving.session_store_file import SessionId, read_sessions, write_sessions
+from gru4rec.sessions import (
+    Click,
+    RunningSession,
+    read_again,
+    refuse_other,
+    take_in,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Stored:
+    session: RunningSession
+    clicked: float
+    """When its last click came, by the store's clock."""
+
+
+class SessionStore:
+    """The running sessions of a recommender. Threads may share it.
+
+    Where it is full, the session that was not clicked for longest gives way to a new one; a session
+    that was not clicked for `minutes` is over. Both then begin anew, without clicks.
+    """
+
+    def __init__(
+        self,
+        recommender: Answering,
+        *,
+        most: int = 100_000,
+        minutes: float = 60.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`most` sessions are held; `clock` gives the time in seconds.
+
+        Raises ConfigError for limits that are not above 0, NotFittedError before `fit`.
+        """
+        if most < 1 or not minutes > 0:
+            raise ConfigError(
+                f"a store needs room for a session and minutes above 0, got {most} and {minutes}"
+            )
+        self.most, self.seconds, self._clock = most, 60 * minutes, clock
+        self._recommender, self._catalog = recommender, recommender.catalog
+        self._side_inputs = recommender.side_inputs
+        self._stored: OrderedDict[SessionId, _Stored] = OrderedDict()  # by their last click
+        self._lock = RLock()
+        self.num_displaced = 0
+        """Sessions that gave way because the store was full."""
+
+    def __len__(self) -> int:
+        with self._lock:
+            self._drop_old()
+            return len(self._stored)
+
+    def __contains__(self, session_id: object) -> bool:
+        with self._lock:
+            self._drop_old()
+            return session_id in self._stored
+
+    def click_many(
+        self, ids: Sequence[SessionId], items: Sequence[object], **known: Sequence[object]
+    ) -> None:
+        """Add a click on each item to the session of the same place; new ids begin sessions.
+
+        Clicks of one session are taken in their order. `known` are lists as long as `items` of what
+        `LiveSession.click` takes; all may be arrays or columns. Items outside the catalog are
+        passed over.
+
+        Raises DataError for lists of different lengths, for what is no id of a session or an item,
+        and for what is no side input. Then no click is taken in.
+        """
+        lengths = {len(ids), len(items), *map(len, known.values())}
+        if len(lengths) > 1:
+            raise DataError(f"give a session id for each item, got lists of {sorted(lengths)}")
+        # Arrays and columns as plain values: their numbers are no Python integers.
+        ids, items, *values = (_plain(each) for each in (ids, items, *known.values()))
+        with self._lock:
+            refuse_other(self._recommender, self._catalog)
+            self._drop_old()
+            of_names = dict(zip(known, values, strict=True))
+            self._take_in(ids, self._read(ids, items, of_names))
+
+    def _read(
+        self,
+        ids: Sequence[SessionId],
+        items: Sequence[object],
+        known: Mapping[str, Sequence[object]],
+    ) -> list[Click]:
+        """The clicks, checked; nothing is changed yet."""
+        sessions: dict[SessionId, RunningSession] = {}
+        times: dict[SessionId, datetime | None] = {}
+        clicks = []
+        for place, (session_id, item) in enumerate(zip(ids, items, strict=True)):
+            if not _is_id(session_id):
+                raise DataError(f"{session_id!r} is no session id; ids are integers or text")
+            if session_id not in sessions:
+                stored = self._stored.get(session_id)
+                sessions[session_id] = RunningSession() if stored is None else stored.session
+                times[session_id] = sessions[session_id].last_time
+            of_click = {name: values[place] for name, values in known.items()}
+            session, before = sessions[session_id], times[session_id]
+            clicks.append(Click.read(self._recommender, session, item, of_click, before))
+            times[session_id] = clicks[-1].time
+        return clicks
+
+    def _take_in(self, ids: Sequence[SessionId], clicks: Sequence[Click]) -> None:
+        now = self._clock()
+        rounds: list[list[Click]] = []  # a session is clicked once in each
+        counts: dict[SessionId, int] = defaultdict(int)
+        for session_id, click in zip(ids, clicks, strict=True):
+            if counts[session_id] == len(rounds):
+                rounds.append([])
+            rounds[counts[session_id]].append(click)
+            counts[session_id] += 1
+        for one in rounds:
+            take_in(self._recommender, one)
+        for session_id, click in zip(ids, clicks, strict=True):
+            self._stored[session_id] = _Stored(click.session, now)
+            self._stored.move_to_end(session_id)
+        self._make_room()
+
+    def recommend_many(
+        self,
+        ids: Sequence[SessionId],
+        k: int = 20,
+        *,
+        exclude_clicked: bool = False,
+        allow: Iterable[object] | None = None,
+        deny: Iterable[object] = (),
+    ) -> pl.DataFrame:
+        """The k best next items of sessions: session_id, rank (from 1), item_id, score.
+
+        As `Recommender.recommend` gives for their clicks; a session that is not there gets the
+        popular items. Raises DataError for k < 1, ids of different types, if no item may be
+        recommended, and after another fit.
+        """
+        only = ItemFilter.of(self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked)
+        ids = _plain(ids)
+        with self._lock:
+            refuse_other(self._recommender, self._catalog)
+            self._drop_old()
+            found = [self._stored.get(each) for each in ids]
+            sessions = [RunningSession() if one is None else one.session.copy() for one in found]
+        scores, items = self._recommender.best_next(sessions, k, only)
+        try:
+            named = pl.Series(SESSION_ID, ids)
+        except TypeError as error:
+            raise DataError("the session ids of a call must all be integers or all text") from error
+        return answer_table(named, self._catalog, scores, items)
+
+    def end(self, session_id: SessionId) -> bool:
+        """Forget a session. False if it is not there."""
+        with self._lock:
+            return self._stored.pop(session_id, None) is not None
+
+    def save(self, path: str | Path) -> None:
+        """Write the sessions to a Parquet file: their clicks by item ids.
+
+        Raises DataError where the file cannot be written; an older one then stays.
+        """
+        with self._lock:
+            self._drop_old()
+            rows = [(name, one.clicked, one.session.copy()) for name, one in self._stored.items()]
+        write_sessions(Path(path), rows, self._catalog, self._side_inputs)
+
+    def restore(self, path: str | Path) -> None:
+        """Take in the sessions that a store saved, of this recommender or of an older one.
+
+        Their clicks are read again, those on unknown items left out. A session that is here already
+        stays as it is; the limits of this store hold. Raises DataError for a file of another kind.
+        """
+        side_inputs = self._recommender.side_inputs
+        saved = list(read_sessions(Path(path), self._catalog, side_inputs))
+        with self._lock:
+            refuse_other(self._recommender, self._catalog)
+            self._drop_old()
+            new = [each for each in saved if each[0] not in self._stored]
+            read_again(self._recommender, [session for _, _, session in new])
+            self._stored |= {name: _Stored(session, clicked) for name, clicked, session in new}
+            by_click = sorted(self._stored.items(), key=lambda one: one[1].clicked)
+            self._stored = OrderedDict(by_click)
+            self._make_room()
+            self._drop_old()
+
+    def _drop_old(self) -> None:
+        """Forget the sessions that are over."""
+        oldest = self._clock() - self.seconds
+        while self._stored and next(iter(self._stored.values())).clicked < oldest:
+            self._stored.popitem(last=False)
+
+    def _make_room(self) -> None:
+        while len(self._stored) > self.most:
+            self._stored.popitem(last=False)
+            if not self.num_displaced:
+                logger.warning(
+                    "the store is full with %d sessions: the oldest begin anew", self.most
+                )
+            self.num_displaced += 1
+
+
+def _is_id(value: object) -> bool:
+    """Whether a value is an integer or a text that can be written as UTF-8: no half of a pair."""
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _plain(values: Sequence[Any]) -> list[Any]:
+    if isinstance(values, str):
+        raise DataError(f"give a list of ids or items, got the text {values!r}")
+    return values.tolist() if isinstance(values, np.ndarray) else list(values)

@@ -1,0 +1,56 @@
+"""Clicks become flat arrays of sessions, coded by a catalog, and windows of them."""
+
+from typing import TYPE_CHECKING
+
+from gru4rec.faces import lazy_face
+
+if TYPE_CHECKING:
+    from gru4rec.sessions.arrays import SessionArrays, from_lists, ranges, sides_of, to_arrays
+    from gru4rec.sessions.batching.background import prefetch
+    from gru4rec.sessions.batching.batch import SessionBatch, block_sizes_of
+    from gru4rec.sessions.batching.session_parallel import SessionParallelWindows
+    from gru4rec.sessions.batching.whole_session import WholeSessions
+    from gru4rec.sessions.catalog import Catalog
+    from gru4rec.sessions.reader import Prefixes, SessionReader
+    from gru4rec.sessions.running_session import (
+        Click,
+        Follows,
+        RunningSession,
+        arrays_of,
+        read_again,
+        refuse_other,
+        take_in,
+    )
+    from gru4rec.sessions.seen_sessions import SESSIONS, TIMES, trained_on, warn_of_leaks
+    from gru4rec.sessions.side_inputs import NO_SIDE_INPUTS, SideInputs
+
+__all__ = [
+    "NO_SIDE_INPUTS",
+    "SESSIONS",
+    "TIMES",
+    "Catalog",
+    "Click",
+    "Follows",
+    "Prefixes",
+    "RunningSession",
+    "SessionArrays",
+    "SessionBatch",
+    "SessionParallelWindows",
+    "SessionReader",
+    "SideInputs",
+    "WholeSessions",
+    "arrays_of",
+    "block_sizes_of",
+    "from_lists",
+    "prefetch",
+    "ranges",
+    "read_again",
+    "refuse_other",
+    "sides_of",
+    "take_in",
+    "to_arrays",
+    "trained_on",
+    "warn_of_leaks",
+]
+
+__getattr__, __dir__ = lazy_face(__name__)

@@ -1,0 +1,101 @@
+"""The items known to a model: item_id ↔ item index, and each item's support."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+
+from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
+from gru4rec.errors import DataError
+from gru4rec.schema import ITEM_ID
+
+_SUPPORT = "support"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Items by falling support, equal ones by id: index 0 is the most popular item.
+
+    So the order of the rows of a log does not matter, items met often lie together in memory, and
+    the rule "equal scores: the lower index first" prefers the more popular item.
+    """
+
+    item_ids: pl.Series
+    """Item ids by item index, in the type that the log has."""
+    support: IntArray
+    """Clicks on each item in the training log."""
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    @classmethod
+    def of(cls, clicks: pl.LazyFrame) -> Self:
+        """The catalog of every item of a log."""
+        items = clicks.group_by(ITEM_ID).agg(pl.len().cast(pl.Int64).alias(_SUPPORT))
+        return cls.from_frame(items.sort([_SUPPORT, ITEM_ID], descending=[True, False]).collect())
+
+    @classmethod
+    def from_frame(cls, frame: pl.DataFrame) -> Self:
+        """The inverse of `to_frame`."""
+        return cls(frame[ITEM_ID], frame[_SUPPORT].to_numpy())
+
+    def to_frame(self) -> pl.DataFrame:
+        """Columns item_id and support, in the order of the item indexes."""
+        return pl.DataFrame({ITEM_ID: self.item_ids, _SUPPORT: self.support})
+
+    @cached_property
+    def _ids(self) -> list[Any]:
+        return self.item_ids.to_list()
+
+    @cached_property
+    def _num_clicks(self) -> int:
+        return int(self.support.sum())
+
+    @cached_property
+    def _index_by_id(self) -> dict[object, int]:
+        return {item_id: index for index, item_id in enumerate(self._ids)}
+
+    def index_of(self, item_id: object) -> int | None:
+        """The item index of one id, None if it is unknown."""
+        return self._index_by_id.get(item_id)
+
+    def find(self, item_id: object) -> int | None:
+        """The item index of an id in the catalog's type, or of one that is cast to it as those of a
+        log are; None if it is unknown.
+
+        Raises DataError for what is no id: a fraction, a truth value, a list, nothing.
+        """
+        if isinstance(item_id, float) and item_id.is_integer():
+            item_id = int(item_id)
+        if isinstance(item_id, bool) or not isinstance(item_id, int | str):
+            raise DataError(f"{item_id!r} is no item id; ids are integers or text")
+        if self.item_ids.dtype == pl.String:
+            item_id = str(item_id)
+        elif isinstance(item_id, str):
+            item_id = int(item_id) if re.fullmatch(r"[+-]?\d{1,19}", item_id) else None
+        return self._index_by_id.get(item_id)
+
+    def ids_of(self, indexes: Iterable[int]) -> list[Any]:
+        """The ids of a few items."""
+        return [self._ids[index] for index in indexes]
+
+    def popular(self, k: int, allowed: BoolArray | None = None) -> tuple[Float32Array, IntArray]:
+        """(scores, item indexes) of the k most clicked items, of those `allowed` [N] if given,
+        scored by their share of clicks; fewer where there are no more."""
+        most = min(k, len(self))
+        items = np.arange(most) if allowed is None else np.flatnonzero(allowed)[:most]
+        return (self.support[items] / self._num_clicks).astype(np.float32), items
+
+    def encode(self, clicks: pl.LazyFrame, name: str) -> pl.LazyFrame:
+        """`clicks` with the item index of each row as column `name` (UInt32), null if unknown.
+
+        Ids of another type than the catalog's are cast to it; one that cannot be is unknown.
+        """
+        index = pl.int_range(len(self), dtype=pl.UInt32, eager=True)
+        ids = pl.col(ITEM_ID).cast(self.item_ids.dtype, strict=False)
+        known = ids.replace_strict(self.item_ids, index, default=None, return_dtype=pl.UInt32)
+        return clicks.with_columns(known.alias(name))

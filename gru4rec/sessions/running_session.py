@@ -1,0 +1,154 @@
+"""What is remembered of running sessions, and how a click is taken in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from gru4rec.arraytypes import Float32Array, IntArray
+from gru4rec.errors import DataError
+from gru4rec.schema import TIMESTAMP
+from gru4rec.sessions.arrays import SessionArrays
+from gru4rec.sessions.catalog import Catalog
+from gru4rec.sessions.side_inputs import SideInputs, naive
+
+
+@dataclass(slots=True)
+class RunningSession:
+    """What is remembered of one visitor's clicks; of one on an unknown item only the time."""
+
+    items: list[int] = field(default_factory=list)
+    """Item index of each click."""
+    sides: list[list[int]] = field(default_factory=list)
+    """Codes of its side inputs, if there are any."""
+    times: list[float | None] = field(default_factory=list)
+    """Seconds since 1970, where they are known."""
+    last_time: datetime | None = None
+    """When the last click was made, also if its item is unknown."""
+    state: Float32Array | None = None
+    """What the recommender keeps of it, in one row; see `Recommender.next_states`."""
+
+    def copy(self) -> "RunningSession":
+        """The same, not changed by later clicks."""
+        parts = (self.items[:], self.sides[:], self.times[:])
+        return RunningSession(*parts, self.last_time, self.state)
+
+
+class Follows(Protocol):
+    """A recommender, as far as the clicks of running sessions know it."""
+
+    side_inputs: SideInputs
+
+    @property
+    def catalog(self) -> Catalog:
+        """See `Recommender.catalog`."""
+
+    def next_states(
+        self, states: Sequence[Float32Array | None], items: IntArray, sides: IntArray
+    ) -> Sequence[Float32Array | None]:
+        """See `Recommender.next_states`."""
+
+
+@dataclass(frozen=True)
+class Click:
+    """One more click of a session, read and checked but not yet taken in."""
+
+    session: RunningSession
+    item: int | None
+    sides: list[int]
+    time: datetime | None
+
+    @classmethod
+    def read(
+        cls,
+        recommender: Follows,
+        session: RunningSession,
+        item: object,
+        known: Mapping[str, object],
+        before: datetime | None,
+    ) -> "Click":
+        """A click on an item of which `known` is known, after one at the time `before`.
+
+        Raises DataError for what is no id, and for names and values that are no side inputs.
+        """
+        index = recommender.catalog.find(item)
+        codes = recommender.side_inputs.codes(known, before)
+        return cls(session, index, codes, naive(known.get(TIMESTAMP)))
+
+
+def take_in(recommender: Follows, clicks: Sequence[Click]) -> None:
+    """Add a click to each of several sessions, all of them different; after an error to none."""
+    known = [(click, click.item) for click in clicks if click.item is not None]
+    states = _next_states(
+        recommender, [(click.session, item, click.sides) for click, item in known]
+    )
+    for (click, item), state in zip(known, states, strict=True):
+        session, time = click.session, click.time
+        session.items.append(item)
+        if click.sides:
+            session.sides.append(click.sides)
+        session.times.append(None if time is None else _seconds(time))
+        session.state = state
+    for click in clicks:
+        click.session.last_time = click.time
+
+
+def read_again(recommender: Follows, sessions: Sequence[RunningSession]) -> None:
+    """Give sessions the states that their clicks make."""
+    for session in sessions:
+        session.state = None
+    place, left = 0, [session for session in sessions if session.items]
+    while left:
+        clicks = [
+            (each, each.items[place], each.sides[place] if each.sides else []) for each in left
+        ]
+        for session, state in zip(left, _next_states(recommender, clicks), strict=True):
+            session.state = state
+        place += 1
+        left = [session for session in left if len(session.items) > place]
+
+
+def _next_states(
+    recommender: Follows, clicks: Sequence[tuple[RunningSession, int, list[int]]]
+) -> Sequence[Float32Array | None]:
+    """The states after clicks: their sessions, items and codes of side inputs."""
+    if not clicks:
+        return []
+    items = np.array([item for _, item, _ in clicks], dtype=np.int64)
+    sides = np.array([codes for _, _, codes in clicks], dtype=np.int64).reshape(len(clicks), -1)
+    return recommender.next_states([session.state for session, _, _ in clicks], items, sides)
+
+
+def arrays_of(
+    sessions: Sequence[RunningSession], side_inputs: SideInputs, *, last: int | None = None
+) -> SessionArrays:
+    """Running sessions as sessions 0, 1, …; of each the `last` clicks."""
+    since = slice(None if last is None else -last, None)
+    items = [session.items[since] for session in sessions]
+    sides = [codes for session in sessions for codes in session.sides[since]]
+    times = [time for session in sessions for time in session.times[since]]
+    timed = None not in times
+    lengths = [len(each) for each in items]
+    return SessionArrays(
+        pl.Series(range(len(sessions))),
+        np.array([item for each in items for item in each], dtype=np.int64),
+        np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))),
+        np.array(sides, dtype=np.uint16).reshape(sum(lengths), len(side_inputs)),
+        np.array(times if timed else range(len(times)), dtype=np.float64),
+        timed and bool(times),
+    )
+
+
+def _seconds(time: datetime) -> float:
+    return (time - datetime(1970, 1, 1)).total_seconds()
+
+
+def refuse_other(recommender: Follows, catalog: Catalog) -> None:
+    """Raise DataError if a recommender does not have the catalog any more."""
+    if recommender.catalog is not catalog:
+        raise DataError(
+            "the recommender was fitted again since this session began; start a new one"
+        )

@@ -1,0 +1,221 @@
+"""What is known of a click besides its item: the time since the click before it, event types, …"""
+
+import logging
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Self
+
+import polars as pl
+
+from gru4rec.clicks import is_first
+from gru4rec.errors import DataError
+from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
+
+logger = logging.getLogger(__name__)
+
+_MOST_VALUES = 1000
+_GAP_BUCKETS = 24
+_PREFIX = "_side_"
+
+# What a number is written as in one form only: 3 for 3. and 3.00, 2.5 for 2.50.
+_PLAIN_NUMBERS = ((r"^(-?\d+)\.0*$", "${1}"), (r"^(-?\d+\.\d*[1-9])0+$", "${1}"))
+
+
+def _gaps() -> pl.Expr:
+    seconds = (pl.col(TIMESTAMP) - pl.col(TIMESTAMP).shift(1)).dt.total_milliseconds() / 1000
+    bucket = (seconds.clip(0) + 1).log(2).floor().clip(0, _GAP_BUCKETS - 1)
+    return pl.when(~is_first).then(bucket + 1)
+
+
+def _gap(before: datetime | None, now: datetime) -> int:
+    if before is None:
+        return 0
+    seconds = max(0, (now - before) // timedelta(milliseconds=1)) / 1000
+    return min(math.floor(math.log(seconds + 1, 2)), _GAP_BUCKETS - 1) + 1
+
+
+@dataclass(frozen=True)
+class _OfTime:
+    """A side input made of the times of a session's clicks; its codes begin at 1."""
+
+    size: int
+    """How many codes there are."""
+    codes: Callable[[], pl.Expr]
+    """Those of the clicks of a log."""
+    code: Callable[[datetime | None, datetime], int]
+    """That of one click, by the time of the click before it and its own."""
+
+
+OF_TIME: Mapping[str, _OfTime] = {
+    "gap": _OfTime(_GAP_BUCKETS, _gaps, _gap),
+    "hour": _OfTime(
+        24,
+        lambda: pl.col(TIMESTAMP).dt.hour().cast(pl.Int64) + 1,
+        lambda before, now: now.hour + 1,
+    ),
+}
+"""Side inputs made of times; a column of such a name is not read. `gap`: ⌊log₂(seconds since the
+click before it + 1)⌋, code 0 for the first click; `hour`: of the day, as the log's times have it.
+"""
+
+
+@dataclass(frozen=True)
+class SideInputs:
+    """The side inputs of a model and the values it knows of each; code 0 is for all others.
+
+    Nothing (a first click's gap, a null, a column or times that a log at serving time lacks) and
+    values that the training log did not have are code 0.
+    """
+
+    values: Mapping[str, Sequence[str]]
+    """By name: the values of a column as text, by falling count; empty for those of `OF_TIME`."""
+
+    @classmethod
+    def of(cls, clicks: pl.LazyFrame, names: Sequence[str]) -> Self:
+        """The side inputs of that name and the 1,000 most frequent values that a log has of each.
+
+        Raises DataError if the log lacks the column, or times, or the column is that of the ids.
+        """
+        columns = clicks.collect_schema().names()
+        if ids := sorted({SESSION_ID, ITEM_ID} & set(names)):
+            raise DataError(
+                f"{ids[0]} is no side input: it is read anyway; leave it out of --input"
+            )
+        for name in names:
+            needed = TIMESTAMP if name in OF_TIME else name
+            if needed not in columns:
+                raise DataError(
+                    f"the side input {name!r} needs a column {needed!r}, and the click log lacks "
+                    "it; name the column with --input, or leave it out"
+                )
+            dtype = clicks.collect_schema()[needed]
+            if dtype.is_nested() or dtype in (pl.Duration, pl.Binary, pl.Object):
+                raise DataError(
+                    f"the column {needed!r} is of type {dtype}, no side input; leave it out"
+                )
+        return cls({name: [] if name in OF_TIME else _frequent(clicks, name) for name in names})
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Codes of each, with code 0."""
+        return [
+            1 + (OF_TIME[name].size if name in OF_TIME else len(values))
+            for name, values in self.values.items()
+        ]
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that `encode` adds."""
+        return [f"{_PREFIX}{name}" for name in self.values]
+
+    def encode(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """`rows`, session after session in time order, with the code of each side input (UInt16).
+
+        Logs once what is missing from them and coded 0.
+        """
+        columns = rows.collect_schema().names()
+        codes = {}
+        for name, values in self.values.items():
+            if (TIMESTAMP if name in OF_TIME else name) not in columns:
+                logger.warning("the clicks lack what the side input %r is made of: unknown", name)
+                code = pl.lit(0)
+            elif name in OF_TIME:
+                code = OF_TIME[name].codes()
+            else:
+                known = pl.Series(values, dtype=pl.String)
+                text = _text(name)
+                place = pl.int_range(1, len(values) + 1, eager=True)
+                code = text.replace_strict(known, place, default=0, return_dtype=pl.Int64)
+            codes[f"{_PREFIX}{name}"] = code.fill_null(0).cast(pl.UInt16)
+        return rows.with_columns(**codes)
+
+    def codes(self, known: Mapping[str, object], before: object) -> list[int]:
+        """The codes of one click of which `known` is known, after one at the time `before`.
+
+        Raises DataError for a name that no side input is made of, a time that is no datetime, and a
+        value that is a list or the like.
+        """
+        needed = {TIMESTAMP if name in OF_TIME else name for name in self.values}
+        if strange := sorted(known.keys() - needed - {TIMESTAMP}):
+            raise DataError(f"no side input {strange[0]!r}; choose from {', '.join(self.values)}")
+        if not self.values:
+            return []
+        earlier, now = naive(before), naive(known.get(TIMESTAMP))
+        codes = []
+        for name in self.values:
+            if name in OF_TIME:
+                codes.append(0 if now is None else OF_TIME[name].code(earlier, now))
+            else:
+                codes.append(self._places[name].get(_text_of(name, known.get(name)), 0))
+        return codes
+
+    def text_of(self, name: str, code: int) -> str | None:
+        """What a code of a side input stands for; None for code 0."""
+        if code == 0:
+            return None
+        return str(code) if name in OF_TIME else self.values[name][code - 1]
+
+    def code_of(self, name: str, text: str | None) -> int:
+        """The inverse of `text_of`: code 0 for None and for a value that is unknown here."""
+        if text is None:
+            return 0
+        return int(text) if name in OF_TIME else self._places[name].get(text, 0)
+
+    @cached_property
+    def _places(self) -> Mapping[str, Mapping[str | None, int]]:
+        """The codes of the values of each column, by their text."""
+        return {
+            name: {value: code for code, value in enumerate(values, start=1)}
+            for name, values in self.values.items()
+        }
+
+
+NO_SIDE_INPUTS = SideInputs({})
+
+
+def _text(name: str) -> pl.Expr:
+    """A column's values as text; a number is the same as integer, as float and as written."""
+    text = pl.col(name).cast(pl.String)
+    for pattern, plain in _PLAIN_NUMBERS:
+        text = text.str.replace(pattern, plain)
+    return text
+
+
+def _text_of(name: str, value: object) -> str | None:
+    """What `_text` makes of one value. Raises DataError for one that a column cannot hold."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        for pattern, _ in _PLAIN_NUMBERS:
+            value = re.sub(pattern, r"\1", value)
+        return value
+    try:
+        found = pl.DataFrame({name: [value]}).select(_text(name)).item()
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
+        raise DataError(
+            f"{name} must be a number, a text or a truth value, got {value!r}"
+        ) from None
+    return None if found is None else str(found)
+
+
+def naive(time: object) -> datetime | None:
+    """A time as a log has it: without a zone, in UTC if it has one."""
+    if time is None:
+        return None
+    if not isinstance(time, datetime):
+        raise DataError(f"timestamp must be a datetime, got {time!r}")
+    return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+
+
+def _frequent(clicks: pl.LazyFrame, name: str) -> list[str]:
+    """The most frequent values of a column as text, equal counts in alphabetical order."""
+    counts = clicks.select(_text(name)).drop_nulls().group_by(name).agg(pl.len())
+    found = counts.sort(["len", name], descending=[True, False]).head(_MOST_VALUES).collect()
+    return found[name].to_list()

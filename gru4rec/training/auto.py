@@ -1,0 +1,132 @@
+"""Settings from a log's statistics: the rules for whatever a config leaves to `auto`.
+
+They were fitted on the last tenth of the training sessions of yoochoose_100k, yoochoose1_64 and
+diginetica, never on a test part, and looked at on three days of Globo's news; `benchmarks/LOG.md`
+has the figures.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gru4rec.config import AUTO, Config
+from gru4rec.sessions import Catalog, SessionArrays
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LogStatistics:
+    """What the rules read of a training log."""
+
+    clicks: int
+    """Rows."""
+    sessions: int
+    """Sessions of two clicks or more."""
+    items: int
+    """Items of the catalog."""
+    pairs: int
+    """(click, next click) pairs: what there is to learn from."""
+
+    @classmethod
+    def of(cls, sessions: SessionArrays, catalog: Catalog) -> "LogStatistics":
+        """The statistics of a log's sessions with targets and its catalog."""
+        return cls(
+            clicks=int(catalog.support.sum()),
+            sessions=len(sessions),
+            items=len(catalog),
+            pairs=len(sessions.items) - len(sessions),
+        )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one setting follows from the statistics, and why."""
+
+    setting: str
+    value: Callable[[LogStatistics], Any]
+    reason: str
+
+
+def _epochs(log: LogStatistics) -> int:
+    return min(20, max(2, round(450 / math.cbrt(log.pairs))))
+
+
+def _negatives(log: LogStatistics) -> int:
+    affordable = _SCORES / (log.pairs * _epochs(log))
+    wanted = min(log.items / 4, affordable, 16_384)
+    return max(2048, 256 * round(wanted / 256))
+
+
+def _hidden_dropout(log: LogStatistics) -> float:
+    return round(min(0.5, max(0.05, 0.4 * math.sqrt(50_000 / log.pairs))), 2)
+
+
+_SCORES = 1e11  # against sampled negatives in a whole training: minutes on two CPU cores
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "encoder.hidden_size",
+        lambda log: 100 if log.pairs < 200_000 else 128,
+        "more units pay where there is more to learn from",
+    ),
+    Rule("training.loss", lambda _: "cross_entropy", "faster than bpr_max, better on large logs"),
+    Rule("training.scoring", lambda _: "cosine", "learns faster than dot and ends higher"),
+    Rule("training.scale", lambda _: 16.0, "20 was no better"),
+    Rule("training.epochs", _epochs, "450 / ∛pairs, 2 to 20: small logs need more passes"),
+    Rule("training.lanes", lambda _: 32, "the paper's size; more lanes make fewer updates"),
+    Rule(
+        "training.steps",
+        lambda log: 8 if log.pairs < 200_000 else 16,
+        "16 train fast and lose nothing; small logs gain by twice the updates",
+    ),
+    Rule("training.negatives", _negatives, "a quarter of the items if time allows, 2,048 or more"),
+    Rule("training.sample_alpha", lambda _: 0.5, "between uniform and popular negatives"),
+    Rule("training.learning_rate", lambda _: 0.1, "Adagrad's steps shrink by themselves"),
+    Rule("training.momentum", lambda _: 0.0, "not needed with cosine scores"),
+    Rule("training.schedule", lambda _: "constant", "the newest sessions come last and must count"),
+    Rule("training.embedding_dropout", lambda _: 0.25, "0.2 to 0.3 did best"),
+    Rule("training.hidden_dropout", _hidden_dropout, "0.4 at 50,000 pairs, halved at 4 times that"),
+)
+
+
+_PRECISION = {
+    True: Rule("training.precision", lambda _: "bf16", "as exact in the end, and faster here"),
+    False: Rule("training.precision", lambda _: "float32", "this device has no fast bf16"),
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What `auto` set, for the user to read."""
+
+    setting: str
+    value: Any
+    reason: str
+
+
+def resolve(
+    config: Config, log: LogStatistics, *, fast_bf16: bool = False
+) -> tuple[Config, list[Choice]]:
+    """The config with every open setting decided, and the choices made; settings given are kept.
+
+    `fast_bf16`: the device has instructions that multiply bf16.
+    """
+    choices = []
+    for rule in (*RULES, _PRECISION[fast_bf16]):
+        section, key = rule.setting.split(".")
+        if getattr(getattr(config, section), key) is AUTO:
+            choices.append(Choice(rule.setting, rule.value(log), rule.reason))
+    return config.replace({choice.setting: choice.value for choice in choices}), choices
+
+
+def log_choices(statistics: LogStatistics, choices: Sequence[Choice]) -> None:
+    """Log what is learned from and what `auto` made of it."""
+    logger.info(
+        "training on %d clicks in %d sessions of two or more, %d items",
+        statistics.pairs + statistics.sessions, statistics.sessions, statistics.items,
+    )  # fmt: skip
+    for choice in choices:
+        logger.info("auto: %s = %s (%s)", choice.setting, choice.value, choice.reason)

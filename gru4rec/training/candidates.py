@@ -1,0 +1,141 @@
+"""Candidates of a window: its targets and sampled negatives, and how likely each was."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gru4rec.arraytypes import BoolArray, Float64Array, IntArray
+from gru4rec.sessions import SessionBatch
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The items that one window scores."""
+
+    # C candidates, M targets
+    items: IntArray
+    """Item indexes, rising, each once [C]."""
+    targets: IntArray
+    """Column of each click's target [M]."""
+    log_expected: Float64Array
+    """What the logQ correction subtracts [C]: `logq` times the log of the probability that others
+    than a click's own session made it a candidate, or what stands for that."""
+    masked: IntArray
+    """Places row·C + column where a click must not see a candidate as its negative."""
+
+
+class CandidateSampler:
+    """Draws negatives ∝ support^alpha and joins them with a window's targets.
+
+    The probability that item j is in the set thanks to others than a click's own session is π_j = 1
+    − (1−p_j)^M (1−q_j)^n, with p the distribution of targets, q ∝ support^alpha, n draws and M the
+    targets of the other sessions, for which the mean over the window's sessions stands.
+
+    The other targets of a click's own session are in the set with certainty. As negatives they
+    would teach that a session's items do not belong together, so they are masked for its clicks,
+    unless another session or a draw brought them too. A catalog no larger than `whole_below` is a
+    candidate as a whole: nothing is drawn, corrected or masked.
+
+    With `by_support` the correction is that of the GRU4Rec authors' code, which subtracts logq ·
+    log(support) from each target's column and logq · alpha · log(support) from each drawn one, and
+    leaves copies of an item side by side. Its copies, m as targets and c drawn, are one column here
+    with the weight of all: −log(m support^−logq + c support^(−logq·alpha)) is subtracted. What
+    softmax and gradient make of that is the same.
+    """
+
+    def __init__(
+        self,
+        support: IntArray,
+        target_counts: IntArray,
+        *,
+        alpha: float,
+        draws: int,
+        whole_below: int,
+        logq: float = 1.0,
+        by_support: bool = False,
+    ) -> None:
+        weights = support.astype(np.float64) ** alpha
+        self.draws = draws
+        self._whole = len(support) <= whole_below
+        self._cumulative = np.cumsum(weights)  # float64: a float32 sum cannot reach rare items
+        self._log_unsampled = _log_complement(weights / self._cumulative[-1])
+        self._log_untargeted = _log_complement(target_counts / max(1, target_counts.sum()))
+        self._log_support = np.log(np.maximum(support, 1)) if by_support else None
+        self._alpha, self._logq = alpha, logq
+        self._drawn = np.zeros(len(support), dtype=bool)  # scratch: all False between calls
+
+    def draw(self, random: np.random.Generator) -> IntArray:
+        """Item indexes drawn with replacement ∝ support^alpha, rising [draws]."""
+        # In rising order neighbouring searches meet the same memory: several times faster.
+        points = np.sort(random.random(self.draws)) * self._cumulative[-1]
+        drawn = np.searchsorted(self._cumulative, points, side="right")
+        return np.asarray(np.minimum(drawn, len(self._cumulative) - 1))
+
+    def candidates(
+        self, targets: IntArray, batch: SessionBatch, random: np.random.Generator
+    ) -> Candidates:
+        """The candidates of a window whose clicks have the given target items [M]."""
+        if self._whole:
+            every = np.arange(len(self._cumulative))
+            return Candidates(every, targets, np.zeros(len(every)), np.empty(0, dtype=np.int64))
+        draws = self.draw(random)
+        items = _distinct(np.concatenate((targets, draws)))
+        self._drawn[draws] = True
+        drawn = self._drawn[items]
+        self._drawn[draws] = False
+        columns = np.searchsorted(items, targets)
+        return Candidates(
+            items,
+            columns,
+            self._log_expected(items, columns, draws, len(batch.lengths)),
+            _own_session_only(columns, drawn, batch),
+        )
+
+    def _log_expected(
+        self, items: IntArray, columns: IntArray, draws: IntArray, num_sessions: int
+    ) -> Float64Array:
+        if self._log_support is None:
+            others = len(columns) * (1 - 1 / num_sessions)
+            return self._logq * self.log_inclusion(items, others)
+        as_target = np.bincount(columns, minlength=len(items))
+        drawn = np.searchsorted(draws, items, "right") - np.searchsorted(draws, items)
+        scaled = -self._logq * self._log_support[items]
+        return np.asarray(
+            -np.log(as_target * np.exp(scaled) + drawn * np.exp(self._alpha * scaled))
+        )
+
+    def log_inclusion(self, items: IntArray, other_targets: float) -> Float64Array:
+        """log π_j of each item, given the number of targets of other sessions [C]."""
+        if other_targets == 0 and self.draws == 0:
+            return np.zeros(len(items))  # a click that has no negatives has nothing to correct
+        log_absent = (
+            other_targets * self._log_untargeted[items] + self.draws * self._log_unsampled[items]
+        )
+        return np.asarray(np.log(-np.expm1(np.minimum(log_absent, -1e-12))))
+
+
+def _log_complement(probabilities: Float64Array) -> Float64Array:
+    """log(1 − p), finite also for p = 1."""
+    return np.asarray(np.log1p(-np.minimum(probabilities, 1 - 1e-12)))
+
+
+def _distinct(values: IntArray) -> IntArray:
+    """The values, rising, each once; faster than np.unique on a few thousand."""
+    values = np.sort(values)
+    return values[np.concatenate(([True], values[1:] != values[:-1]))]
+
+
+def _own_session_only(columns: IntArray, drawn: BoolArray, batch: SessionBatch) -> IntArray:
+    """Places row·C + column of other targets that only the row's own session brought."""
+    num_segments, num_candidates = len(batch.lengths), len(drawn)
+    pairs = _distinct(columns * num_segments + batch.segments)
+    column, segment = pairs // num_segments, pairs % num_segments
+    alone = (np.bincount(column, minlength=num_candidates) == 1) & ~drawn
+    keep = alone[column] & (batch.lengths[segment] > 1)
+    column, segment = column[keep], segment[keep]
+    repeats = batch.lengths[segment]
+    position = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    rows = batch.block_starts[position] + np.repeat(segment, repeats)
+    column = np.repeat(column, repeats)
+    other = columns[rows] != column
+    return np.asarray(rows[other] * num_candidates + column[other])

@@ -1,0 +1,145 @@
+"""The loss of a window: session vectors scored against candidates, and its gradient."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gru4rec.config import TrainingConfig
+from gru4rec.training.losses import Loss, make_loss
+
+Objective = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+"""(vectors [M, D], outputs [C, D], offset [C], target columns [M], masked places) → mean loss [].
+
+Scores are vectors · outputs + offset; flat places of [M, C] that are `masked` are no candidates.
+"""
+
+PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
+
+_LOG2_E = 1 / math.log(2)
+_SCORES_AT_ONCE = 1 << 24
+_BOUND = 30.0  # sums of thousands of exp(±30) are far from the ends of float32
+
+# M clicks, C candidates, D width of a session vector, m clicks of a chunk
+
+
+def make_objective(training: TrainingConfig) -> Objective:
+    """The objective of a config. Raises ConfigError for an unknown loss."""
+    precision = PRECISIONS[training.precision]
+    if training.loss == "cross_entropy":
+        bounded = training.scoring == "cosine" and training.scale <= _BOUND
+        return CrossEntropy(precision, bounded=bounded)
+    return _of_scores(make_loss(training), precision)
+
+
+def _of_scores(loss: Loss, precision: torch.dtype) -> Objective:
+    """Any loss of the table, on scores that autograd sees."""
+
+    def objective(
+        vectors_MD: Tensor, outputs_CD: Tensor, offset_C: Tensor, targets_M: Tensor, masked: Tensor
+    ) -> Tensor:
+        products_MC = vectors_MD.to(precision) @ outputs_CD.to(precision).t()
+        scores_MC = products_MC.to(vectors_MD.dtype) + offset_C
+        # A score of −inf takes no gradient from the loss, so autograd need not know of it.
+        with torch.no_grad():
+            scores_MC.view(-1).index_fill_(0, masked, -torch.inf)
+        return loss(scores_MC, targets_M)
+
+    return objective
+
+
+class CrossEntropy:
+    """`losses.cross_entropy` of the scores with its gradient, in few passes over a kept buffer.
+
+    The gradient is made with the loss, while the scores are at hand. With P = exp(score − largest
+    of the row) and its row sums Z, that of the vectors is (P @ outputs) / Z, that of the outputs
+    Pᵀ @ (vectors / Z), each less the targets' part; P itself is never divided. It is made as a
+    power of two, in a quarter of the time of a power of e. Windows of more than 16 million scores
+    are worked through in chunks of clicks, so that the scores of a whole catalog never stand in
+    memory at once. Where |vectors · outputs| is `bounded` by 30, as cosines times a scale are, the
+    largest of each row is not looked for. With bf16 scores, P, Z and the products have eight bits;
+    gradients are summed up in float32.
+    """
+
+    def __init__(
+        self,
+        precision: torch.dtype = torch.float32,
+        *,
+        bounded: bool = False,
+        scores_at_once: int = _SCORES_AT_ONCE,
+    ) -> None:
+        self._bounded = bounded
+        self._buffer = torch.empty(0, dtype=precision)
+        self._scores_at_once = scores_at_once
+
+    def __call__(
+        self,
+        vectors_MD: Tensor,
+        outputs_CD: Tensor,
+        offset_C: Tensor,
+        targets_M: Tensor,
+        masked: Tensor,
+    ) -> Tensor:
+        """See `Objective`."""
+        chunk = max(1, min(len(vectors_MD), self._scores_at_once // len(outputs_CD)))
+        needed = chunk * len(outputs_CD) + 1
+        if self._buffer.numel() < needed or self._buffer.device != vectors_MD.device:
+            self._buffer = self._buffer.new_empty(needed, device=vectors_MD.device)
+        loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
+            vectors_MD, outputs_CD, offset_C, targets_M, masked, self._buffer, chunk, self._bounded
+        )
+        return loss
+
+
+class _CrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        vectors_MD: Tensor,
+        outputs_CD: Tensor,
+        offset_C: Tensor,
+        targets_M: Tensor,
+        masked: Tensor,
+        buffer: Tensor,
+        chunk: int,
+        bounded: bool,
+    ) -> Tensor:
+        precision = buffer.dtype
+        columns_CD = outputs_CD.to(precision)
+        shift_C = offset_C - offset_C.amax() if bounded else offset_C
+        scaled_MD, offset2_C = ((x * _LOG2_E).to(precision) for x in (vectors_MD, shift_C))
+        d_vectors_MD = torch.empty_like(vectors_MD)
+        d_outputs_CD, d_offset_C = torch.zeros_like(outputs_CD), torch.zeros_like(offset_C)
+        losses = []
+        for start in range(0, len(vectors_MD), chunk):
+            some = slice(start, start + chunk)
+            vectors_mD, targets_m1 = vectors_MD[some], targets_M[some].unsqueeze(1)
+            end = len(vectors_mD) * len(outputs_CD)
+            P_mC = buffer[:end].view(len(vectors_mD), len(outputs_CD))
+            torch.addmm(offset2_C, scaled_MD[some], columns_CD.t(), out=P_mC)
+            # What is masked in other chunks goes to the spare place at the end of the buffer.
+            places = masked - start * len(outputs_CD)
+            places = torch.where((places >= 0) & (places < end), places, end)
+            buffer[: end + 1].index_fill_(0, places, -torch.inf)
+            if not bounded:
+                P_mC.sub_(P_mC.amax(1, keepdim=True))
+            of_targets_m = P_mC.gather(1, targets_m1).squeeze(1).to(vectors_mD.dtype)
+            sums_m = P_mC.exp2_().sum(1).to(vectors_mD.dtype)
+            losses.append(sums_m.log2() - of_targets_m)
+            shares_m1 = sums_m.reciprocal().unsqueeze(1)
+            d_vectors_MD[some] = (P_mC @ columns_CD) * shares_m1
+            d_outputs_CD += P_mC.t() @ (vectors_mD * shares_m1).to(precision)
+            if ctx.needs_input_grad[2]:
+                d_offset_C += (P_mC.t() @ shares_m1.to(precision)).squeeze(1)
+        d_vectors_MD -= outputs_CD.index_select(0, targets_M)
+        d_outputs_CD.index_add_(0, targets_M, vectors_MD, alpha=-1)
+        d_offset_C.index_add_(0, targets_M, d_offset_C.new_ones(len(targets_M)), alpha=-1)
+        ctx.save_for_backward(d_vectors_MD, d_outputs_CD, d_offset_C)
+        return torch.cat(losses).mean() / _LOG2_E
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        per_click = gradients[0] / len(ctx.saved_tensors[0])
+        return *(part * per_click for part in ctx.saved_tensors), None, None, None, None, None

@@ -1,0 +1,166 @@
+"""The state of a training that runs or was interrupted: a folder inside the checkpoint's."""
+
+import dataclasses
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gru4rec import atomic
+from gru4rec.config import Config
+from gru4rec.errors import CheckpointError, ConfigError
+from gru4rec.layout import RESUME, UNFINISHED, check_free
+from gru4rec.training.trainer import Position
+
+logger = logging.getLogger(__name__)
+
+_RUN, _TENSORS = "run.json", "state.safetensors"
+
+MAY_CHANGE = ("training.learning_rate", "training.epochs", "training.patience")
+"""Settings that a training may go on with other values of."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A training between two windows."""
+
+    config: Config
+    """Its settings, all decided."""
+    log: str
+    """The fingerprint of what it learns from and is measured on."""
+    position: Position
+    tensors: Mapping[str, Tensor]
+    """What `Trainer.restore` takes."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why `auto` decided a setting as it did, by its name."""
+    seconds: float = 0.0
+    """Time that training has taken so far."""
+
+
+def save_snapshot(snapshot: Snapshot, path: Path) -> None:
+    """Write the state into the checkpoint folder `path`, in place of an older one, whole.
+
+    Raises CheckpointError when the disk refuses; the older one is still there then.
+    """
+    run = {
+        "config": snapshot.config.to_dict(),
+        "log": snapshot.log,
+        "position": dataclasses.asdict(snapshot.position),
+        "reasons": dict(snapshot.reasons),
+        "seconds": snapshot.seconds,
+    }
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with atomic.replaced(path / RESUME, error=CheckpointError) as new:
+            tensors = {name: part.contiguous().cpu() for name, part in snapshot.tensors.items()}
+            save_file(tensors, new / _TENSORS)
+            (new / _RUN).write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(f"cannot keep the state of training in {path}: {error}") from error
+
+
+def load_snapshot(path: Path) -> Snapshot | None:
+    """The state that lies in the checkpoint folder `path`, None where there is none.
+
+    Raises CheckpointError if it is damaged.
+    """
+    folder = path / RESUME
+    atomic.mend(folder, error=CheckpointError)
+    if not folder.is_dir():
+        return None
+    try:
+        run = json.loads((folder / _RUN).read_text(encoding="utf-8"))
+        return Snapshot(
+            Config.from_dict(run["config"]),
+            run["log"],
+            Position(**run["position"]),
+            load_file(folder / _TENSORS),
+            run["reasons"],
+            run["seconds"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError, ConfigError) as error:
+        raise CheckpointError(
+            f"cannot read the state of training in {folder}: {error!r}; start afresh with --force"
+        ) from error
+
+
+def clear(path: Path) -> None:
+    """Remove the state that lies in the checkpoint folder `path`, and the folder if it is empty.
+
+    Raises CheckpointError if what bears its name there is something else.
+    """
+    for folder in (path / name for name in UNFINISHED):
+        if folder.exists():
+            names = {file.name for file in folder.iterdir()} if folder.is_dir() else {"a file"}
+            if not names <= {_RUN, _TENSORS}:
+                raise CheckpointError(f"{folder} is no state of a training; choose another folder")
+            shutil.rmtree(folder, ignore_errors=True)
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()
+
+
+def settings_of(snapshot: Snapshot, asked: Config) -> Config:
+    """The settings a training goes on with: its own, but for what `asked` may and does change.
+
+    Raises ConfigError if `asked` gives another value to any other setting.
+    """
+    own, given = snapshot.config.flat(), asked.flat()
+    changes = {name: value for name, value in given.items() if own.get(name) != value}
+    for name, value in changes.items():
+        if name not in MAY_CHANGE:
+            raise ConfigError(
+                f"the interrupted training has {name} = {own.get(name)!r}, asked is {value!r}; "
+                "leave it out, or start afresh with --force"
+            )
+    return snapshot.config.replace(changes)
+
+
+class Keeper:
+    """Keeps one training's state in the checkpoint folder `path`."""
+
+    def __init__(self, path: Path, log: str) -> None:
+        """`log` is the fingerprint of what is learned from."""
+        self._path, self._log = path, log
+
+    def begin(self, *, resume: bool) -> Snapshot | None:
+        """The state to go on from, None to start with; without `resume` an older one is removed.
+
+        Raises CheckpointError if the state is damaged or of another log, or if the folder holds
+        anything but a checkpoint.
+        """
+        check_free(self._path, force=True)
+        if not resume:
+            clear(self._path)
+            return None
+        snapshot = load_snapshot(self._path)
+        if snapshot is None:
+            logger.info("no interrupted training at %s: starting from the beginning", self._path)
+        elif snapshot.log != self._log:
+            raise CheckpointError(
+                f"the training interrupted at {self._path} learns from another log or is measured "
+                "on another one; give the same logs, or start afresh with --force"
+            )
+        else:
+            at = snapshot.position
+            logger.info("going on in epoch %d, window %d", at.epoch + 1, at.window + 1)
+        return snapshot
+
+    def saving(
+        self, config: Config, reasons: Mapping[str, str], *, since: float
+    ) -> Callable[[Position, Mapping[str, Tensor]], None]:
+        """The hook that saves; `since` is the moment at which training began."""
+
+        def keep(position: Position, tensors: Mapping[str, Tensor]) -> None:
+            seconds = time.perf_counter() - since
+            save_snapshot(
+                Snapshot(config, self._log, position, tensors, reasons, seconds), self._path
+            )
+
+        return keep

@@ -1,0 +1,208 @@
+"""Learn a model from batches, epoch after epoch: schedule, early stopping, stops in between."""
+
+import dataclasses
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from gru4rec.config import Config
+from gru4rec.errors import DivergenceError, StoppedError
+from gru4rec.model import Model, State
+from gru4rec.sessions import prefetch
+from gru4rec.training.batch import TrainingBatch, TrainingBatches
+from gru4rec.training.learner import Learner, part_of
+
+logger = logging.getLogger(__name__)
+
+_REPORT_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is."""
+
+    epoch: int
+    """The epoch that runs, from 1."""
+    epochs: float
+    """Epochs asked for."""
+    share: float
+    """Share of the epoch that is done."""
+    loss: float
+    """Mean loss of the epoch so far."""
+    clicks_per_second: float
+    """(click, next click) pairs learned from per second in this epoch."""
+    metrics: Mapping[str, float] | None = None
+    """Validation metrics, at the end of an epoch."""
+
+
+@dataclass
+class Position:
+    """Where a run stands between two windows."""
+
+    epoch: int = 0
+    """Epochs done."""
+    window: int = 0
+    """The window to learn from next; 0 at the start of an epoch."""
+    clicks: int = 0
+    """Pairs learned from in the epoch that runs."""
+    seconds: float = 0.0
+    """Time spent on them."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """A row of figures for each epoch done."""
+    best: float = -1.0
+    """The best validation measure."""
+    best_epoch: int = 0
+    """The epoch it was measured after, from 1."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a run calls on its way."""
+
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    """Told twice a second, and after each epoch."""
+    validate: Callable[[], Mapping[str, float]] | None = None
+    """Measures the model after an epoch: "mrr@20" and "recall@20"."""
+    save: Callable[[Position, Mapping[str, Tensor]], None] = lambda position, tensors: None
+    """Keeps all that `Trainer.restore` needs; called after each epoch and now and then within."""
+    save_seconds: float = math.inf
+    """Time between saves within an epoch."""
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the run should stop: asked after each window."""
+
+
+class Trainer:
+    """Runs the epochs of a config from wherever its position is; the model is trained in place."""
+
+    def __init__(
+        self, model: Model, batches: TrainingBatches, config: Config, device: torch.device
+    ) -> None:
+        self.batches = batches
+        self.config = config.training
+        self.learner = Learner(model, config.training, device)
+        self.position = Position()
+        self._carried: State = ()
+        self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self._kept: dict[str, Tensor] = {}
+
+    def run(self, hooks: Hooks | None = None) -> list[dict[str, float]]:
+        """Train for the epochs of the config; return the history: a row of figures per epoch.
+
+        With validation the epoch that is best by `stop_on` is kept, and training stops after
+        `patience` epochs without a better. Raises StoppedError, after a save, once a hook says so,
+        and DivergenceError; what was saved last is then still good.
+        """
+        hooks = hooks or Hooks()
+        at, model, measure = self.position, self.learner.model, f"{self.config.stop_on}@20"
+        while at.epoch < math.ceil(self.config.epochs):
+            if at.best_epoch and at.epoch - at.best_epoch >= self.config.patience:
+                logger.info("stopped: no better %s than that of epoch %d", measure, at.best_epoch)
+                break
+            done = self._epoch(hooks)
+            metrics = {} if hooks.validate is None else dict(hooks.validate())
+            figures = {"loss": done.loss, "clicks_per_second": done.clicks_per_second}
+            at.history.append({"epoch": done.epoch, **figures, **metrics})
+            hooks.on_progress(dataclasses.replace(done, metrics=metrics))
+            at.epoch, at.window, at.clicks, at.seconds = done.epoch, 0, 0, 0.0
+            if metrics and metrics[measure] > at.best:
+                at.best, at.best_epoch = metrics[measure], at.epoch
+                self._kept = {name: weight.clone() for name, weight in model.state_dict().items()}
+            hooks.save(at, self.tensors())
+            if at.epoch < self.config.epochs and hooks.stopping():
+                raise StoppedError(f"stopped after epoch {at.epoch}")
+        if self._kept:
+            model.load_state_dict(self._kept)
+        return at.history
+
+    def _epoch(self, hooks: Hooks) -> Progress:
+        """Learn from every window once, or in a share of an epoch from the last of them."""
+        self.learner.model.train()
+        at, total = self.position, len(self.batches)
+        first = total - max(1, round(total * min(1.0, self.config.epochs - at.epoch)))
+        if at.window == 0:
+            at.window, self._carried = first, ()
+            self._loss_sum.zero_()
+        began, reported, saved = time.perf_counter() - at.seconds, 0.0, time.perf_counter()
+        for batch in self._prefetched(at.epoch, range(at.window, total)):
+            done = at.epoch + (at.window - first) / total
+            weight = len(batch.inputs) / self.batches.clicks_per_window
+            loss, self._carried = self.learner.step(
+                batch, self._carried, self._rate_factor(done), weight=weight
+            )
+            self._loss_sum += loss * len(batch.inputs)
+            at.window += 1
+            at.clicks += len(batch.inputs)
+            now = time.perf_counter()
+            at.seconds = now - began
+            if now - reported >= _REPORT_SECONDS or at.window == total:
+                progress = self._progress()
+                hooks.on_progress(progress)
+                reported = now
+            stopping = hooks.stopping()
+            if at.window < total and (stopping or now - saved >= hooks.save_seconds):
+                self._progress(whole=True)
+                hooks.save(at, self.tensors())
+                saved = time.perf_counter()
+                if stopping:
+                    raise StoppedError(f"stopped in epoch {at.epoch + 1}")
+        return self._progress(whole=True)
+
+    def _progress(self, *, whole: bool = False) -> Progress:
+        """The figures of the epoch so far. Raises DivergenceError if they, or with `whole` the
+        weights, are no numbers."""
+        at, total = self.position, len(self.batches)
+        loss = self._loss_sum.item() / at.clicks
+        how = f"whose mean loss is {loss}" if not math.isfinite(loss) else ""
+        if not how and whole and not self.learner.is_finite():
+            how = "which leaves weights that are no numbers"
+        if how:
+            raise DivergenceError(
+                f"training diverged by window {at.window} of {total} in epoch {at.epoch + 1}, "
+                f"{how}; lower --learning-rate, which is {self.config.learning_rate:g}"
+            )
+        return Progress(
+            epoch=at.epoch + 1,
+            epochs=self.config.epochs,
+            share=at.window / total,
+            loss=loss,
+            clicks_per_second=at.clicks / at.seconds,
+        )
+
+    def _prefetched(self, epoch: int, windows: range) -> Iterator[TrainingBatch]:
+        return prefetch(lambda window: self.batches.make(epoch, window), windows)
+
+    def _rate_factor(self, epochs_done: float) -> float:
+        """What the schedule leaves of the rate."""
+        config = self.config
+        rise = min(1.0, epochs_done / config.warmup) if config.warmup > 0 else 1.0
+        if config.schedule == "constant":
+            return rise
+        return rise * (1.0 - (1.0 - config.final_rate) * epochs_done / config.epochs)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the run has changed and goes on from, by name."""
+        parts: dict[str, Mapping[str, Tensor]] = {
+            "learner": self.learner.tensors(),
+            "kept": self._kept,
+            "carried": {str(number): part for number, part in enumerate(self._carried)},
+        }
+        found = {f"{of}.{name}": part for of, some in parts.items() for name, part in some.items()}
+        return {"loss_sum": self._loss_sum, **found}
+
+    def restore(self, position: Position, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what a save hook was given, in this process or another.
+
+        On a CPU with as many threads, what is learned from there on is the same to the bit.
+        """
+        self.position = position
+        self.learner.restore(part_of("learner", tensors))
+        device = self.learner.device
+        self._kept = {name: part.to(device) for name, part in part_of("kept", tensors).items()}
+        carried = part_of("carried", tensors)
+        self._carried = tuple(carried[str(number)].to(device) for number in range(len(carried)))
+        self._loss_sum.copy_(tensors["loss_sum"])

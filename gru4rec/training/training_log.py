@@ -1,0 +1,114 @@
+"""What a fit reads of its click logs: a catalog, sessions to learn from, sessions to measure on."""
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import polars as pl
+
+from gru4rec.clicks import ClickSource, is_part, read_clicks, split_last
+from gru4rec.errors import DataError
+from gru4rec.sessions import (
+    NO_SIDE_INPUTS,
+    Catalog,
+    SessionArrays,
+    SideInputs,
+    to_arrays,
+    trained_on,
+)
+from gru4rec.training.auto import LogStatistics
+
+logger = logging.getLogger(__name__)
+
+_IN_MEMORY = 20_000_000  # rows of a log that are read once and kept
+
+_CANDIDATES = 2500  # of a window, about
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """A log as arrays."""
+
+    catalog: Catalog
+    """All items of the log."""
+    sessions: SessionArrays
+    """Its sessions of two clicks or more."""
+    held_out: SessionArrays | None
+    """The sessions to measure on after each epoch."""
+    trained_on: dict[str, Any]
+    """What a checkpoint keeps to recognise the log; see `leaks.trained_on`."""
+    side_inputs: SideInputs = NO_SIDE_INPUTS
+    """What is read of a click besides its item."""
+
+    @classmethod
+    def read(
+        cls, clicks: ClickSource, valid: ClickSource | None, inputs: Sequence[str] = ()
+    ) -> Self:
+        """Read logs; `valid` may ask for a part of `clicks` to hold out ("1d", "10%").
+
+        Raises DataError if there is nothing to learn from, or nothing to measure on.
+        """
+        log, held_out = parts_of_log(clicks, valid, inputs)
+        catalog, sides = Catalog.of(log), SideInputs.of(log, inputs)
+        sessions = to_arrays(log, catalog, side_inputs=sides).with_targets()
+        if not len(sessions):
+            raise DataError(
+                "no session has two clicks, so there is no next click to learn; check --session-col"
+            )
+        targets = None
+        if held_out is not None:
+            targets = to_arrays(held_out, catalog, side_inputs=sides).with_targets()
+        if targets is not None and not len(targets):
+            raise DataError(
+                "no session of the validation log has two clicks on items of the training log"
+            )
+        return cls(catalog, sessions, targets, trained_on(log, sessions), sides)
+
+    @property
+    def statistics(self) -> LogStatistics:
+        """What the rules of `auto` read."""
+        return LogStatistics.of(self.sessions, self.catalog)
+
+    def cheap_to_measure(self) -> SessionArrays | None:
+        """Held-out sessions whose measurement costs a tenth of an epoch, or 10,000 targets.
+
+        A target is scored against the whole catalog, a pair learned from against some thousand
+        candidates, three times over (forward and backward).
+        """
+        if self.held_out is None:
+            return None
+        found = len(self.held_out.items) - len(self.held_out)
+        affordable = 0.1 * self.statistics.pairs * 3 * _CANDIDATES / len(self.catalog)
+        nth = math.ceil(found / max(10_000, affordable))
+        if nth > 1:
+            logger.info("measuring on one in %d of the validation sessions, to save time", nth)
+        return self.held_out.every(nth)
+
+    def fingerprint(self) -> str:
+        """What tells this log from another: a hash of items, sessions and held-out sessions."""
+        found = hashlib.sha256()
+        for item in self.catalog.item_ids.cast(pl.String):
+            found.update(item.encode() + b"\0")
+        found.update(self.catalog.support.tobytes())
+        found.update(json.dumps(dict(self.side_inputs.values)).encode())
+        for sessions in (self.sessions, self.held_out):
+            if sessions is not None:
+                found.update(sessions.items.tobytes() + sessions.offsets.tobytes())
+                found.update(sessions.sides.tobytes())
+        return found.hexdigest()
+
+
+def parts_of_log(
+    clicks: ClickSource, valid: ClickSource | None, inputs: Sequence[str]
+) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
+    """(the log to train on, the log to measure on); `valid` as in `TrainingLog.read`."""
+    log = read_clicks(clicks, also=inputs)
+    if log.select(pl.len()).collect(engine="streaming").item() <= _IN_MEMORY:
+        log = log.collect().lazy()  # else it is scanned again for each thing asked of it
+    if isinstance(valid, str) and is_part(valid):
+        return split_last(log, valid)
+    return log, None if valid is None else read_clicks(valid, also=inputs)

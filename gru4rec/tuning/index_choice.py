@@ -1,0 +1,184 @@
+"""Choose an index by measurement: overlap with the exact answer, latency, throughput, size."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from math import isqrt
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from gru4rec.arraytypes import Float32Array, IntArray
+from gru4rec.clicks import ClickSource
+from gru4rec.errors import ConfigError, DataError
+from gru4rec.model import session_vectors
+from gru4rec.recommenders import GRU4Rec
+from gru4rec.serving import ItemIndex
+from gru4rec.sessions import SessionArrays
+
+logger = logging.getLogger(__name__)
+
+_SESSIONS, _TIMED, _K = 1000, 300, 20
+_LONGEST_WALK = 5
+
+
+def ivf(num_items: int, storage: str) -> str:
+    """An IVF index: 4 √N lists, but 39 items or more in each, as FAISS's training asks."""
+    return f"IVF{max(1, min(4 * isqrt(num_items), num_items // 39))},{storage}"
+
+
+KINDS: Mapping[str, Callable[[int], str]] = {
+    "flat": lambda num_items: "Flat",
+    "hnsw": lambda num_items: "HNSW32",
+    "ivf": lambda num_items: ivf(num_items, "Flat"),
+    "ivf-sq8": lambda num_items: ivf(num_items, "SQ8"),
+}
+"""FAISS factory strings by kind, given the number of items."""
+
+
+def choose_index(
+    recommender: GRU4Rec,
+    clicks: ClickSource | None = None,
+    *,
+    kinds: Sequence[str] = (),
+    min_overlap: float = 0.99,
+) -> pl.DataFrame:
+    """Measure indexes of a recommender's items and give it the one that answers soonest.
+
+    Only those count whose best 20 share `min_overlap` with the exact best 20 on average. `kinds`
+    are of `KINDS` or FAISS factory strings; all of `KINDS` if none are given. Asked are the vectors
+    of sessions of `clicks` or, without, of walks along the recommender's own recommendations.
+
+    Returns a row per index: kind, factory, effort, overlap, p50_ms, p99_ms (of one query),
+    queries_per_second (of a batch), bytes_per_item, build_seconds, chosen. The row of the one taken
+    is in `meta` too. Raises ConfigError for a kind that FAISS does not know, DataError if none
+    reaches the overlap: the old index stays.
+    """
+    if not 0 < min_overlap <= 1:
+        raise ConfigError(f"the overlap to reach must be above 0 and at most 1, got {min_overlap}")
+    vectors = recommender.item_vectors()
+    queries = _session_queries(recommender, clicks)
+    exact = ItemIndex.build(vectors).search(queries, _K)[1]
+    rows: list[dict[str, Any]] = []
+    best, chosen, least = None, -1, np.inf
+    for kind in kinds or KINDS:
+        factory = KINDS[kind](len(vectors)) if kind in KINDS else kind
+        began = time.perf_counter()
+        index = ItemIndex.build(vectors, factory)
+        built = time.perf_counter() - began
+        effort, overlap = _least_effort(index, queries, exact, min_overlap)
+        latencies = _latencies(index, queries)
+        began = time.perf_counter()
+        index.search(queries, _K)
+        batch = time.perf_counter() - began
+        p50, p99 = np.percentile(latencies, (50, 99))
+        if overlap >= min_overlap and p50 < least:
+            best, chosen, least = index, len(rows), p50
+        rows.append(
+            {
+                "kind": kind,
+                "factory": factory,
+                "effort": effort,
+                "overlap": overlap,
+                "p50_ms": 1e3 * p50,
+                "p99_ms": 1e3 * p99,
+                "queries_per_second": len(queries) / batch,
+                "bytes_per_item": index.num_bytes / len(vectors),
+                "build_seconds": built,
+            }
+        )
+        logger.info("%s: overlap %.4f, %.2f ms a query", kind, overlap, 1e3 * p50)
+    if best is None:
+        found = ", ".join(f"{row['kind']} {row['overlap']:.3f}" for row in rows)
+        raise DataError(
+            f"no index shares {min_overlap:g} of the exact answers ({found}); ask for less with "
+            "--min-overlap, or for --kind flat"
+        )
+    recommender.index = best.with_vectors(recommender.kept_vectors())
+    table = [{**row, "chosen": number == chosen} for number, row in enumerate(rows)]
+    recommender.meta = {**recommender.meta, "index": table[chosen]}
+    return pl.DataFrame(table)
+
+
+def _least_effort(
+    index: ItemIndex, queries: Float32Array, exact: IntArray, min_overlap: float
+) -> tuple[int, float]:
+    """About the least effort that reaches the overlap, or the most there is; and its overlap."""
+
+    def overlap_of(effort: int) -> float:
+        index.set_effort(effort)
+        found = index.search(queries, _K)[1]
+        shared = [len(np.intersect1d(*pair)) for pair in zip(found, exact, strict=True)]
+        return sum(shared) / exact.size
+
+    effort = 1
+    while (overlap := overlap_of(effort)) < min_overlap and effort < index.most_effort:
+        effort = min(2 * effort, index.most_effort)
+    step = effort // 4  # between the last two powers of two, to an eighth of the way
+    while step >= max(1, effort // 16):
+        less = overlap_of(effort - step)
+        if less >= min_overlap:
+            effort, overlap = effort - step, less
+        step //= 2
+    index.set_effort(effort)
+    return effort, overlap
+
+
+def _latencies(index: ItemIndex, queries: Float32Array) -> list[float]:
+    """Seconds of single queries."""
+    took = []
+    for query in queries[:_TIMED]:
+        began = time.perf_counter()
+        index.search(query[None], _K)
+        took.append(time.perf_counter() - began)
+    return took
+
+
+@torch.inference_mode()
+def _session_queries(recommender: GRU4Rec, clicks: ClickSource | None) -> Float32Array:
+    """Session vectors [Q, D] ready for the index, of at most 1,000 sessions."""
+    if clicks is None:
+        sessions = _walks(recommender)
+    else:
+        sessions = recommender.reader.prefixes(clicks)
+        sessions = sessions.every(max(1, len(sessions) // _SESSIONS))
+    last = sessions.offsets[1:][sessions.lengths > 0] - 1
+    if not len(last):
+        raise DataError("no session has a click on an item of the catalog to measure an index with")
+    found = [
+        recommender.model.query_vectors(vectors).cpu().numpy()
+        for _, vectors in session_vectors(recommender.model, sessions, last[:_SESSIONS])
+    ]
+    return np.concatenate(found)
+
+
+def _walks(recommender: GRU4Rec) -> SessionArrays:
+    """Sessions that begin with an item as often as it is clicked and go on with one of the 20 that
+    are recommended, of one to five clicks."""
+    random = np.random.default_rng(0)
+    support = recommender.catalog.support
+    walks = random.choice(len(support), (_SESSIONS, 1), p=support / support.sum())
+    for _ in range(_LONGEST_WALK - 1):
+        sessions = _sessions(walks, recommender)
+        last = sessions.offsets[1:] - 1
+        chosen = np.empty(len(walks), dtype=np.int64)
+        for places, _, items in recommender.top(sessions, last, min(_K, len(support))):
+            rows = np.searchsorted(last, places)
+            chosen[rows] = items[
+                np.arange(len(rows)), random.integers(items.shape[1], size=len(rows))
+            ]
+        walks = np.column_stack((walks, chosen))
+    return _sessions(walks, recommender, random.integers(1, _LONGEST_WALK + 1, len(walks)))
+
+
+def _sessions(
+    walks: IntArray, recommender: GRU4Rec, lengths: IntArray | None = None
+) -> SessionArrays:
+    """The first clicks of walks [S, L] as sessions."""
+    counts = np.full(len(walks), walks.shape[1]) if lengths is None else lengths
+    items = walks[np.arange(walks.shape[1]) < counts[:, None]]
+    sides = np.zeros((len(items), len(recommender.side_inputs)), dtype=np.uint16)
+    offsets = np.concatenate(([0], np.cumsum(counts)))
+    return SessionArrays(pl.Series(range(len(walks))), items, offsets, sides)

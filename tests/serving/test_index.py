@@ -1,0 +1,62 @@
+"""The index answers as brute force does, ties and all."""
+
+import faiss
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gru4rec.errors import CheckpointError
+from gru4rec.serving.index import ItemIndex
+
+
+def brute_force(vectors: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+    scores = queries @ vectors.T
+    return np.lexsort((np.broadcast_to(np.arange(len(vectors)), scores.shape), -scores), axis=1)[
+        :, :k
+    ]
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("k", [1, 20, 99])
+def test_it_equals_brute_force(k):
+    vectors, queries = normal(100, 8), normal(7, 8, seed=1)
+    scores, items = ItemIndex.build(vectors).search(queries, k)
+    expected = brute_force(vectors, queries, k)
+    assert items.tolist() == expected.tolist()
+    found = np.take_along_axis(queries @ vectors.T, items, axis=1)
+    assert np.allclose(scores, found, atol=1e-4)
+
+
+@given(
+    st.lists(st.tuples(st.integers(-2, 2), st.integers(-2, 2)), min_size=1, max_size=40),
+    st.integers(1, 45),
+)
+def test_of_equal_scores_the_lower_item_index_comes_first_at_the_last_place_too(rows, k):
+    vectors = np.array(rows, dtype=np.float32)  # small whole numbers: sums are exact, ties abound
+    queries = np.array([[1, 0], [1, 1], [0, -2], [0, 0]], dtype=np.float32)
+    _, items = ItemIndex.build(vectors).search(queries, k)
+    assert items.tolist() == brute_force(vectors, queries, k).tolist()
+
+
+def test_k_above_the_catalog_gives_every_item_once_and_never_minus_one():
+    _, items = ItemIndex.build(normal(5, 3)).search(normal(2, 3, seed=1), 50)
+    assert [sorted(row) for row in items.tolist()] == [[0, 1, 2, 3, 4]] * 2
+
+
+def test_it_survives_its_file(tmp_path):
+    index, queries = ItemIndex.build(normal(30, 4)), normal(3, 4, seed=1)
+    index.save(tmp_path / "index.faiss")
+    again = ItemIndex.load(tmp_path / "index.faiss")
+    assert (len(again), again.width) == (30, 4)
+    assert again.search(queries, 5)[1].tolist() == index.search(queries, 5)[1].tolist()
+    assert faiss.read_index(str(tmp_path / "index.faiss")).ntotal == 30
+
+
+def test_a_file_that_is_no_index_is_refused(tmp_path):
+    (tmp_path / "index.faiss").write_bytes(b"no index at all")
+    with pytest.raises(CheckpointError, match="index"):
+        ItemIndex.load(tmp_path / "index.faiss")

@@ -1,0 +1,81 @@
+"""The rules that decide what a config leaves out."""
+
+import dataclasses
+import logging
+
+import pytest
+from toys import clicks_of
+
+import gru4rec as g4r
+from gru4rec.config import AUTO
+from gru4rec.sessions.arrays import to_arrays
+from gru4rec.sessions.catalog import Catalog
+from gru4rec.training.auto import RULES, LogStatistics, resolve
+
+
+def log_of(pairs: int, items: int = 1000) -> LogStatistics:
+    return LogStatistics(clicks=2 * pairs, sessions=pairs, items=items, pairs=pairs)
+
+
+@pytest.mark.parametrize("pairs", [1, 40, 50_000, 1_000_000, 10**9])
+def test_every_open_setting_is_decided_within_its_bounds_for_logs_of_any_size(pairs):
+    config, choices = resolve(g4r.Config(), log_of(pairs))
+    for section in (config.encoder, config.training):
+        left = [f.name for f in dataclasses.fields(section) if getattr(section, f.name) is AUTO]
+        assert left == (["embedding_size"] if section is config.encoder else [])
+    decided = [choice.setting for choice in choices]
+    assert decided == [*(rule.setting for rule in RULES), "training.precision"]
+
+
+def test_a_setting_given_is_kept():
+    config, choices = resolve(g4r.Config().replace({"training.epochs": 3}), log_of(1000))
+    assert config.training.epochs == 3
+    assert "training.epochs" not in [choice.setting for choice in choices]
+
+
+def test_small_logs_get_more_epochs_and_more_dropout():
+    small, large = (resolve(g4r.Config(), log_of(pairs))[0].training for pairs in (50_000, 10**7))
+    assert small.epochs == 12
+    assert large.epochs == 2
+    assert small.hidden_dropout == 0.4
+    assert large.hidden_dropout < 0.2
+
+
+def test_large_catalogs_get_more_negatives_where_time_allows():
+    def negatives(pairs: int, items: int) -> int:
+        return resolve(g4r.Config(), log_of(pairs, items))[0].training.negatives
+
+    assert negatives(50_000, 3_000) == 2048
+    assert negatives(500_000, 40_960) == 10_240
+    assert negatives(500_000, 10**6) == 16_384
+    # 2 epochs over 10 million pairs: 10¹¹ scores are 5,000 for each
+    assert negatives(10**7, 10**6) == 256 * round(5_000 / 256)
+    assert negatives(10**9, 10**6) == 2048
+
+
+def test_every_rule_says_why():
+    assert all(len(rule.reason) > 10 for rule in RULES)
+
+
+def test_statistics_count_pairs_of_sessions_with_two_clicks_and_the_clicks_of_all():
+    log = clicks_of([["a", "b", "c"], ["a"], ["b", "a"]]).lazy()
+    catalog = Catalog.of(log)
+    found = LogStatistics.of(to_arrays(log, catalog).with_targets(), catalog)
+    assert found == LogStatistics(clicks=6, sessions=2, items=3, pairs=3)
+
+
+def test_the_choices_and_their_reasons_are_told(caplog):
+    with caplog.at_level(logging.INFO, logger="gru4rec"):
+        g4r.GRU4Rec(g4r.Config().replace({"training.epochs": 1})).fit(clicks_of([["a", "b"]] * 3))
+    for rule in RULES:
+        assert (rule.setting in caplog.text) == (rule.setting != "training.epochs")
+    assert RULES[0].reason in caplog.text
+
+
+def test_bf16_is_for_devices_that_multiply_it_and_a_choice_given_is_kept():
+    for fast, precision in ((True, "bf16"), (False, "float32")):
+        config, choices = resolve(g4r.Config(), log_of(1000), fast_bf16=fast)
+        assert config.training.precision == precision
+        assert (choices[-1].setting, choices[-1].value) == ("training.precision", precision)
+    asked = g4r.Config().replace({"training.precision": "float32"})
+    assert resolve(asked, log_of(1000), fast_bf16=True)[0].training.precision == "float32"

@@ -1,0 +1,208 @@
+"""A training that was interrupted goes on to the weights of one that was not."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+from toys import TINY
+
+import gru4rec as g4r
+from gru4rec import layout
+from gru4rec.training import resume
+
+SETTINGS = {
+    **TINY,
+    "training.lanes": 4,
+    "training.momentum": 0.2,
+    "training.epochs": 3,
+    "training.patience": 5,
+}
+
+
+def after(windows: int) -> Callable[[], bool]:
+    """Asks to stop after so many windows."""
+    asked = itertools.count(1)
+    return lambda: next(asked) >= windows
+
+
+def fit(log: pl.DataFrame, keep: Path | None, **how: object) -> g4r.GRU4Rec:
+    settings = how.pop("settings", {})
+    config = g4r.Config().replace({**SETTINGS, **settings})
+    return g4r.GRU4Rec(config, device="cpu").fit(log, valid="10%", keep=keep, **how)
+
+
+def weights_of(recommender: g4r.GRU4Rec) -> dict[str, list[float]]:
+    return {name: w.tolist() for name, w in recommender.model.state_dict().items()}
+
+
+def figures_of(recommender: g4r.GRU4Rec) -> list[dict[str, float]]:
+    history = recommender.meta["history"]
+    return [{k: v for k, v in row.items() if k != "clicks_per_second"} for row in history]
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Path:
+    return tmp_path / "model"
+
+
+def test_the_reasons_of_auto_outlast_an_interruption(log, keep):
+    with pytest.raises(g4r.StoppedError):
+        fit(log, keep, stopping=after(3))
+    resumed = fit(log, keep, resume=True)
+    assert resumed.meta["auto"] == fit(log, None).meta["auto"]
+    assert resumed.meta["auto"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"training.dense_optimizer": "adamw"},
+        {"training.scoring": "dot", "encoder.embedding": "separate", "encoder.num_layers": 2},
+        {"encoder.embedding": "onehot", "training.momentum": 0.0},
+        {"training.precision": "bf16", "training.epochs": 2.5},
+        {"encoder.name": "transformer_gru", "training.epochs": 2},
+        {"encoder.name": "attention_gru", "encoder.inputs": ["gap"], "training.epochs": 2},
+    ],
+    ids=str,
+)
+def test_stopped_anywhere_and_gone_on_gives_the_same_weights_and_figures(log, keep, settings):
+    undisturbed = fit(log, None, settings=settings)
+    for windows in (1, 7, 100, 1000):
+        try:
+            fit(log, keep, settings=settings, stopping=after(windows), resume=keep.exists())
+        except g4r.StoppedError:
+            continue
+        break
+    gone_on = fit(log, keep, settings=settings, resume=True)
+    assert weights_of(gone_on) == weights_of(undisturbed)
+    assert figures_of(gone_on) == figures_of(undisturbed)
+    assert gone_on.meta["metrics"] == undisturbed.meta["metrics"]
+
+
+def test_what_is_kept_within_an_epoch_changes_nothing(log, keep):
+    assert weights_of(fit(log, keep, keep_minutes=0.0)) == weights_of(fit(log, None))
+
+
+def test_a_training_that_stopped_early_stays_stopped(log, keep):
+    settings = {"training.epochs": 9, "training.patience": 1, "training.learning_rate": 0.5}
+    undisturbed = fit(log, keep, settings=settings)
+    assert len(figures_of(undisturbed)) < 9
+    gone_on = fit(log, keep, settings=settings, resume=True)
+    assert figures_of(gone_on) == figures_of(undisturbed)
+    assert weights_of(gone_on) == weights_of(undisturbed)
+
+
+def test_nothing_to_go_on_from_is_said_and_training_starts(log, keep, caplog):
+    with caplog.at_level("INFO", logger="gru4rec"):
+        fit(log, keep, resume=True)
+    assert "starting from the beginning" in caplog.text
+
+
+def stopped(log: pl.DataFrame, keep: Path) -> None:
+    with pytest.raises(g4r.StoppedError, match="epoch 1"):
+        fit(log, keep, stopping=after(3))
+
+
+def test_a_fresh_training_forgets_the_interrupted_one(log, keep):
+    stopped(log, keep)
+    assert weights_of(fit(log, keep, settings={"seed": 4})) == weights_of(
+        fit(log, None, settings={"seed": 4})
+    )
+
+
+def test_another_log_is_refused(log, keep):
+    stopped(log, keep)
+    with pytest.raises(g4r.CheckpointError, match="another log"):
+        fit(log.slice(5), keep, resume=True)
+
+
+def test_another_setting_is_refused_and_a_lower_rate_is_taken(log, keep):
+    stopped(log, keep)
+    with pytest.raises(g4r.ConfigError, match=r"training\.lanes = 4, asked is 5"):
+        fit(log, keep, resume=True, settings={"training.lanes": 5})
+    slower = fit(log, keep, resume=True, settings={"training.learning_rate": 0.01})
+    assert slower.config.training.learning_rate == 0.01
+    assert weights_of(slower) != weights_of(fit(log, None))
+
+
+def test_a_state_that_is_damaged_is_refused(log, keep):
+    stopped(log, keep)
+    (keep / "resume" / "state.safetensors").write_bytes(b"damaged")
+    with pytest.raises(g4r.CheckpointError, match="start afresh with --force"):
+        fit(log, keep, resume=True)
+
+
+def test_the_checkpoint_that_is_saved_holds_no_state_of_training(log, keep):
+    recommender = fit(log, keep)
+    assert (keep / "resume").is_dir()
+    recommender.save(keep, force=True)
+    assert not (keep / "resume").exists()
+    assert layout.is_finished(keep)
+
+
+def test_what_was_kept_gives_way_to_the_checkpoint_of_that_training_only(log, keep):
+    recommender = fit(log, keep)
+    with pytest.raises(g4r.CheckpointError, match="--resume"):
+        fit(log, None).save(keep)
+    recommender.save(keep)
+    assert layout.is_finished(keep)
+    with pytest.raises(g4r.CheckpointError, match="exists"):
+        recommender.save(keep)
+
+
+def test_a_folder_of_somebody_elses_that_bears_the_name_is_left_alone(log, keep):
+    (keep / "resume").mkdir(parents=True)
+    (keep / "resume" / "cv.pdf").write_text("mine")
+    with pytest.raises(g4r.CheckpointError, match="is no state of a training"):
+        fit(log, keep)
+    assert (keep / "resume" / "cv.pdf").read_text() == "mine"
+
+
+def test_an_interrupted_training_is_no_checkpoint_and_an_older_one_stays_readable(log, keep):
+    stopped(log, keep)
+    with pytest.raises(g4r.CheckpointError, match=r"interrupted.*--resume"):
+        g4r.load(keep)
+    with pytest.raises(g4r.CheckpointError, match=r"--resume.*--force"):
+        layout.check_free(keep, force=False)
+    older = fit(log, None, settings={"training.epochs": 1})
+    older.save(keep, force=True)
+    stopped(log, keep)
+    assert weights_of(g4r.load(keep, device="cpu")) == weights_of(older)
+
+
+def test_a_disk_that_refuses_leaves_the_older_state_whole(log, keep, monkeypatch):
+    stopped(log, keep)
+    before = load_file(keep / "resume" / "state.safetensors")
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(resume, "save_file", full)
+    with pytest.raises(g4r.CheckpointError, match=r"cannot keep the state.*No space left"):
+        fit(log, keep, resume=True)
+    found = load_file(keep / "resume" / "state.safetensors")
+    assert all(torch.equal(found[name], part) for name, part in before.items())
+    assert [path.name for path in keep.iterdir()] == ["resume"]
+
+
+def test_a_swap_of_states_that_a_crash_cut_short_is_mended(log, keep):
+    stopped(log, keep)
+    (keep / "resume").rename(keep / ".resume.old")
+    assert weights_of(fit(log, keep, resume=True)) == weights_of(fit(log, None))
+
+
+def test_after_a_divergence_the_last_good_state_is_there_and_a_lower_rate_goes_on(log, keep):
+    stopped(log, keep)
+    settings = {"training.learning_rate": 1e39}
+    for _ in range(2):
+        with pytest.raises(g4r.DivergenceError):
+            fit(log, keep, resume=True, settings=settings, keep_minutes=0.0)
+    kept = resume.load_snapshot(keep)
+    assert kept is not None
+    assert all(part.isfinite().all() for part in kept.tensors.values())
+    assert weights_of(fit(log, keep, resume=True)) == weights_of(fit(log, None))
