@@ -33,10 +33,15 @@ def check_free(
             raise error(f"cannot write {path}: {above} is no folder to write in")
         return
     if not force:
-        raise error(f"{path} exists; choose another folder, or replace it with --force")
+        raise error(
+            f"{path} exists; choose another folder, or replace it with force", mend_with=["force"]
+        )
     names = {file.name for file in path.iterdir()} if path.is_dir() else {"a file"}
     if names and not (marks & names and names <= files):
-        raise error(f"{path} is no {kind}, so --force does not replace it; choose another folder")
+        raise error(
+            f"{path} is no {kind}, so force does not replace it; choose another folder",
+            mend_with=["force"],
+        )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ Every message says in one line what is wrong, what was given and what to do. Any
 is raised is a bug of ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 Entry = TypeVar("Entry")
@@ -22,6 +22,14 @@ Entry = TypeVar("Entry")
 
 class Gru4RecError(Exception):
     """Root of the errors a user can mend."""
+
+    def __init__(self, message: str, *, mend_with: Sequence[str] = ()) -> None:
+        """Take the message and the arguments that it names last, which would mend the error.
+
+        The command line writes those as its options: `item_col` with two dashes and a hyphen.
+        """
+        super().__init__(message)
+        self.mend_with = tuple(mend_with)
 
 
 class DataError(Gru4RecError):

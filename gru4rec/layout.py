@@ -24,8 +24,9 @@ def check_free(path: Path, *, force: bool) -> None:
     """
     if not force and is_unfinished(path):
         raise CheckpointError(
-            f"{path} holds a training that was interrupted; go on from it with --resume, or start "
-            "afresh with --force"
+            f"{path} holds a training that was interrupted; go on from it with resume, or start "
+            "afresh with force",
+            mend_with=["resume", "force"],
         )
     atomic.check_free(
         path,

@@ -20,10 +20,10 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     USER_ID: (USER_ID, "UserId", "user"),
 }
 
-# The command-line option that names each column, for error messages.
-OPTIONS: Mapping[str, str] = {
-    SESSION_ID: "--session-col",
-    ITEM_ID: "--item-col",
-    TIMESTAMP: "--time-col",
-    USER_ID: "--user-col",
+# The argument that names each column.
+ARGUMENTS: Mapping[str, str] = {
+    SESSION_ID: "session_col",
+    ITEM_ID: "item_col",
+    TIMESTAMP: "time_col",
+    USER_ID: "user_col",
 }

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,13 @@ def test_files_can_be_read_in_one_sitting():
     for file in PACKAGE.rglob("*.py"):
         lines = file.read_text(encoding="utf-8").count("\n")
         assert lines <= 300, f"{file} has {lines} lines"
+
+
+def test_the_library_does_not_speak_of_options():
+    # An error names the arguments that would mend it; the command line adds the dashes.
+    for file in PACKAGE.rglob("*.py"):
+        if room_of(file) == "cli" or file.stem == "faces":
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not re.search(r"(?<![\w-])--[a-z]", node.value), (file, node.value)

@@ -50,8 +50,22 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Gru4RecError as error:
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {_with_options(error)}", err=True)
             sys.exit(2)
+
+
+# Arguments whose options bear another name.
+_OPTIONS = {"inputs": "--input"}
+
+
+def _with_options(error: Gru4RecError) -> str:
+    """The message of an error, the arguments that would mend it spelled as options."""
+    message = str(error)
+    for name in error.mend_with:
+        before, found, after = message.rpartition(name)
+        if found:
+            message = before + _OPTIONS.get(name, f"--{name.replace('_', '-')}") + after
+    return message
 
 
 class _Once(logging.Filter):

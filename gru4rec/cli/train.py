@@ -74,7 +74,9 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     except DivergenceError as error:
         if not is_unfinished(output):
             raise
-        raise DivergenceError(f"{error}, and add --resume to go on before it") from error
+        raise DivergenceError(
+            f"{error}, and add resume to go on before it", mend_with=[*error.mend_with, "resume"]
+        ) from error
     recommender.save(output, force=True)
     click.echo(f"saved {output} after {recommender.meta['seconds']:.1f} s", err=True)
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from gru4rec.clicks.files import DAMAGE
 from gru4rec.errors import DataError
-from gru4rec.schema import ITEM_ID, OPTIONS, SESSION_ID, USER_ID
+from gru4rec.schema import ARGUMENTS, ITEM_ID, SESSION_ID, USER_ID
 
 logger = logging.getLogger(__name__)
 
@@ -65,14 +65,14 @@ def with_plain_ids(clicks: pl.LazyFrame) -> pl.LazyFrame:
         if name not in (SESSION_ID, ITEM_ID, USER_ID):
             continue
         if dtype == pl.Boolean or dtype.is_nested():
-            raise DataError(_no_id(name, f"is of type {dtype}"))
+            raise _no_id(name, f"is of type {dtype}")
         if dtype.is_float():
             known = pl.col(name).fill_nan(None)
             exact = _EXACT_FLOAT32 if dtype == pl.Float32 else _EXACT_FLOAT64
             inexact = (known % 1 != 0) | (known.abs() >= exact)
             wrong = clicks.select(known.filter(inexact).first()).collect(engine="streaming").item()
             if wrong is not None:
-                raise DataError(_no_id(name, f"holds {wrong} as a float, which is not exact"))
+                raise _no_id(name, f"holds {wrong} as a float, which is not exact")
             logger.info("%s holds whole numbers as floats: they are read as integers", name)
             clicks = clicks.with_columns(known.cast(pl.Int64))
         elif isinstance(dtype, pl.Categorical | pl.Enum):
@@ -80,5 +80,9 @@ def with_plain_ids(clicks: pl.LazyFrame) -> pl.LazyFrame:
     return clicks
 
 
-def _no_id(name: str, what: str) -> str:
-    return f"{name} {what}; ids are integers or text. Name the column with {OPTIONS[name]}."
+def _no_id(name: str, what: str) -> DataError:
+    argument = ARGUMENTS[name]
+    return DataError(
+        f"{name} {what}; ids are integers or text. Name the column with {argument}.",
+        mend_with=[argument],
+    )

@@ -125,7 +125,10 @@ class Scan:
             dtype = frame.collect_schema().get(column)
             if not (isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct)):
                 found = dtype or "no column"
-                raise DataError(f"{column!r} is {found}; --explode names one that lists structs")
+                raise DataError(
+                    f"{column!r} is {found}; explode names one that lists structs",
+                    mend_with=["explode"],
+                )
         frames = [
             frame.explode(column, empty_as_null=False, keep_nulls=False).unnest(column)
             for frame in self.frames

@@ -32,7 +32,7 @@ def checked(
     anywhere = pl.any_horizontal(*wrong.values()).any()
     total, some = clicks.select(pl.len(), anywhere).collect(engine="streaming").row(0)
     if not total:
-        raise DataError("the click log has no rows; check the file and --where")
+        raise DataError("the click log has no rows; check the file and where", mend_with=["where"])
     if some and TIMESTAMP in clicks.collect_schema() and not strict_times:
         wrong = _invalid(clicks, earliest_meant(clicks))
     found = _count(clicks, wrong) if some else []
@@ -41,7 +41,8 @@ def checked(
         raise DataError(
             f"click log has {first['what']} in {first['rows']} of {total} rows, first in "
             f"{place(first[ROW])}{_seen(first)}; mend them, or drop such rows with "
-            "--drop-invalid"
+            "drop_invalid",
+            mend_with=["drop_invalid"],
         )
     if found:
         dropped = sum(row["rows"] for row in found)

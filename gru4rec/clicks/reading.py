@@ -12,7 +12,7 @@ from gru4rec.clicks.files import DAMAGE, Scan, count_rows, reason_of, scan_files
 from gru4rec.clicks.invalid_rows import ROW, checked
 from gru4rec.clicks.timestamps import with_timestamp
 from gru4rec.errors import DataError
-from gru4rec.schema import ALIASES, ITEM_ID, OPTIONS, SESSION_ID, TIMESTAMP
+from gru4rec.schema import ALIASES, ARGUMENTS, ITEM_ID, SESSION_ID, TIMESTAMP
 
 
 @runtime_checkable
@@ -148,9 +148,11 @@ def read_log(
     except (pl.exceptions.PolarsError, OSError) as error:
         damaged = scan.unreadable()
         files = f" in {damaged}" if damaged else ""
-        rows_asked = "" if where is None else f" (--where {where!r})"
-        reason = reason_of(error)
-        raise DataError(f"cannot read the click log{rows_asked}: {reason}{files}") from error
+        rows_asked = "" if where is None else f" (where {where!r})"
+        raise DataError(
+            f"cannot read the click log{rows_asked}: {reason_of(error)}{files}",
+            mend_with=[] if where is None else ["where"],
+        ) from error
 
 
 def _scan(source: ClickSource, header: Sequence[str] | None) -> Scan:
@@ -173,7 +175,8 @@ def _find_column(ours: str, named: str | None, given: list[str], *, required: bo
     separator = " (is its separator another than , ; | or tab?)" if len(given) == 1 else ""
     raise DataError(
         f"click log lacks {wanted[0]!r}; it has {given}{separator}. Name the column with "
-        f"{OPTIONS[ours]}."
+        f"{ARGUMENTS[ours]}.",
+        mend_with=[ARGUMENTS[ours]],
     )
 
 
@@ -182,7 +185,8 @@ def _offset_column(name: str, rows: pl.LazyFrame) -> pl.Expr:
     dtype = rows.collect_schema().get(name)
     if dtype is None or not dtype.is_numeric():
         raise DataError(
-            f"{name!r} is {dtype or 'no column'}; --time-offset-col names one of milliseconds"
+            f"{name!r} is {dtype or 'no column'}; time_offset_col names one of milliseconds",
+            mend_with=["time_offset_col"],
         )
     return pl.col(name)
 
@@ -190,7 +194,10 @@ def _offset_column(name: str, rows: pl.LazyFrame) -> pl.Expr:
 def _later(clicks: pl.LazyFrame) -> pl.LazyFrame:
     """Times since the first date of their session. Raises DataError without sessions or dates."""
     if not {SESSION_ID, TIMESTAMP} <= set(clicks.collect_schema()):
-        raise DataError("--time-offset-col needs a column of dates and one of sessions beside it")
+        raise DataError(
+            "time_offset_col needs a column of dates and one of sessions beside it",
+            mend_with=["time_offset_col"],
+        )
     first = pl.col(TIMESTAMP).min().over(SESSION_ID)
     time = (first + pl.duration(milliseconds=pl.col(_OFFSET))).alias(TIMESTAMP)
     return clicks.with_columns(time).drop(_OFFSET)

@@ -15,7 +15,8 @@ def find_device(name: str) -> torch.device:
         raise DeviceError(f"no device {name!r}; choose from {', '.join(DEVICES)}")
     if name == "cuda" and not torch.cuda.is_available():
         raise DeviceError(
-            "device cuda was asked for, but torch finds no GPU here; use --device cpu or auto"
+            "device cuda was asked for, but torch finds no GPU here; use device cpu or auto",
+            mend_with=["device"],
         )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

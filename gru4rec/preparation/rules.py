@@ -113,7 +113,8 @@ def _kinds(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
     if rules.event_col not in schema:
         raise DataError(
             f"click log lacks {rules.event_col!r}; it has {schema.names()}. Name the column of the "
-            "kind of event with --event-col."
+            "kind of event with event_col.",
+            mend_with=["event_col"],
         )
     keep = partial(verbs.keep_events, column=rules.event_col, kinds=rules.events)
     yield "events", ", ".join(rules.events), keep

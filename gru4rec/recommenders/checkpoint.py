@@ -117,7 +117,8 @@ def _read(folder: Path, path: Path) -> Checkpoint:
     """What a folder holds; `path` is the one that was asked for."""
     if is_unfinished(folder) and not (folder / META).exists():
         raise CheckpointError(
-            f"the training at {path} was interrupted; go on with `gru4rec train … --resume` first"
+            f"the training at {path} was interrupted; go on with it first, by resume",
+            mend_with=["resume"],
         )
     if not folder.is_dir():
         raise CheckpointError(

@@ -51,7 +51,10 @@ class ItemFilter:
                 )
             allowed[known] = may
         if not allowed.any():
-            raise DataError("no item of the catalog is left to recommend; check --allow and --deny")
+            raise DataError(
+                "no item of the catalog is left to recommend; check allow and deny",
+                mend_with=["allow", "deny"],
+            )
         return None if allowed.all() and not exclude_clicked else cls(allowed, exclude_clicked)
 
     def mask(self, scores_MN: Tensor, sessions: SessionArrays, clicks: IntArray) -> None:

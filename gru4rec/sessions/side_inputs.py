@@ -83,14 +83,16 @@ class SideInputs:
         columns = clicks.collect_schema().names()
         if ids := sorted({SESSION_ID, ITEM_ID} & set(names)):
             raise DataError(
-                f"{ids[0]} is no side input: it is read anyway; leave it out of --input"
+                f"{ids[0]} is no side input: it is read anyway; leave it out of inputs",
+                mend_with=["inputs"],
             )
         for name in names:
             needed = TIMESTAMP if name in OF_TIME else name
             if needed not in columns:
                 raise DataError(
                     f"the side input {name!r} needs a column {needed!r}, and the click log lacks "
-                    "it; name the column with --input, or leave it out"
+                    "it; name the column with inputs, or leave it out",
+                    mend_with=["inputs"],
                 )
             dtype = clicks.collect_schema()[needed]
             if dtype.is_nested() or dtype in (pl.Duration, pl.Binary, pl.Object):

@@ -87,7 +87,8 @@ def load_snapshot(path: Path) -> Snapshot | None:
         )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, ConfigError) as error:
         raise CheckpointError(
-            f"cannot read the state of training in {folder}: {error!r}; start afresh with --force"
+            f"cannot read the state of training in {folder}: {error!r}; start afresh with force",
+            mend_with=["force"],
         ) from error
 
 
@@ -117,7 +118,8 @@ def settings_of(snapshot: Snapshot, asked: Config) -> Config:
         if name not in MAY_CHANGE:
             raise ConfigError(
                 f"the interrupted training has {name} = {own.get(name)!r}, asked is {value!r}; "
-                "leave it out, or start afresh with --force"
+                "leave it out, or start afresh with force",
+                mend_with=["force"],
             )
     return snapshot.config.replace(changes)
 
@@ -145,7 +147,8 @@ class Keeper:
         elif snapshot.log != self._log:
             raise CheckpointError(
                 f"the training interrupted at {self._path} learns from another log or is measured "
-                "on another one; give the same logs, or start afresh with --force"
+                "on another one; give the same logs, or start afresh with force",
+                mend_with=["force"],
             )
         else:
             at = snapshot.position

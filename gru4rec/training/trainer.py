@@ -163,7 +163,8 @@ class Trainer:
         if how:
             raise DivergenceError(
                 f"training diverged by window {at.window} of {total} in epoch {at.epoch + 1}, "
-                f"{how}; lower --learning-rate, which is {self.config.learning_rate:g}"
+                f"{how}; lower learning_rate, which is {self.config.learning_rate:g}",
+                mend_with=["learning_rate"],
             )
         return Progress(
             epoch=at.epoch + 1,

@@ -57,7 +57,8 @@ class TrainingLog:
         sessions = to_arrays(log, catalog, side_inputs=sides).with_targets()
         if not len(sessions):
             raise DataError(
-                "no session has two clicks, so there is no next click to learn; check --session-col"
+                "no session has two clicks, so there is no next click to learn; check session_col",
+                mend_with=["session_col"],
             )
         targets = None
         if held_out is not None:

@@ -94,7 +94,8 @@ def choose_index(
         found = ", ".join(f"{row['kind']} {row['overlap']:.3f}" for row in rows)
         raise DataError(
             f"no index shares {min_overlap:g} of the exact answers ({found}); ask for less with "
-            "--min-overlap, or for --kind flat"
+            "min_overlap, or for kind flat",
+            mend_with=["min_overlap", "kind"],
         )
     recommender.index = best.with_vectors(recommender.kept_vectors())
     table = [{**row, "chosen": number == chosen} for number, row in enumerate(rows)]

@@ -159,7 +159,8 @@ def _open_study(path: str | Path | None, told: Mapping[str, Any], *, seed: int) 
     if any(study.user_attrs.get(name, value) != value for name, value in told.items()):
         raise ConfigError(
             f"{path} is a search on another log, or with other settings given; "
-            "give the same, or name another file with --study"
+            "give the same, or name another file with study",
+            mend_with=["study"],
         )
     for name, value in told.items():
         study.set_user_attr(name, value)

@@ -180,7 +180,7 @@ def test_a_log_may_have_a_column_of_any_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "option"), [("session_id", "--session-col"), ("item_id", "--item-col")]
+    ("column", "option"), [("session_id", "session_col"), ("item_id", "item_col")]
 )
 def test_a_missing_column_is_refused_with_those_there_and_its_option(
     column: str, option: str
@@ -195,7 +195,7 @@ def test_a_missing_column_is_refused_with_those_there_and_its_option(
 def test_a_column_named_and_not_there_is_refused_by_that_name(which: str) -> None:
     message = refusal(CLICKS, **{f"{which}_col": "nonesuch"})
     assert "lacks 'nonesuch'" in message
-    assert f"--{which}-col" in message
+    assert f"{which}_col" in message
 
 
 # Rows
@@ -218,7 +218,7 @@ def test_where_sees_the_names_of_the_log_not_ours() -> None:
 def test_where_with_a_column_that_is_not_there_is_refused_by_name(column: str) -> None:
     message = refusal(CLICKS, where=f"{column} = 1")
     assert column in message
-    assert "--where" in message
+    assert "where" in message
 
 
 def test_a_refused_where_lists_the_columns_of_the_log_and_no_others() -> None:
@@ -308,7 +308,7 @@ def test_null_and_empty_ids_are_refused_with_their_first_row(column: str, bad: s
     log = log.with_columns(pl.Series(column, ["x", bad, "y", bad]))
     message = refusal(log)
     assert f"null or empty {column} in 2 of 4 rows, first in row 2" in message
-    assert "--drop-invalid" in message
+    assert "drop_invalid" in message
 
 
 def test_null_integer_ids_are_refused() -> None:
@@ -522,7 +522,7 @@ def test_nan_ids_are_missing_ids() -> None:
 def test_fractions_booleans_and_lists_are_no_ids(ids: list[object]) -> None:
     message = refusal(log_of(item_id=ids))
     assert "ids are integers or text" in message
-    assert "--item-col" in message
+    assert "item_col" in message
 
 
 def test_categorical_ids_become_text() -> None:

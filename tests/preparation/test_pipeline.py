@@ -84,7 +84,7 @@ def test_the_recipe_in_the_folder_prepares_the_same_again(out: Path) -> None:
 
 def test_an_older_folder_is_replaced_only_with_force(out: Path) -> None:
     run(LOG, out)
-    with pytest.raises(DataError, match="--force"):
+    with pytest.raises(DataError, match="force"):
         run(LOG, out, WHOLE)
     assert {file.name for file in out.iterdir()} == FILES
     run(LOG, out, WHOLE, force=True)
@@ -133,7 +133,7 @@ def test_a_failure_leaves_the_older_folder_and_nothing_beside_it(
 
 def test_invalid_rows_are_refused_and_leave_nothing(out: Path) -> None:
     bad = LOG.with_columns(item_id=pl.when(pl.int_range(pl.len()) != 2).then("item_id"))
-    with pytest.raises(DataError, match="drop-invalid"):
+    with pytest.raises(DataError, match="drop_invalid"):
         run(bad, out)
     assert list(out.parent.iterdir()) == []
 
@@ -204,7 +204,7 @@ def test_milliseconds_are_added_to_the_date_of_a_session(out: Path) -> None:
 
 @pytest.mark.parametrize("column", ["nonesuch", "category"])
 def test_an_offset_that_is_no_number_is_refused(out: Path, column: str) -> None:
-    with pytest.raises(DataError, match="--time-offset-col"):
+    with pytest.raises(DataError, match="time_offset_col"):
         run(days("a:xy", category=["k", "l"]), out, {"columns.time_offset_col": column})
 
 

@@ -109,7 +109,7 @@ def test_a_rule_does_what_it_says(name: str) -> None:
 
 def test_invalid_rows_are_dropped_and_counted_if_asked_for() -> None:
     log = visits("a:xyz b:zx").with_columns(item_id=pl.Series(["x", None, "z", "", "x"]))
-    with pytest.raises(DataError, match="drop-invalid"):
+    with pytest.raises(DataError, match="drop_invalid"):
         left(log)
     parts, card = prepared(log, WHOLE | {"rules.drop_invalid": True})
     assert parts["train"]["item_id"].to_list() == ["x", "z", "x"]
@@ -187,7 +187,7 @@ def test_users_make_no_sessions_without_times() -> None:
 
 
 def test_a_column_of_events_that_is_not_there_is_refused_with_those_there_are() -> None:
-    with pytest.raises(DataError, match="--event-col") as refused:
+    with pytest.raises(DataError, match="event_col") as refused:
         left(KINDS, event_col="type", events=["v"])
     assert "'kind'" in str(refused.value)
 

@@ -232,7 +232,7 @@ def test_a_checkpoint_is_not_replaced_unasked(model: Path, other: g4r.GRU4Rec) -
     before = content(model.parent)
     message = refusal(lambda: other.save(model))
     assert str(model) in message
-    assert "--force" in message
+    assert "force" in message
     assert content(model.parent) == before
 
 

@@ -133,7 +133,7 @@ def test_another_setting_is_refused_and_a_lower_rate_is_taken(log, keep):
 def test_a_state_that_is_damaged_is_refused(log, keep):
     stopped(log, keep)
     (keep / "resume" / "state.safetensors").write_bytes(b"damaged")
-    with pytest.raises(g4r.CheckpointError, match="start afresh with --force"):
+    with pytest.raises(g4r.CheckpointError, match="start afresh with force"):
         fit(log, keep, resume=True)
 
 
@@ -147,7 +147,7 @@ def test_the_checkpoint_that_is_saved_holds_no_state_of_training(log, keep):
 
 def test_what_was_kept_gives_way_to_the_checkpoint_of_that_training_only(log, keep):
     recommender = fit(log, keep)
-    with pytest.raises(g4r.CheckpointError, match="--resume"):
+    with pytest.raises(g4r.CheckpointError, match="resume"):
         fit(log, None).save(keep)
     recommender.save(keep)
     assert layout.is_finished(keep)
@@ -165,9 +165,9 @@ def test_a_folder_of_somebody_elses_that_bears_the_name_is_left_alone(log, keep)
 
 def test_an_interrupted_training_is_no_checkpoint_and_an_older_one_stays_readable(log, keep):
     stopped(log, keep)
-    with pytest.raises(g4r.CheckpointError, match=r"interrupted.*--resume"):
+    with pytest.raises(g4r.CheckpointError, match=r"interrupted.*resume"):
         g4r.load(keep)
-    with pytest.raises(g4r.CheckpointError, match=r"--resume.*--force"):
+    with pytest.raises(g4r.CheckpointError, match=r"resume.*force"):
         layout.check_free(keep, force=False)
     older = fit(log, None, settings={"training.epochs": 1})
     older.save(keep, force=True)

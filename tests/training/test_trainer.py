@@ -434,7 +434,7 @@ def test_the_epoch_that_is_kept_is_best_by_the_measure_asked_for():
 
 
 def test_a_run_that_diverges_says_so(log):
-    with pytest.raises(g4r.DivergenceError, match=r"diverged.*learning-rate"):
+    with pytest.raises(g4r.DivergenceError, match=r"diverged.*learning_rate"):
         history_of(log, **{"training.learning_rate": 1e39})
 
 

@@ -98,7 +98,7 @@ def test_a_file_of_another_search_is_refused(log, tmp_path, change):
     tune(log, config=BASE, trials=1, study=study)
     other = log.slice(50) if change == "log" else log
     config = BASE.replace({"seed": 3}) if change == "settings" else BASE
-    with pytest.raises(g4r.ConfigError, match="--study"):
+    with pytest.raises(g4r.ConfigError, match="study"):
         tune(other, config=config, trials=2, study=study)
 
 
