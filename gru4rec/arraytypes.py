@@ -15,3 +15,6 @@ Float32Array: TypeAlias = npt.NDArray[np.float32]
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 FloatingArray: TypeAlias = npt.NDArray[np.floating[Any]]
 """Floating numbers of any precision."""
+
+Rows: TypeAlias = slice | IntArray
+"""Some rows of an array or tensor: what it may be indexed with."""

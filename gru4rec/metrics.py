@@ -1,9 +1,11 @@
 """Ranks of targets, and Recall@k, MRR@k and NDCG@k from them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
+
+from gru4rec.arraytypes import IntArray, Rows
 
 TIES: Mapping[str, float] = {"conservative": 1.0, "median": 0.5, "standard": 0.0}
 """The share of equally scored other items that stands before the target."""
@@ -25,6 +27,20 @@ def ranks(scores_MN: Tensor, targets_M: Tensor, *, ties: str = "conservative") -
     if share > 0:
         found += share * (size - _count(scores_MN < target_M1) + target_M1.squeeze(1).isnan())
     return found
+
+
+def ranks_in_pieces(
+    scored: Iterable[tuple[Rows, Tensor]], targets: IntArray, *, ties: str = "conservative"
+) -> Tensor:
+    """Return the rank of each target [M], float64, on the CPU, by scores that come in pieces.
+
+    `scored` are rows of the targets with their scores of all items [n, N], each row once.
+    """
+    all_ranks = torch.empty(len(targets), dtype=torch.float64)
+    for rows, scores in scored:
+        targets_of_rows = torch.from_numpy(targets[rows]).to(scores.device)
+        all_ranks[rows] = ranks(scores, targets_of_rows, ties=ties).cpu()
+    return all_ranks
 
 
 def num_tied(scores_MN: Tensor, targets_M: Tensor) -> Tensor:
@@ -64,6 +80,11 @@ def recall_at(k: int, ranks_M: Tensor) -> float:
 def mrr_at(k: int, ranks_M: Tensor) -> float:
     """Mean of 1/rank, 0 for targets that rank below k; 0 where there are none."""
     return reciprocal_ranks(k, ranks_M).mean().item() if len(ranks_M) else 0.0
+
+
+def recall_plus_mrr(ranks_M: Tensor) -> float:
+    """Recall@20 + MRR@20: the measure by which settings and weights are chosen."""
+    return recall_at(20, ranks_M) + mrr_at(20, ranks_M)
 
 
 def _count(hits_MN: Tensor) -> Tensor:

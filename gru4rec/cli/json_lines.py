@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from gru4rec.errors import DataError
-from gru4rec.recommenders import OF_MODEL, OF_POPULARITY, Recommender
+from gru4rec.recommenders import Recommender
 from gru4rec.schema import REASON, UNKNOWN
-from gru4rec.serving import ItemFilter
+from gru4rec.serving import OF_MODEL, OF_POPULARITY, ItemFilter
 
 _LONGEST = 1 << 20  # bytes of a line
 

@@ -78,7 +78,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
             f"{error}, and add resume to go on before it", mend_with=[*error.mend_with, "resume"]
         ) from error
     recommender.save(output, force=True)
-    click.echo(f"saved {output} after {recommender.meta['seconds']:.1f} s", err=True)
+    click.echo(f"saved {output} after {recommender.meta.seconds:.1f} s", err=True)
 
 
 def _may_start(output: Path | None, options: dict[str, Any]) -> bool:

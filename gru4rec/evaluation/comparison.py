@@ -74,7 +74,8 @@ def evaluate(
     also = [name for each in recommenders.values() for name in each.side_inputs.values]
     clicks = read_clicks(sessions, also=also).collect().lazy()
     read = {name: each.reader.arrays(clicks) for name, each in recommenders.items()}
-    warn_of_leaks({name: each.meta for name, each in recommenders.items()}, clicks, read)
+    seen = {name: each.meta.seen for name, each in recommenders.items() if each.meta.seen}
+    warn_of_leaks(seen, clicks, read)
     resamples = Resamples(max(map(len, read.values()))) if intervals else None
     measured: dict[str, list[Measurement]] = {}
     for name, recommender in recommenders.items():

@@ -1,6 +1,7 @@
 """Look into a recommender: what it is, which items are alike to it, why it recommends one."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from gru4rec.errors import DataError
 from gru4rec.model import session_vectors, unit
 from gru4rec.recommenders import GRU4Rec, Recommender, load
 from gru4rec.schema import ITEM_ID, RANK, SCORE
-from gru4rec.sessions import SESSIONS, SessionArrays, from_lists
+from gru4rec.sessions import SessionArrays, from_lists
 
 
 def summary(path: str | Path) -> pl.DataFrame:
@@ -22,9 +23,10 @@ def summary(path: str | Path) -> pl.DataFrame:
     checkpoint cannot be read.
     """
     recommender = load(path, device="cpu")
-    meta = dict(recommender.meta)
-    why = {f"settings.{name}": reason for name, reason in meta.pop("auto", {}).items()}
-    rows = dict(flat_values(meta))
+    meta = recommender.meta
+    why = {f"settings.{name}": reason for name, reason in (meta.auto or {}).items()}
+    rows = dict(flat_values(replace(meta, auto=None, history=None).to_dict()))
+    rows.pop("sessions", None)  # of the log: too long to read
     rows |= {f"settings.{name}": value for name, value in flat_values(recommender.settings_dict())}
     if isinstance(recommender, GRU4Rec):
         model = recommender.model
@@ -113,8 +115,8 @@ def _scores(
     found = np.full(len(sessions), np.nan)
     filled = np.flatnonzero(arrays.lengths)
     last = arrays.offsets[1:][filled] - 1
-    for clicks, scores in recommender.score(arrays, last):
-        found[filled[np.searchsorted(last, clicks)]] = scores[:, item].cpu().double().numpy()
+    for rows, scores in recommender.score(arrays, last):
+        found[filled[rows]] = scores[:, item].cpu().double().numpy()
     scored: list[float] = found.tolist()
     return scored
 
@@ -124,8 +126,8 @@ def _of_encoder(recommender: GRU4Rec, session: SessionArrays) -> dict[str, Any]:
     """Columns on what each click did inside the encoder."""
     model, clicks = recommender.model, np.arange(len(session.items))
     vectors = torch.zeros(len(clicks) + 1, model.encoder.output_size)
-    for some, found in session_vectors(model, session, clicks):
-        vectors[torch.from_numpy(some + 1)] = found.cpu()
+    for rows, vectors_of_rows in session_vectors(model, session, clicks):
+        vectors[torch.from_numpy(rows + 1)] = vectors_of_rows.cpu()
     moved = (vectors[1:] - vectors[:-1]).norm(dim=1) / vectors[1:].norm(dim=1).clamp_min(1e-12)
     columns = {"change": moved.numpy()}
     items = torch.tensor(session.items).to(model.output_table.device)
@@ -147,9 +149,9 @@ def _known(items: Sequence[object], recommender: Recommender) -> SessionArrays:
 
 
 def flat_values(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Values by dotted keys, less what is too long to read."""
+    """Yield values by dotted keys."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from flat_values(value, f"{prefix}{key}.")
-        elif prefix or key not in (SESSIONS, "history"):
+        else:
             yield f"{prefix}{key}", value

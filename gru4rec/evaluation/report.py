@@ -176,9 +176,9 @@ def _session(recommender: Recommender, clicks: pl.DataFrame) -> Iterator[str]:
 
 def _training(recommenders: Mapping[str, Recommender]) -> Iterator[str]:
     for name, recommender in _with_parts(recommenders):
-        epochs = recommender.meta.get("history")
+        epochs = recommender.meta.history
         if epochs:
-            yield f"<p>{escape(name)}, {recommender.meta['seconds']:.0f} s</p>"
+            yield f"<p>{escape(name)}, {recommender.meta.seconds:.0f} s</p>"
             yield _image(plots.history(epochs), f"training of {name}")
 
 
@@ -188,8 +188,9 @@ def _data(clicks: pl.DataFrame, recommenders: Mapping[str, Recommender]) -> Iter
          f"{clicks[ITEM_ID].n_unique():,}", *_ends(clicks)]
     ]  # fmt: skip
     for name, recommender in recommenders.items():
-        times = recommender.meta.get("times") or {}
-        support, sessions = recommender.catalog.support, recommender.meta.get("counts", {})
+        seen = recommender.meta.seen
+        times = (seen.times if seen else None) or {}
+        support, sessions = recommender.catalog.support, recommender.meta.counts or {}
         count = sessions.get("sessions")
         rows.append(
             [f"training of {name}", "" if count is None else f"{count:,}", f"{support.sum():,}",
@@ -206,12 +207,12 @@ def _ends(clicks: pl.DataFrame) -> tuple[str, str]:
 
 def _settings(recommenders: Mapping[str, Recommender]) -> Iterator[str]:
     for name, recommender in _with_parts(recommenders):
-        reasons = recommender.meta.get("auto", {})
+        reasons = recommender.meta.auto or {}
         rows = [
             [key, value, reasons.get(key, "")]
             for key, value in flat_values(recommender.settings_dict())
         ]
-        versions = ", ".join(f"{k} {v}" for k, v in recommender.meta.get("versions", {}).items())
+        versions = ", ".join(f"{k} {v}" for k, v in recommender.meta.versions.items())
         yield (
             f"<details><summary>{escape(name)} ({escape(recommender.name)})</summary>\n"
             f"{_table(['setting', 'value', 'why'], rows)}\n<p>Trained with {escape(versions)}.</p>"

@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from gru4rec.recommenders.fusion import Fusion
     from gru4rec.recommenders.gru4rec import GRU4Rec
     from gru4rec.recommenders.loading import load
-    from gru4rec.recommenders.recommender import OF_MODEL, OF_POPULARITY, Recommender
+    from gru4rec.recommenders.recommender import Recommender
 
 __all__ = [
     "BASELINES",
-    "OF_MODEL",
-    "OF_POPULARITY",
     "SKNN",
     "STAN",
     "VMISKNN",

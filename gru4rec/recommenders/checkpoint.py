@@ -26,6 +26,7 @@ from gru4rec.layout import (
     check_free,
     is_unfinished,
 )
+from gru4rec.recommenders.meta import Meta
 from gru4rec.serving import ItemIndex
 from gru4rec.sessions import Catalog
 
@@ -35,7 +36,10 @@ T = TypeVar("T")
 
 
 class _Part(Protocol):
-    def save(self, path: Path) -> None: ...
+    """A recommender that is part of another one."""
+
+    def contents(self) -> "Checkpoint":
+        """See `Recommender.contents`."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ class Checkpoint:
 
     config: Mapping[str, Any]
     """The settings."""
-    meta: Mapping[str, Any]
-    """The kind of `recommender`, versions, counts, …: what `meta.json` says, less its files."""
+    meta: Meta
+    """What `meta.json` says, less the fingerprints of its files."""
     catalog: Catalog
     weights: Mapping[str, Tensor] | None = None
     index: ItemIndex | None = None
@@ -53,11 +57,6 @@ class Checkpoint:
     """What a baseline has learned; of a neighbour method the sessions."""
     parts: Sequence[_Part] = ()
     """The recommenders that make one, each in a folder of its own."""
-
-    @property
-    def kind(self) -> str:
-        """The name of the recommender that was saved."""
-        return str(self.meta["recommender"])
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> None:
@@ -82,12 +81,12 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = 
             if checkpoint.learned is not None:
                 checkpoint.learned.write_parquet(new / LEARNED)
             for number, part in enumerate(checkpoint.parts):
-                part.save(new / PARTS / str(number))
+                write_checkpoint(part.contents(), new / PARTS / str(number))
             written = [*new.glob("*.*"), *new.glob(f"{PARTS}/*/{META}")]
             files = {
                 file.relative_to(new).as_posix(): _fingerprint(file) for file in sorted(written)
             }
-            _write_json({**checkpoint.meta, "files": files}, new / META)
+            _write_json({**checkpoint.meta.to_dict(), "files": files}, new / META)
     except (OSError, SafetensorError, RuntimeError, pl.exceptions.PolarsError) as error:
         raise CheckpointError(f"cannot write the checkpoint {path}: {error}") from error
 
@@ -137,7 +136,7 @@ def _read(folder: Path, path: Path) -> Checkpoint:
                 )
         return Checkpoint(
             dict(json.loads((folder / CONFIG).read_text(encoding="utf-8"))),
-            {"recommender": "gru4rec", **meta},
+            Meta.from_dict(meta),
             Catalog.from_frame(pl.read_parquet(folder / CATALOG)),
             load_file(folder / WEIGHTS) if WEIGHTS in files else None,
             ItemIndex.load(folder / INDEX) if INDEX in files else None,

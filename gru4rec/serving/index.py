@@ -118,15 +118,15 @@ class ItemIndex:
         if not self.is_exact:
             return self._search_approximately(queries, wanted)
         if len(queries) >= MANY:
-            return self.search_all(queries, wanted)
+            return self.scan(queries, wanted)
         scores, items = self._find(queries, min(wanted + 1, len(self)))
         tied = np.flatnonzero(scores[:, wanted - 1] == scores[:, -1]) if wanted < len(self) else ()
         scores, items = _ordered(scores, items, wanted)
         if len(tied):  # which of the equal ones FAISS returned is chance: look at all
-            scores[tied], items[tied] = self.search_all(queries[tied], wanted)
+            scores[tied], items[tied] = self.scan(queries[tied], wanted)
         return scores, items
 
-    def search_all(
+    def scan(
         self,
         queries: Float32Array,
         k: int,
@@ -174,7 +174,7 @@ class ItemIndex:
             scores[rows], items[rows] = _ordered(exact, proposed, wanted)
         short = np.flatnonzero(np.isinf(scores[:, -1]))
         if len(short):
-            scores[short], items[short] = self.search_all(queries[short], wanted)
+            scores[short], items[short] = self.scan(queries[short], wanted)
         return scores, items
 
     def save(self, path: Path) -> None:

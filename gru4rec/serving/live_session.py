@@ -8,6 +8,7 @@ import polars as pl
 
 from gru4rec.schema import ITEM_ID, RANK, SCORE
 from gru4rec.serving.answering import Answering
+from gru4rec.serving.best_items import best_of_running
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.sessions import Click, RunningSession, refuse_other, take_in
 
@@ -54,10 +55,14 @@ class LiveSession:
         Raises DataError for k < 1, if no item may be recommended, and after another fit.
         """
         refuse_other(self._recommender, self._catalog)
-        only = ItemFilter.of(self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked)
+        item_filter = ItemFilter.of(
+            self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked
+        )
         with self._lock:
-            (scores,), (items,) = self._recommender.best_next([self._session], k, only)
-        if only is not None:
+            (scores,), (items,) = best_of_running(
+                self._recommender, [self._session], k, item_filter
+            )
+        if item_filter is not None:
             left = np.isfinite(scores)
             scores, items = scores[left], items[left]
         ids = pl.Series(

@@ -17,6 +17,7 @@ from gru4rec.errors import ConfigError, DataError
 from gru4rec.schema import SESSION_ID
 from gru4rec.serving.answering import Answering
 from gru4rec.serving.answers import answer_table
+from gru4rec.serving.best_items import best_of_running
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.serving.session_store_file import SessionId, read_sessions, write_sessions
 from gru4rec.sessions import (
@@ -155,14 +156,16 @@ class SessionStore:
         popular items. Raises DataError for k < 1, ids of different types, if no item may be
         recommended, and after another fit.
         """
-        only = ItemFilter.of(self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked)
+        item_filter = ItemFilter.of(
+            self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked
+        )
         ids = _plain(ids)
         with self._lock:
             refuse_other(self._recommender, self._catalog)
             self._drop_old()
-            found = [self._stored.get(each) for each in ids]
-            sessions = [RunningSession() if one is None else one.session.copy() for one in found]
-        scores, items = self._recommender.best_next(sessions, k, only)
+            stored = [self._stored.get(session_id) for session_id in ids]
+            sessions = [RunningSession() if one is None else one.session.copy() for one in stored]
+        scores, items = best_of_running(self._recommender, sessions, k, item_filter)
         try:
             named = pl.Series(SESSION_ID, ids)
         except TypeError as error:

@@ -21,18 +21,17 @@ if TYPE_CHECKING:
         refuse_other,
         take_in,
     )
-    from gru4rec.sessions.seen_sessions import SESSIONS, TIMES, trained_on, warn_of_leaks
+    from gru4rec.sessions.seen_sessions import SeenSessions, warn_of_leaks
     from gru4rec.sessions.side_inputs import NO_SIDE_INPUTS, SideInputs
 
 __all__ = [
     "NO_SIDE_INPUTS",
-    "SESSIONS",
-    "TIMES",
     "Catalog",
     "Click",
     "Follows",
     "Prefixes",
     "RunningSession",
+    "SeenSessions",
     "SessionArrays",
     "SessionBatch",
     "SessionParallelWindows",
@@ -49,7 +48,6 @@ __all__ = [
     "sides_of",
     "take_in",
     "to_arrays",
-    "trained_on",
     "warn_of_leaks",
 ]
 

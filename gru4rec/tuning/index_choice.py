@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import isqrt
 from typing import Any
 
@@ -99,7 +100,7 @@ def choose_index(
         )
     recommender.index = best.with_vectors(recommender.kept_vectors())
     table = [{**row, "chosen": number == chosen} for number, row in enumerate(rows)]
-    recommender.meta = {**recommender.meta, "index": table[chosen]}
+    recommender.meta = replace(recommender.meta, index=table[chosen])
     return pl.DataFrame(table)
 
 
@@ -165,11 +166,9 @@ def _walks(recommender: GRU4Rec) -> SessionArrays:
         sessions = _sessions(walks, recommender)
         last = sessions.offsets[1:] - 1
         chosen = np.empty(len(walks), dtype=np.int64)
-        for places, _, items in recommender.top(sessions, last, min(_K, len(support))):
-            rows = np.searchsorted(last, places)
-            chosen[rows] = items[
-                np.arange(len(rows)), random.integers(items.shape[1], size=len(rows))
-            ]
+        for rows, _, items in recommender.top(sessions, last, min(_K, len(support))):
+            picks = random.integers(items.shape[1], size=len(items))
+            chosen[rows] = items[np.arange(len(items)), picks]
         walks = np.column_stack((walks, chosen))
     return _sessions(walks, recommender, random.integers(1, _LONGEST_WALK + 1, len(walks)))
 

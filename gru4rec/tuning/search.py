@@ -87,7 +87,7 @@ def tune(
         except DivergenceError as error:
             raise TrialPruned from error
         trial.set_user_attr(_CONFIG, fitted.config.to_dict())
-        return float(fitted.meta["metrics"][measure])
+        return float((fitted.meta.metrics or {})[measure])
 
     left = trials - sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in search.trials)
     if left > 0:

@@ -15,7 +15,7 @@ def test_the_summary_has_settings_counts_sizes_and_the_reasons_of_auto(trained, 
     trained.save(tmp_path / "model")
     rows = {row["what"]: row for row in summary(tmp_path / "model").to_dicts()}
     assert rows["recommender"]["value"] == "gru4rec"
-    assert rows["counts.sessions"]["value"] == str(trained.meta["counts"]["sessions"])
+    assert rows["counts.sessions"]["value"] == str(trained.meta.counts["sessions"])
     assert rows["counts.items"]["value"] == str(len(trained.catalog))
     assert rows["settings.encoder.hidden_size"]["value"] == "16"
     assert rows["settings.training.loss"]["why"] != ""

@@ -54,13 +54,15 @@ class ItemKNNSettings(Settings):
 class _ItemToItem(Baseline):
     """Scores an item x by the rule (last item of the session → x), 0 where there is none."""
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """See `Baseline.prepare`."""
         item = self.learned[ITEM].to_numpy()
         self._others = self.learned[OTHER].to_numpy()
         self._weights = self.learned[WEIGHT].to_numpy()
         self._offsets = np.searchsorted(item, np.arange(len(self.catalog) + 1))
 
-    def _scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+    def scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+        """See `Baseline.scores`."""
         last = sessions.items[clicks]
         counts = self._offsets[last + 1] - self._offsets[last]
         rules, rows = ranges(self._offsets[last], counts)
@@ -80,17 +82,20 @@ class Markov(_ItemToItem):
     settings: NoSettings
     settings_class: ClassVar[type[Settings]] = NoSettings
 
-    def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+    def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """See `Baseline.learn`."""
         rules = _summed(_pairs(sessions, 1).with_columns(pl.lit(1.0).alias(WEIGHT)))
         return rules.sort(ITEM, OTHER)
 
-    def _prepare(self) -> None:
-        super()._prepare()
+    def prepare(self) -> None:
+        """See `Baseline.prepare`."""
+        super().prepare()
         support = self.catalog.support
         self._share = support / (support.sum() + 1)
 
-    def _scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
-        scores = super()._scores(sessions, clicks)
+    def scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+        """See `Baseline.scores`."""
+        scores = super().scores(sessions, clicks)
         scores += self._share
         return scores
 
@@ -107,7 +112,8 @@ class SequentialRules(_ItemToItem):
     settings: SequentialRulesSettings
     settings_class: ClassVar[type[Settings]] = SequentialRulesSettings
 
-    def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+    def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """See `Baseline.learn`."""
         power = {"same": 0, "div": 1, "quadratic": 2}[self.settings.weighting]
         furthest = max(1, min(self.settings.steps, max(sessions.lengths, default=1) - 1))
         found: list[pl.DataFrame] = []
@@ -130,7 +136,8 @@ class ItemKNN(_ItemToItem):
     settings: ItemKNNSettings
     settings_class: ClassVar[type[Settings]] = ItemKNNSettings
 
-    def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+    def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """See `Baseline.learn`."""
         session = np.repeat(np.arange(len(sessions)), sessions.lengths)
         before_last = np.repeat(sessions.offsets[1:], sessions.lengths) - np.arange(len(session))
         last = before_last <= self.settings.max_clicks

@@ -44,16 +44,19 @@ class SessionKNN(Baseline):
     reads_times = True
     settings: SessionKNNSettings
 
-    def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+    def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """See `Baseline.learn`."""
         return Neighbours.table(sessions)
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """See `Baseline.prepare`."""
         self._neighbours = Neighbours(self.learned, len(self.catalog))
         second = 1.0 if self._timed else self.settings.seconds_per_click
         self._times = self._neighbours.times * second
         self._idf = self.idf(np.log(len(self._neighbours) / self.catalog.support))
 
-    def _scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+    def scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+        """See `Baseline.scores`."""
         scores = np.empty((len(clicks), len(self.catalog)), dtype=np.float32)
         starts = np.maximum(sessions.starts_of(clicks), clicks + 1 - self.settings.max_clicks)
         for row, (start, click, now) in enumerate(
