@@ -17,9 +17,10 @@ from gru4rec.sessions import SessionArrays, from_lists
 
 
 def summary(path: str | Path) -> pl.DataFrame:
-    """What a checkpoint is, as rows `what`, `value`, `why`: settings, counts, metrics, file sizes.
+    """Return what a checkpoint is, as rows `what`, `value`, `why`.
 
-    `why` is the reason of `auto` for a setting that it decided. Raises CheckpointError if the
+    That is settings, counts, metrics and file sizes; `why` is the reason of `auto` for a setting
+    that it decided. Raise CheckpointError if the
     checkpoint cannot be read.
     """
     recommender = load(path, device="cpu")
@@ -47,9 +48,9 @@ def summary(path: str | Path) -> pl.DataFrame:
 
 
 def neighbours(recommender: GRU4Rec, item_id: object, k: int = 10) -> pl.DataFrame:
-    """The k items whose output embeddings have the largest cosine with that of an item.
+    """Return the k items whose output embeddings have the largest cosine with that of an item.
 
-    Columns rank, item_id, cosine, support. Raises DataError for an unknown item or k < 1.
+    Columns rank, item_id, cosine, support. Raise DataError for an unknown item or k < 1.
     """
     if k < 1:
         raise DataError(f"k must be at least 1, got {k}")
@@ -59,13 +60,13 @@ def neighbours(recommender: GRU4Rec, item_id: object, k: int = 10) -> pl.DataFra
         vectors = unit(recommender.model.output_table.float())
         cosines = vectors @ vectors[index]
         cosines[index] = -2.0  # it is no neighbour of itself
-        found = torch.sort(cosines, descending=True, stable=True)
-    best = found.indices[: min(k, len(catalog) - 1)].cpu().numpy()
+        ordered = torch.sort(cosines, descending=True, stable=True)
+    best = ordered.indices[: min(k, len(catalog) - 1)].cpu().numpy()
     return pl.DataFrame(
         {
             RANK: np.arange(1, len(best) + 1),
             ITEM_ID: catalog.item_ids.gather(best),
-            "cosine": found.values[: len(best)].cpu().numpy(),
+            "cosine": ordered.values[: len(best)].cpu().numpy(),
             "support": catalog.support[best],
         }
     )
@@ -74,15 +75,15 @@ def neighbours(recommender: GRU4Rec, item_id: object, k: int = 10) -> pl.DataFra
 def explain(
     recommender: Recommender, items: Sequence[object], *, target: object = None
 ) -> pl.DataFrame:
-    """Which clicks of a session make its best item, or the item `target`, score as it does.
+    """Tell which clicks of a session make its best item, or the item `target`, score as it does.
 
-    A row per known click: position (from 1), item_id, `influence`: the score of the target less
-    that without this click, null where no other is left; for GRU4Rec `change`: how far the click
-    moved the session vector, as a share of its length, and for the encoder `gru`, as means over
-    units and layers, `reset`: how much of the state the click was read with, and `update`: how much
-    of it the click replaced. Columns target and score are those of the item that is explained.
+    Return a row per known click: position (from 1), item_id, `influence`: the score of the target
+    less that without this click, null where no other is left; for GRU4Rec `change`: how far the
+    click moved the session vector, as a share of its length, and for the encoder `gru`, as means
+    over units and layers, `reset`: how much of the state the click was read with, and `update`: how
+    much of it the click replaced. Columns target and score are those of the item that is explained.
 
-    Raises DataError if no click, or not the target, is known.
+    Raise DataError if no click, or not the target, is known.
     """
     known = _known(items, recommender)
     clicks = known.items.tolist()
@@ -110,20 +111,20 @@ def explain(
 def _scores(
     recommender: Recommender, sessions: Sequence[Sequence[object]], item: int
 ) -> list[float]:
-    """The score of an item after each session [S]; nan after one without a click."""
+    """Return the score of an item after each session [S]; nan after one without a click."""
     arrays = from_lists(sessions, recommender.catalog, side_inputs=recommender.side_inputs)
-    found = np.full(len(sessions), np.nan)
+    scores_S = np.full(len(sessions), np.nan)
     filled = np.flatnonzero(arrays.lengths)
     last = arrays.offsets[1:][filled] - 1
     for rows, scores in recommender.score(arrays, last):
-        found[filled[rows]] = scores[:, item].cpu().double().numpy()
-    scored: list[float] = found.tolist()
-    return scored
+        scores_S[filled[rows]] = scores[:, item].cpu().double().numpy()
+    as_list: list[float] = scores_S.tolist()
+    return as_list
 
 
 @torch.inference_mode()
 def _of_encoder(recommender: GRU4Rec, session: SessionArrays) -> dict[str, Any]:
-    """Columns on what each click did inside the encoder."""
+    """Return columns on what each click did inside the encoder."""
     model, clicks = recommender.model, np.arange(len(session.items))
     vectors = torch.zeros(len(clicks) + 1, model.encoder.output_size)
     for rows, vectors_of_rows in session_vectors(model, session, clicks):
@@ -141,11 +142,11 @@ def _of_encoder(recommender: GRU4Rec, session: SessionArrays) -> dict[str, Any]:
 
 
 def _known(items: Sequence[object], recommender: Recommender) -> SessionArrays:
-    """A session of known items. Raises DataError if there are none."""
-    found = from_lists([list(items)], recommender.catalog, side_inputs=recommender.side_inputs)
-    if not len(found.items):
+    """Return a session of the known items. Raise DataError if there are none."""
+    session = from_lists([list(items)], recommender.catalog, side_inputs=recommender.side_inputs)
+    if not len(session.items):
         raise DataError(f"none of the items {list(items)} is in the catalog; see catalog.parquet")
-    return found
+    return session
 
 
 def flat_values(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -63,7 +63,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = 
     """Write a folder beside `path` and swap it in by renames.
 
     A reader finds the older checkpoint or this one, never a mix. What a crash on the way leaves is
-    mended by the next `save`; until then `load` finds the older one. Raises CheckpointError as
+    mended by the next write; until then a read finds the older one. Raise CheckpointError as
     `check_free` does, or when the disk refuses.
     """
     path = Path(path).resolve()
@@ -92,9 +92,9 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = 
 
 
 def read_checkpoint(path: str | Path, make: Callable[[Checkpoint, Path], T]) -> T:
-    """What `make` makes of the contents of a folder, given with the folder itself for its parts.
+    """Return what `make` makes of the contents of a folder, given with the folder for its parts.
 
-    Nothing in it is executed or unpickled. Raises CheckpointError if it is missing or incomplete,
+    Nothing in it is executed or unpickled. Raise CheckpointError if it is missing or incomplete,
     if a file is not the one that was saved, or if `make` finds that it does not fit together.
     """
     path = Path(path).resolve()
@@ -103,17 +103,17 @@ def read_checkpoint(path: str | Path, make: Callable[[Checkpoint, Path], T]) -> 
         folder = path if path.is_dir() else atomic.beside(path, "old")  # just then being replaced
         began = _stamp(folder)
         try:
-            found = make(_read(folder, path), folder)
+            made = make(_read(folder, path), folder)
         except CheckpointError as error:
             failure = error
             continue
         if _stamp(folder) == began:  # else some of it was read before a swap, some after
-            return found
+            return made
     raise failure
 
 
 def _read(folder: Path, path: Path) -> Checkpoint:
-    """What a folder holds; `path` is the one that was asked for."""
+    """Return what a folder holds; `path` is the one that was asked for."""
     if is_unfinished(folder) and not (folder / META).exists():
         raise CheckpointError(
             f"the training at {path} was interrupted; go on with it first, by resume",
@@ -152,11 +152,10 @@ def _read(folder: Path, path: Path) -> Checkpoint:
 
 
 def parts_of(folder: Path) -> list[Path]:
-    """The folders of the recommenders that make one, in their order."""
-    found = (folder / PARTS).iterdir() if (folder / PARTS).is_dir() else ()
-    return sorted(
-        (part for part in found if part.name.isdecimal()), key=lambda part: int(part.name)
-    )
+    """Return the folders of the recommenders that make one, in their order."""
+    parts = (folder / PARTS).iterdir() if (folder / PARTS).is_dir() else ()
+    numbered = [part for part in parts if part.name.isdecimal()]
+    return sorted(numbered, key=lambda part: int(part.name))
 
 
 def _refuse_missing(folder: Path, names: Iterable[str]) -> None:
@@ -172,7 +171,7 @@ def _write_json(content: Mapping[str, Any], path: Path) -> None:
 
 
 def _stamp(folder: Path) -> bytes | None:
-    """What tells one checkpoint at a path from another."""
+    """Return what tells one checkpoint at a path from another."""
     try:
         return (folder / META).read_bytes()
     except OSError:

@@ -63,8 +63,11 @@ class Fusion(Recommender):
         weights: Sequence[float] | None = None,
         how: str = "probabilities",
     ) -> None:
-        """Raises ConfigError for less than two parts, bad weights, an unknown `how`, and parts that
-        read different side inputs."""
+        """Mix `parts` by `weights`, of what `how` makes of their scores.
+
+        Raise ConfigError for less than two parts, bad weights, an unknown `how`, and parts that
+        read different side inputs.
+        """
         choose("way of fusion", how, HOW)
         if len(parts) < 2:
             raise ConfigError(f"a fusion needs two recommenders or more, got {len(parts)}")
@@ -101,10 +104,10 @@ class Fusion(Recommender):
         return self if held_out is None else self.weigh(held_out)
 
     def weigh(self, held_out: ClickSource) -> Self:
-        """Choose the weights on sessions that no part has learned from: of all that are multiples
-        of a step those with the largest Recall@20 + MRR@20, on at most 5,000 targets.
+        """Choose the weights on sessions that no part has learned from; return self.
 
-        Raises DataError if no session has two clicks on known items.
+        Of all weights that are multiples of a step, take those with the largest Recall@20 + MRR@20,
+        on at most 5,000 targets. Raise DataError if no session has two clicks on known items.
         """
         sessions = self.reader.prefixes(held_out).with_targets()
         clicks = sessions.prefixes(most=_MOST_TARGETS)
@@ -154,7 +157,8 @@ class Fusion(Recommender):
                 "learned from, without what was held out of it"
             )
         read = [part.side_inputs for part in self.parts if len(part.side_inputs)]
-        if any(list(each.values.items()) != list(read[0].values.items()) for each in read):
+        values = [list(side_inputs.values.items()) for side_inputs in read]
+        if any(values_of_part != values[0] for values_of_part in values):
             raise ConfigError(
                 "the parts of a fusion read different side inputs; give them the same"
             )
@@ -187,12 +191,12 @@ class Fusion(Recommender):
 
 
 def _default_weights(parts: int) -> Float64Array:
-    """0.75 for the first, the rest for the others alike."""
+    """Return 0.75 for the first, the rest for the others alike."""
     return np.array([_FIRST, *[(1 - _FIRST) / (parts - 1)] * (parts - 1)])
 
 
 def _simplex(parts: int) -> Iterator[tuple[float, ...]]:
-    """All weights that are multiples of a step and add to 1."""
+    """Yield all weights that are multiples of a step and add to 1."""
     steps = _STEPS.get(parts, 5)
     for cuts in itertools.combinations_with_replacement(range(steps + 1), parts - 1):
         yield tuple(np.diff((0, *cuts, steps)) / steps)

@@ -26,12 +26,12 @@ class LiveSession:
         self._lock = RLock()
 
     def click(self, item_id: object, /, **known: object) -> bool:
-        """Add a click. False if the item is not in the catalog: of it only the time is kept.
+        """Add a click. Return False if the item is not in the catalog: only its time is kept.
 
         `known` is what is known of it for the model's side inputs: `timestamp`, a datetime, and
         the columns by their names; what is left out is unknown.
 
-        Raises DataError for what is no id (a fraction, a truth value, a list), for a name that no
+        Raise DataError for what is no id (a fraction, a truth value, a list), for a name that no
         side input is made of, and if the recommender was fitted again.
         """
         with self._lock:
@@ -49,10 +49,10 @@ class LiveSession:
         allow: Iterable[object] | None = None,
         deny: Iterable[object] = (),
     ) -> pl.DataFrame:
-        """The k best next items: rank (from 1), item_id, score.
+        """Return the k best next items: rank (from 1), item_id, score.
 
         As `Recommender.recommend` gives for these clicks; before a known click, the popular items.
-        Raises DataError for k < 1, if no item may be recommended, and after another fit.
+        Raise DataError for k < 1, if no item may be recommended, and after another fit.
         """
         refuse_other(self._recommender, self._catalog)
         item_filter = ItemFilter.of(

@@ -42,7 +42,7 @@ class Baseline(Recommender):
     """Settings that its authors or others fitted to a log, as far as they are not the defaults."""
 
     def __init__(self, **settings: object) -> None:
-        """Raises ConfigError for a keyword that is no setting, and for a value out of range."""
+        """Take settings. Raise ConfigError for a keyword that is none, or a value out of range."""
         self._asked = settings
         self.settings = self._with({})
 
@@ -51,7 +51,7 @@ class Baseline(Recommender):
         return self.settings_class.from_dict(settings, prefix=f"{self.name}.")
 
     def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
-        """Learn from a click log; `valid` is not needed. Raises DataError for a bad log."""
+        """Learn from a click log; `valid` is not needed. Raise DataError for a bad log."""
         log = read_clicks(clicks)
         catalog = Catalog.of(log)
         sessions = to_arrays(log, catalog, times=self.reads_times)
@@ -67,8 +67,10 @@ class Baseline(Recommender):
         return self
 
     def _choose_settings(self, sessions: SessionArrays, catalog: Catalog) -> Settings:
-        """The published settings by which Recall@20 + MRR@20 is the largest on the newest sessions,
-        learned from those before them."""
+        """Return the published settings that do best on the newest sessions.
+
+        By Recall@20 + MRR@20, learned from the sessions before those.
+        """
         choices = list(dict.fromkeys(map(self._with, self.published)))
         newest = min(len(sessions) // 10, _TRIED_SESSIONS)
         if len(choices) == 1 or newest == 0:

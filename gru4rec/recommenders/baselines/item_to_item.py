@@ -116,13 +116,13 @@ class SequentialRules(_ItemToItem):
         """See `Baseline.learn`."""
         power = {"same": 0, "div": 1, "quadratic": 2}[self.settings.weighting]
         furthest = max(1, min(self.settings.steps, max(sessions.lengths, default=1) - 1))
-        found: list[pl.DataFrame] = []
+        rules: list[pl.DataFrame] = []
         for gap in range(1, furthest + 1):
             weight = pl.lit(gap**-power, pl.Float64).alias(WEIGHT)
-            found.append(_summed(_pairs(sessions, gap).with_columns(weight)))
-            if sum(map(len, found)) > _ROWS:  # so that memory does not grow with the steps
-                found = [_summed(pl.concat(found))]
-        return _heaviest(_summed(pl.concat(found)), self.settings.rules)
+            rules.append(_summed(_pairs(sessions, gap).with_columns(weight)))
+            if sum(map(len, rules)) > _ROWS:  # so that memory does not grow with the steps
+                rules = [_summed(pl.concat(rules))]
+        return _heaviest(_summed(pl.concat(rules)), self.settings.rules)
 
 
 class ItemKNN(_ItemToItem):
@@ -143,19 +143,20 @@ class ItemKNN(_ItemToItem):
         last = before_last <= self.settings.max_clicks
         clicks = pl.DataFrame({_SESSION: session[last], ITEM: sessions.items[last]}).unique()
         root = np.sqrt(catalog.support + self.settings.damping)
-        found = []
-        for some in _in_blocks(clicks.sort(ITEM, _SESSION)):
-            both = some.join(clicks.rename({ITEM: OTHER}), on=_SESSION)
+        neighbours = []
+        for block in _in_blocks(clicks.sort(ITEM, _SESSION)):
+            both = block.join(clicks.rename({ITEM: OTHER}), on=_SESSION)
             both = both.filter(pl.col(ITEM) != pl.col(OTHER))
             counts = both.group_by(ITEM, OTHER).agg(pl.len())
             item, other = counts[ITEM].to_numpy(), counts[OTHER].to_numpy()
             cosines = pl.Series(WEIGHT, counts["len"].to_numpy() / (root[item] * root[other]))
-            found.append(_heaviest(counts.select(ITEM, OTHER, cosines), self.settings.neighbours))
-        return pl.concat(found)
+            pairs = counts.select(ITEM, OTHER, cosines)
+            neighbours.append(_heaviest(pairs, self.settings.neighbours))
+        return pl.concat(neighbours)
 
 
 def _in_blocks(clicks: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Clicks, sorted by item, in blocks of whole items that make about `_PAIRS` pairs."""
+    """Cut clicks, sorted by item, into blocks of whole items that make about `_PAIRS` pairs."""
     pairs = clicks.select(pl.len().over(_SESSION)).to_series()
     of_items = clicks.select(ITEM, pairs=pairs).group_by(ITEM, maintain_order=True).sum()
     block = (of_items["pairs"].cum_sum() // _PAIRS).alias("block")
@@ -165,7 +166,7 @@ def _in_blocks(clicks: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _pairs(sessions: SessionArrays, gap: int) -> pl.DataFrame:
-    """The items of every two clicks at a distance of `gap` in a session: item, other."""
+    """Return the items of every two clicks at a distance of `gap` in a session: item, other."""
     ends = np.repeat(sessions.offsets[1:], sessions.lengths)
     first = np.flatnonzero(np.arange(len(sessions.items)) + gap < ends)
     return pl.DataFrame({ITEM: sessions.items[first], OTHER: sessions.items[first + gap]})
@@ -176,6 +177,6 @@ def _summed(pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _heaviest(rules: pl.DataFrame, count: int) -> pl.DataFrame:
-    """The heaviest rules of each item, equal ones by the index of the other; sorted."""
+    """Return the heaviest rules of each item, equal ones by the index of the other; sorted."""
     rules = rules.sort([ITEM, WEIGHT, OTHER], descending=[False, True, False])
     return rules.group_by(ITEM, maintain_order=True).head(count).sort(ITEM, OTHER)
