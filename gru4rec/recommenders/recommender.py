@@ -24,6 +24,9 @@ from gru4rec.sessions import Prefixes, RunningSession, SessionReader, arrays_of
 class Recommender(Scorer):
     """Recommends the next items of sessions; a kind of it says what `Scorer` asks for."""
 
+    parts: Sequence["Recommender"] = ()
+    """The recommenders that make this one."""
+
     @property
     def reader(self) -> SessionReader:
         """Reads sessions as this recommender takes them. Raises NotFittedError before `fit`."""

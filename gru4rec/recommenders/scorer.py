@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -23,9 +23,6 @@ from gru4rec.sessions import (
     arrays_of,
 )
 
-if TYPE_CHECKING:
-    from gru4rec.recommenders.recommender import Recommender
-
 
 class Scorer(ABC):
     """Scores the catalog for the clicks of a session so far: what `Recommender` is built on.
@@ -43,8 +40,6 @@ class Scorer(ABC):
     """What `meta.json` says of it."""
     side_inputs: SideInputs = NO_SIDE_INPUTS
     """What it reads of a click besides its item."""
-    parts: Sequence["Recommender"] = ()
-    """The recommenders that make this one."""
     inputs: Sequence[str] = ()
     """Names of the side inputs that `fit` is to make of a log."""
     reads_times: bool = False
