@@ -10,8 +10,11 @@ old one or the new one, never a mix.
 import sys
 from pathlib import Path
 
+import polars as pl
+
 import gru4rec as g4r
 
+CANDIDATE = (pl.col("recommender") == "candidate") & (pl.col("metric") == "recall_all")
 RULES = {"rules.min_item_clicks": 5, "rules.min_session_clicks": 2}
 
 
@@ -21,10 +24,7 @@ def is_worse(candidate: g4r.Recommender, live: g4r.Recommender, test: Path) -> b
     recommenders = {"live": live, "candidate": candidate}
     table = g4r.evaluate(recommenders, test, ks=(20,), metrics=("recall",), against="live")
     print(table)
-    row = table.row(
-        by_predicate=(table["recommender"] == "candidate") & (table["metric"] == "recall_all"),
-        named=True,
-    )
+    row = table.row(by_predicate=CANDIDATE, named=True)
     return bool(row["difference_high"] < 0)
 
 
