@@ -6,6 +6,7 @@ from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
     from gru4rec.recommenders.baselines import BASELINES, make_baseline
+    from gru4rec.recommenders.baselines.baseline import Baseline
     from gru4rec.recommenders.baselines.item_to_item import ItemKNN, Markov, SequentialRules
     from gru4rec.recommenders.baselines.popularity import (
         Popularity,
@@ -27,6 +28,7 @@ __all__ = [
     "VMISKNN",
     "VSKNN",
     "VSTAN",
+    "Baseline",
     "Fusion",
     "GRU4Rec",
     "ItemKNN",
