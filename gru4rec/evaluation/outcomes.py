@@ -1,5 +1,6 @@
 """What became of every target of a log: its rank, and what was recommended in its place."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,12 +46,13 @@ def outcomes_of(
     count_ties: bool = False,
     depth: int = 0,
     through_index: bool = False,
+    on_targets: Callable[[int], None] = lambda count: None,
 ) -> Outcomes:
     """Rank every click but the first of each session, given those before it, in one pass.
 
     With `depth` the best so many items are kept too. With `through_index` a target's rank is its
     place among the best `depth` that the recommender's own retrieval returns, infinite if it is not
-    among them.
+    among them. `on_targets` is told of how many more targets are done.
     """
     depth = min(depth, len(recommender.catalog))
     before = sessions.prefixes()
@@ -67,6 +69,7 @@ def outcomes_of(
             all_ranks[rows] = torch.from_numpy(places)
             if best is not None:
                 best[rows] = items
+            on_targets(len(targets[rows]))
     else:
         for rows, scores in recommender.score(sessions, before):
             wanted = torch.from_numpy(targets[rows]).to(scores.device)
@@ -75,6 +78,7 @@ def outcomes_of(
                 tied[rows] = num_tied(scores, wanted).cpu().numpy()
             if best is not None:
                 best[rows] = top_k(scores, depth).cpu().numpy()
+            on_targets(len(targets[rows]))
     return Outcomes(
         ranks=all_ranks,
         session=session,

@@ -1,7 +1,7 @@
 """Turn a raw log into train, valid and test sessions on disk, as a recipe says."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -47,13 +47,15 @@ def prepare(
     *,
     force: bool = False,
     shard_rows: int = SHARD_ROWS,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Card:
     """Write train.parquet, valid.parquet, test.parquet, card.json and recipe.toml to a folder.
 
     The parts hold session_id, item_id, timestamp, user_id where there is one, and every other
     column of the log; sessions by start, equal ones by id, each whole and in time order. The card,
     which is returned, says what each rule dropped and what is left. A log of more than `shard_rows`
-    rows is worked on in pieces of about that size, in files beside `output`.
+    rows is worked on in pieces of about that size, in files beside `output`. `on_progress` is told
+    how many steps are done, and how many there are: two for each piece, and one to write the parts.
 
     Raises DataError for what `read_clicks` refuses, times before 1990, a rule that the log cannot
     follow, or a folder that cannot be written; ConfigError for an impossible recipe.
@@ -66,7 +68,9 @@ def prepare(
             TemporaryDirectory(dir=new) as scratch,
         ):
             log = _read(source, recipe)
-            ruled = apply_rules(log, recipe.rules, folder=Path(scratch), shard_rows=shard_rows)
+            ruled = apply_rules(
+                log, recipe.rules, folder=Path(scratch), shard_rows=shard_rows, told=on_progress
+            )
             found = _split(ruled, recipe.split, new, Path(scratch), shard_rows)
             found = {**_described(log, recipe.rules.where, ruled, new), **found}
             found["published"] = list(card.compare(recipe.published, found, new))

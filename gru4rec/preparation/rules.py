@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import polars as pl
@@ -37,15 +38,24 @@ class Ruled:
     """Clicks on an item that the session had clicked before."""
 
 
-def apply_rules(log: ClickLog, rules: Rules, *, folder: Path, shard_rows: int) -> Ruled:
+def apply_rules(
+    log: ClickLog,
+    rules: Rules,
+    *,
+    folder: Path,
+    shard_rows: int,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> Ruled:
     """Apply all rules; in `folder` lie the shards of a log that needs more than one.
+
+    `told` is called twice for each shard, see `prepare`.
 
     Raises DataError for a rule that the log cannot follow, and where nothing is left.
     """
     named_verbs = list(_verbs(rules, log.clicks.collect_schema()))
     tallies = [Tally("valid rows"), *(Tally(name, text) for name, text, _ in named_verbs)]
     spans: list[pl.DataFrame] = []
-    revisits = 0
+    revisits, steps = 0, count(1)
 
     def by_session(shard: pl.LazyFrame) -> pl.DataFrame:
         """The rules that look at one session or user at a time."""
@@ -56,6 +66,7 @@ def apply_rules(log: ClickLog, rules: Rules, *, folder: Path, shard_rows: int) -
         for tally, (_, _, verb) in zip(tallies[1:], named_verbs, strict=True):
             clicks = verb(clicks.lazy()).collect()
             tally.add(clicks)
+        told(next(steps), 2 * len(raw) + 1)
         return clicks
 
     def by_support(shard: pl.LazyFrame) -> pl.DataFrame:
@@ -67,6 +78,7 @@ def apply_rules(log: ClickLog, rules: Rules, *, folder: Path, shard_rows: int) -
         revisits += kept.height - different.select(pl.len()).collect().item()
         clicks, found = _by_start(kept)
         spans.append(found)
+        told(next(steps), 2 * len(raw) + 1)
         return clicks
 
     raw = shards.cut(

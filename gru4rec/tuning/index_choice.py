@@ -45,12 +45,14 @@ def choose_index(
     *,
     kinds: Sequence[str] = (),
     min_overlap: float = 0.99,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pl.DataFrame:
     """Measure indexes of a recommender's items and give it the one that answers soonest.
 
     Only those count whose best 20 share `min_overlap` with the exact best 20 on average. `kinds`
     are of `KINDS` or FAISS factory strings; all of `KINDS` if none are given. Asked are the vectors
     of sessions of `clicks` or, without, of walks along the recommender's own recommendations.
+    `on_progress` is told how many indexes are measured, and how many there are.
 
     Return a row per index: kind, factory, effort, overlap, p50_ms, p99_ms (of one query),
     queries_per_second (of a batch), bytes_per_item, build_seconds, chosen. The row of the one taken
@@ -71,6 +73,7 @@ def choose_index(
             best, chosen = index, len(rows)
         rows.append(row)
         logger.info("%s: overlap %.4f, %.2f ms a query", kind, row["overlap"], row["p50_ms"])
+        on_progress(len(rows), len(kinds or KINDS))
     if best is None:
         overlaps = ", ".join(f"{row['kind']} {row['overlap']:.3f}" for row in rows)
         raise DataError(

@@ -132,8 +132,9 @@ class Baseline(Recommender):
             baseline = cls(**saved.config)
             if saved.learned is None:
                 raise KeyError(LEARNED)
-            clicks = int(saved.meta["counts"]["clicks"])
-            baseline._restore(saved.catalog, saved.learned, bool(saved.meta["timed"]), clicks)
+            clicks = int((saved.meta.counts or {})["clicks"])
+            timed = bool(saved.meta["timed"])
+            baseline._restore(saved.catalog, saved.learned, timed, clicks)
             baseline.meta = saved.meta
         except (ConfigError, KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
             raise CheckpointError(
