@@ -9,8 +9,9 @@ import polars as pl
 
 from gru4rec.clicks import SHARD_ROWS, ClickSource, read_clicks, session_runs
 from gru4rec.errors import DataError
-from gru4rec.sessions.arrays import SessionArrays, from_lists, to_arrays
+from gru4rec.sessions.arrays import SessionArrays
 from gru4rec.sessions.catalog import Catalog
+from gru4rec.sessions.conversion import from_lists, to_arrays
 from gru4rec.sessions.side_inputs import SideInputs
 
 Prefixes: TypeAlias = ClickSource | Sequence[Sequence[object]]

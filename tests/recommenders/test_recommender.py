@@ -16,7 +16,7 @@ from gru4rec.metrics import ranks
 from gru4rec.model.encoding import session_vectors
 from gru4rec.recommenders.baselines import BASELINES
 from gru4rec.serving.selection import top_k
-from gru4rec.sessions.arrays import SessionArrays, from_lists, to_arrays
+from gru4rec.sessions import SessionArrays, from_lists, to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.training_log import TrainingLog
 
