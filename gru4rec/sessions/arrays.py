@@ -124,9 +124,9 @@ def offsets_of(lengths: npt.ArrayLike) -> IntArray:
 
 
 def ranges(starts: IntArray, counts: IntArray) -> tuple[IntArray, IntArray]:
-    """Return all places of runs that begin at `starts` and have `counts` places: (places, runs) [e].
+    """Return (all places of runs, the run of each place) [e].
 
-    `runs` says of each place which run it is of.
+    Run i is the `counts[i]` places from `starts[i]` on.
     """
     runs = np.repeat(np.arange(len(counts)), counts)
     shifts = starts - (np.cumsum(counts) - counts)

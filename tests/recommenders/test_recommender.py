@@ -201,9 +201,7 @@ def test_index_scores_agree_with_matrix_products(trained):
         for click, row in zip(clicks, rows, strict=True):
             scores[int(np.searchsorted(arrays.offsets[1:], click, side="right"))] = row
     for session, _, item, score in table.iter_rows():
-        assert scores[session][trained.catalog.index_of(item)].item() == pytest.approx(
-            score, abs=1e-4
-        )
+        assert scores[session][trained.catalog.find(item)].item() == pytest.approx(score, abs=1e-4)
 
 
 def test_what_is_saved_and_loaded_recommends_the_same(recommender, log, tmp_path):
