@@ -90,7 +90,7 @@ class SideInputs:
                 mend_with=["inputs"],
             )
         for name in names:
-            needed = TIMESTAMP if name in OF_TIME else name
+            needed = _source_of(name)
             if needed not in columns:
                 raise DataError(
                     f"the side input {name!r} needs a column {needed!r}, and the click log lacks "
@@ -128,7 +128,7 @@ class SideInputs:
         columns = rows.collect_schema().names()
         codes = {}
         for name, values in self.values.items():
-            if (TIMESTAMP if name in OF_TIME else name) not in columns:
+            if _source_of(name) not in columns:
                 logger.warning("the clicks lack what the side input %r is made of: unknown", name)
                 code = pl.lit(0)
             elif name in OF_TIME:
@@ -147,8 +147,8 @@ class SideInputs:
         Raise DataError for a name that no side input is made of, a time that is no datetime, and a
         value that is a list or the like.
         """
-        needed = {TIMESTAMP if name in OF_TIME else name for name in self.values}
-        if strange := sorted(known.keys() - needed - {TIMESTAMP}):
+        needed = {TIMESTAMP, *map(_source_of, self.values)}
+        if strange := sorted(known.keys() - needed):
             raise DataError(f"no side input {strange[0]!r}; choose from {', '.join(self.values)}")
         if not self.values:
             return []
@@ -183,6 +183,11 @@ class SideInputs:
 
 
 NO_SIDE_INPUTS = SideInputs({})
+
+
+def _source_of(name: str) -> str:
+    """Return the column that a side input is made of."""
+    return TIMESTAMP if name in OF_TIME else name
 
 
 def _text(name: str) -> pl.Expr:
