@@ -108,7 +108,7 @@ def _read(source: ClickSource, recipe: Recipe) -> ClickLog:
 
 
 def _split(ruled: Ruled, split: Split, output: Path, scratch: Path, shard_rows: int) -> Card:
-    """Write the parts, each in the order of its sessions; return the card's account of the split."""
+    """Write the parts, each in the order of its sessions, and return what the card says of them."""
     sessions = pl.concat(ruled.spans)
     timed = isinstance(sessions.schema[START], pl.Datetime)
     asked = _asked(split, sessions, timed)
