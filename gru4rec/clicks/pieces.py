@@ -1,4 +1,4 @@
-"""Read a log larger than memory in pieces of whole sessions, and write a table piece by piece."""
+"""Read and write in pieces what is larger than memory."""
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -25,10 +25,10 @@ def session_runs(clicks: pl.LazyFrame, *, shard_rows: int) -> Iterator[tuple[int
     rows = clicks.select(pl.len()).collect(engine="streaming").item()
     starts = np.zeros(1, dtype=np.int64)
     if rows > shard_rows:
-        heads = clicks.with_row_index(_ROW).filter(is_first)
-        heads_read = heads.select(_ROW, pl.col(SESSION_ID).hash()).collect(engine="streaming")
-        if heads_read[SESSION_ID].n_unique() == heads_read.height:
-            starts = heads_read[_ROW].to_numpy().astype(np.int64)
+        first_clicks = clicks.with_row_index(_ROW).filter(is_first)
+        heads = first_clicks.select(_ROW, pl.col(SESSION_ID).hash()).collect(engine="streaming")
+        if heads[SESSION_ID].n_unique() == heads.height:
+            starts = heads[_ROW].to_numpy().astype(np.int64)
     edges = starts[np.searchsorted(starts, np.arange(0, starts[-1] + 1, shard_rows))]
     for start, end in pairwise([*np.unique(edges).tolist(), rows]):
         yield start, clicks.slice(start, end - start)

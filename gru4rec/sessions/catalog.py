@@ -1,4 +1,4 @@
-"""The items known to a model: item_id ↔ item index, and each item's support."""
+"""Number the items that a model knows: item_id ↔ item index, and each item's support."""
 
 import re
 from collections.abc import Iterable
