@@ -1,4 +1,4 @@
-"""One name for each kind of NumPy array, so that a name says its numbers everywhere alike."""
+"""Name each kind of NumPy array once, so that a name means the same numbers in every file."""
 
 from typing import Any, TypeAlias
 

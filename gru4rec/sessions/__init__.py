@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
-    from gru4rec.sessions.arrays import SessionArrays, from_lists, ranges, sides_of, to_arrays
+    from gru4rec.sessions.arrays import SessionArrays, ranges, sides_of
     from gru4rec.sessions.batching.background import prefetch
     from gru4rec.sessions.batching.batch import SessionBatch, block_sizes_of
     from gru4rec.sessions.batching.session_parallel import SessionParallelWindows
     from gru4rec.sessions.batching.whole_session import WholeSessions
     from gru4rec.sessions.catalog import Catalog
+    from gru4rec.sessions.conversion import from_lists, to_arrays
     from gru4rec.sessions.reader import Prefixes, SessionReader
     from gru4rec.sessions.running_session import (
         Click,

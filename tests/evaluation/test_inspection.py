@@ -42,7 +42,7 @@ def test_neighbours_have_the_largest_cosines(trained):
     table = neighbours(trained, "c00-0001", k=5)
     vectors = trained.model.output_table.detach().numpy()
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    mine = trained.catalog.index_of("c00-0001")
+    mine = trained.catalog.find("c00-0001")
     cosines = vectors @ vectors[mine]
     expected = [each for each in np.argsort(-cosines) if each != mine][:5]
     assert table["item_id"].to_list() == trained.catalog.item_ids.gather(expected).to_list()

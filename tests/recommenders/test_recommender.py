@@ -16,7 +16,7 @@ from gru4rec.metrics import ranks
 from gru4rec.model.encoding import session_vectors
 from gru4rec.recommenders.baselines import BASELINES
 from gru4rec.serving.selection import top_k
-from gru4rec.sessions.arrays import SessionArrays, from_lists, to_arrays
+from gru4rec.sessions import SessionArrays, from_lists, to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.training_log import TrainingLog
 
@@ -191,9 +191,7 @@ def test_index_scores_agree_with_matrix_products(trained):
     arrays = from_lists(PREFIXES, trained.catalog)
     scores = torch.cat([part for _, part in trained.score(arrays, arrays.offsets[1:] - 1)])
     for session, _, item, score in table.iter_rows():
-        assert scores[session][trained.catalog.index_of(item)].item() == pytest.approx(
-            score, abs=1e-4
-        )
+        assert scores[session][trained.catalog.find(item)].item() == pytest.approx(score, abs=1e-4)
 
 
 def test_what_is_saved_and_loaded_recommends_the_same(recommender, log, tmp_path):

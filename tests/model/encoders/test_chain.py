@@ -7,7 +7,7 @@ from toys import clicks_of, ranks_of_targets
 
 import gru4rec as g4r
 from gru4rec.model.encoders import ENCODERS
-from gru4rec.sessions.arrays import to_arrays
+from gru4rec.sessions import to_arrays
 
 ITEMS, LENGTH = 11, 9
 

@@ -13,7 +13,7 @@ from gru4rec.config import Config
 from gru4rec.model.encoders import ENCODERS, Packing
 from gru4rec.model.encoding import session_vectors
 from gru4rec.model.network import Model
-from gru4rec.sessions.arrays import SessionArrays, to_arrays
+from gru4rec.sessions import SessionArrays, to_arrays
 from gru4rec.sessions.batching import SessionParallelWindows
 from gru4rec.sessions.catalog import Catalog
 
