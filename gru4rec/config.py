@@ -1,8 +1,8 @@
 """Every hyper-parameter, declared once, with TOML in and out.
 
-A field whose default is `AUTO` is left to the rules of `gru4rec.auto`, which read the training
-log; a value given is kept. What the model is stands here; how a run is made (device, progress)
-does not.
+A field whose default is `AUTO` is left to the rules of `gru4rec.training.auto`, which read the
+training log; a value given is kept. What the model is stands here; how a run is made (device,
+progress) does not. Each encoder checks by itself whether its settings go together.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class EncoderConfig(Settings):
     """What turns the clicks so far into the session vector."""
 
     name: str = "gru"
-    """Name in the table `gru4rec.encoders.ENCODERS`."""
+    """Name in the table `gru4rec.model.encoders.ENCODERS`."""
     hidden_size: int = setting(AUTO, low=1)
     """Units of each layer: the length of the session vector."""
     num_layers: int = setting(1, low=1)
@@ -59,20 +59,10 @@ class EncoderConfig(Settings):
 
     def __post_init__(self) -> None:
         self.check("encoder.")
-        if self.embedding == "onehot" and self.name != "gru":
-            raise ConfigError(
-                f"encoder.embedding 'onehot' needs encoder.name 'gru', got {self.name!r}; use "
-                "'separate' or 'shared'"
-            )
         if self.embedding == "onehot" and self.inputs:
             raise ConfigError(
                 f"encoder.inputs {list(self.inputs)} need input embeddings, got encoder.embedding "
                 "'onehot'; use 'separate' or 'shared'"
-            )
-        if self.name == "transformer_gru" and (self.hidden_size or 0) % self.attention_heads:
-            raise ConfigError(
-                f"encoder.hidden_size {self.hidden_size} is no multiple of encoder.attention_heads "
-                f"{self.attention_heads}; change one of them"
             )
         if self.embedding != "separate" and self.embedding_size not in (AUTO, self.hidden_size):
             raise ConfigError(
@@ -101,7 +91,7 @@ class TrainingConfig(Settings):
     """`inclusion`: as said; `support`, as the GRU4Rec authors' code has it: by the log of the
     support, times `sample_alpha` for drawn items, each as often as it was drawn."""
     loss: str = AUTO
-    """Name in the table `gru4rec.losses.LOSSES`."""
+    """Name in the table `gru4rec.training.losses.LOSSES`."""
     precision: str = setting(AUTO, choices="float32 bf16")
     """Of the scores in training and of what is multiplied with them; all else stays float32."""
     bpreg: float = setting(1.0, low=0.0)

@@ -20,9 +20,9 @@ from gru4rec.layout import META
 from gru4rec.metrics import mrr_at, recall_at
 from gru4rec.model import (
     AS_TRAINED,
-    ENCODERS,
-    PRECISION,
+    STORED_AS,
     Model,
+    check_encoder,
     find_device,
     has_fast_bf16,
     packed,
@@ -71,7 +71,7 @@ class GRU4Rec(Recommender):
         """
         self._asked = self.config = config if config is not None else Config()
         self.inputs = self.config.encoder.inputs
-        choose("encoder", self.config.encoder.name, ENCODERS)
+        check_encoder(self.config.encoder)
         if self.config.training.loss is not AUTO:
             choose("loss", self.config.training.loss, LOSSES)
         self.device = find_device(device)
@@ -237,7 +237,7 @@ class GRU4Rec(Recommender):
         """
         catalog = self.catalog
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
-        weights = packed(weights, **self.meta.get(PRECISION, AS_TRAINED))
+        weights = packed(weights, **self.meta.get(STORED_AS, AS_TRAINED))
         saved = Checkpoint(self.settings_dict(), self.meta, catalog, weights, self.index)
         own = self._keep == Path(path).resolve() and not (self._keep / META).exists()
         write_checkpoint(saved, path, force=force or own)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gru4rec.config import AUTO, Config
+from gru4rec.model import check_encoder
 from gru4rec.sessions import Catalog, SessionArrays
 
 logger = logging.getLogger(__name__)
@@ -110,16 +111,19 @@ class Choice:
 def resolve(
     config: Config, log: LogStatistics, *, fast_bf16: bool = False
 ) -> tuple[Config, list[Choice]]:
-    """The config with every open setting decided, and the choices made; settings given are kept.
+    """Return the config with every open setting decided, and the choices made.
 
-    `fast_bf16`: the device has instructions that multiply bf16.
+    Settings given are kept. `fast_bf16` says that the device has instructions that multiply bf16.
+    Raise ConfigError if the encoder cannot work with what is given and decided.
     """
     choices = []
     for rule in (*RULES, _PRECISION[fast_bf16]):
         section, key = rule.setting.split(".")
         if getattr(getattr(config, section), key) is AUTO:
             choices.append(Choice(rule.setting, rule.value(log), rule.reason))
-    return config.replace({choice.setting: choice.value for choice in choices}), choices
+    decided = config.replace({choice.setting: choice.value for choice in choices})
+    check_encoder(decided.encoder)
+    return decided, choices
 
 
 def log_choices(statistics: LogStatistics, choices: Sequence[Choice]) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gru4rec.arraytypes import IntArray
 from gru4rec.config import Config
-from gru4rec.model import Packing, reads_whole_sessions
+from gru4rec.model import Packing, streams
 from gru4rec.sessions import (
     SessionArrays,
     SessionBatch,
@@ -76,9 +76,9 @@ class TrainingBatches:
         starts, lengths = sessions.offsets[:-1], sessions.lengths - 1
         lanes, steps = training.lanes, training.steps
         self._windows: Sequence[SessionBatch] = (
-            WholeSessions(starts, lengths, clicks=lanes * steps)
-            if reads_whole_sessions(config.encoder)
-            else SessionParallelWindows(starts, lengths, lanes=lanes, steps=steps)
+            SessionParallelWindows(starts, lengths, lanes=lanes, steps=steps)
+            if streams(config.encoder)
+            else WholeSessions(starts, lengths, clicks=lanes * steps)
         )
         first = np.zeros(len(sessions.items), dtype=bool)
         first[sessions.offsets[:-1]] = True
@@ -110,7 +110,7 @@ class TrainingBatches:
         rows, places = self._input_rows(inputs, candidates.items)
         tensor = torch.from_numpy
         return TrainingBatch(
-            packing=Packing.of(batch),
+            packing=Packing.of(batch.layout),
             carried=tensor(batch.carried),
             carried_from=tensor(batch.carried_from),
             inputs=tensor(inputs),

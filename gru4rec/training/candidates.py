@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gru4rec.arraytypes import BoolArray, Float64Array, IntArray
-from gru4rec.sessions import SessionBatch
+from gru4rec.sessions import PackedLayout, SessionBatch
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class CandidateSampler:
         return Candidates(
             items,
             columns,
-            self._log_expected(items, columns, draws, len(batch.lengths)),
-            _own_session_only(columns, drawn, batch),
+            self._log_expected(items, columns, draws, len(batch.layout.lengths)),
+            _own_session_only(columns, drawn, batch.layout),
         )
 
     def _log_expected(
@@ -125,17 +125,17 @@ def _distinct(values: IntArray) -> IntArray:
     return values[np.concatenate(([True], values[1:] != values[:-1]))]
 
 
-def _own_session_only(columns: IntArray, drawn: BoolArray, batch: SessionBatch) -> IntArray:
+def _own_session_only(columns: IntArray, drawn: BoolArray, layout: PackedLayout) -> IntArray:
     """Places row·C + column of other targets that only the row's own session brought."""
-    num_segments, num_candidates = len(batch.lengths), len(drawn)
-    pairs = _distinct(columns * num_segments + batch.segments)
+    num_segments, num_candidates = len(layout.lengths), len(drawn)
+    pairs = _distinct(columns * num_segments + layout.segments)
     column, segment = pairs // num_segments, pairs % num_segments
     alone = (np.bincount(column, minlength=num_candidates) == 1) & ~drawn
-    keep = alone[column] & (batch.lengths[segment] > 1)
+    keep = alone[column] & (layout.lengths[segment] > 1)
     column, segment = column[keep], segment[keep]
-    repeats = batch.lengths[segment]
+    repeats = layout.lengths[segment]
     position = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    rows = batch.block_starts[position] + np.repeat(segment, repeats)
+    rows = layout.block_starts[position] + np.repeat(segment, repeats)
     column = np.repeat(column, repeats)
     other = columns[rows] != column
     return np.asarray(rows[other] * num_candidates + column[other])

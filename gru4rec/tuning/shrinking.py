@@ -10,7 +10,7 @@ import polars as pl
 
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.evaluation import evaluate
-from gru4rec.model import AS_TRAINED, PRECISION, Model, packed, unpacked
+from gru4rec.model import AS_TRAINED, STORED_AS, Model, packed, unpacked
 from gru4rec.recommenders import GRU4Rec
 from gru4rec.schema import ITEM_ID, SESSION_ID
 from gru4rec.tuning.index_choice import choose_index, ivf
@@ -44,7 +44,7 @@ def shrink(
     weights = {name: weight.cpu() for name, weight in recommender.model.state_dict().items()}
     small = GRU4Rec(recommender.config, device=recommender.device.type)
     small.catalog, small.side_inputs = recommender.catalog, recommender.side_inputs
-    small.meta = {**recommender.meta, PRECISION: asked}
+    small.meta = {**recommender.meta, STORED_AS: asked}
     small.model = Model(small.config, len(small.catalog), small.side_inputs)
     small.model.load(unpacked(packed(weights, **asked)))
     small.model.to(small.device)
@@ -89,7 +89,7 @@ def compare(recommenders: Iterable[GRU4Rec], clicks: ClickSource) -> pl.DataFram
 
 def kept_in(recommender: GRU4Rec) -> dict[str, str]:
     """How a recommender keeps its `encoder` and its `items`."""
-    return dict(recommender.meta.get(PRECISION, AS_TRAINED))
+    return dict(recommender.meta.get(STORED_AS, AS_TRAINED))
 
 
 def _num_bytes(recommender: GRU4Rec) -> int:
