@@ -1,8 +1,8 @@
 """Settings from a log's statistics: the rules for whatever a config leaves to `auto`.
 
 They were fitted on the last tenth of the training sessions of yoochoose_100k, yoochoose1_64 and
-diginetica, never on a test part, and looked at on three days of Globo's news; `benchmarks/LOG.md`
-has the figures.
+diginetica, never on a test part. Three days of Globo's news served to look at them.
+`benchmarks/LOG.md` has the figures.
 """
 
 import logging
@@ -33,7 +33,7 @@ class LogStatistics:
 
     @classmethod
     def of(cls, sessions: SessionArrays, catalog: Catalog) -> "LogStatistics":
-        """The statistics of a log's sessions with targets and its catalog."""
+        """Return the statistics of a log, from its sessions with targets and its catalog."""
         return cls(
             clicks=int(catalog.support.sum()),
             sessions=len(sessions),
@@ -127,7 +127,7 @@ def resolve(
 
 
 def log_choices(statistics: LogStatistics, choices: Sequence[Choice]) -> None:
-    """Log what is learned from and what `auto` made of it."""
+    """Log what is learned from, and what `auto` made of it."""
     logger.info(
         "training on %d clicks in %d sessions of two or more, %d items",
         statistics.pairs + statistics.sessions, statistics.sessions, statistics.items,

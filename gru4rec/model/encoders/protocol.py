@@ -52,8 +52,8 @@ class Encoder(nn.Module, ABC):
     ) -> State:
         """Return the state before each of the sessions.
 
-        For those `carried` it is the rows `carried_from` of a state `after` earlier clicks, for the
-        others the initial one.
+        For those `carried` it is the rows `carried_from` of a state `after` earlier clicks; for the
+        others it is the initial one.
         """
         state = self.initial_state(num_sessions)
         for before, earlier in zip(state, after, strict=False):
