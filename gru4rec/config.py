@@ -2,7 +2,7 @@
 
 A field whose default is `AUTO` is left to the rules of `training/auto.py`, which read the training
 log; a value that is given is kept. What the model is stands here. How a run is made (device,
-progress) does not.
+progress) does not. Each encoder checks by itself whether its settings go together.
 """
 
 from dataclasses import dataclass, field
@@ -59,20 +59,10 @@ class EncoderConfig(Settings):
 
     def __post_init__(self) -> None:
         self.check("encoder.")
-        if self.embedding == "onehot" and self.name != "gru":
-            raise ConfigError(
-                f"encoder.embedding 'onehot' needs encoder.name 'gru', got {self.name!r}; use "
-                "'separate' or 'shared'"
-            )
         if self.embedding == "onehot" and self.inputs:
             raise ConfigError(
                 f"encoder.inputs {list(self.inputs)} need input embeddings, got encoder.embedding "
                 "'onehot'; use 'separate' or 'shared'"
-            )
-        if self.name == "transformer_gru" and (self.hidden_size or 0) % self.attention_heads:
-            raise ConfigError(
-                f"encoder.hidden_size {self.hidden_size} is no multiple of encoder.attention_heads "
-                f"{self.attention_heads}; change one of them"
             )
         if self.embedding != "separate" and self.embedding_size not in (AUTO, self.hidden_size):
             raise ConfigError(

@@ -39,10 +39,9 @@ def some_of(section: type) -> st.SearchStrategy[dict[str, Any]]:
 
 def without_contradiction(values: dict[str, Any]) -> dict[str, Any]:
     """Input embeddings have a length in the `separate` mode only, states drop in one step only, and
-    one-hot inputs are for the GRU."""
+    one-hot inputs have no side inputs beside them."""
     encoder = dict(values.get("encoder", {}))
     if encoder.get("embedding") == "onehot":
-        encoder.pop("name", None)
         encoder.pop("inputs", None)
     if encoder.get("embedding") != "separate":
         encoder.pop("embedding_size", None)

@@ -6,8 +6,9 @@ from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
     from gru4rec.model.device import find_device, has_fast_bf16
-    from gru4rec.model.encoders import ENCODERS, reads_whole_sessions
-    from gru4rec.model.encoders.protocol import Encoder, Packing, State, dropout
+    from gru4rec.model.encoders import ENCODERS, check_encoder, streams
+    from gru4rec.model.encoders.packing import Packing
+    from gru4rec.model.encoders.protocol import Encoder, State, dropout
     from gru4rec.model.encoding import session_vectors
     from gru4rec.model.network import Model, unit
     from gru4rec.model.streaming import running_vectors, states_after
@@ -20,14 +21,15 @@ __all__ = [
     "Model",
     "Packing",
     "State",
+    "check_encoder",
     "dropout",
     "find_device",
     "has_fast_bf16",
     "packed",
-    "reads_whole_sessions",
     "running_vectors",
     "session_vectors",
     "states_after",
+    "streams",
     "unit",
     "unpacked",
 ]

@@ -10,7 +10,10 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def find_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one. Raises DeviceError if there is no such device."""
+    """Return the device of that name; `auto` is the GPU where there is one.
+
+    Raise DeviceError for another name, or if torch finds no GPU.
+    """
     if name not in DEVICES:
         raise DeviceError(f"no device {name!r}; choose from {', '.join(DEVICES)}")
     if name == "cuda" and not torch.cuda.is_available():

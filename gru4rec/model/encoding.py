@@ -11,6 +11,8 @@ from gru4rec.model.encoders import Packing, State
 from gru4rec.model.network import Model
 from gru4rec.sessions import SessionArrays, SessionParallelWindows, sides_of
 
+# M clicks of a window, W of them whose vectors are wanted, E length of an input, D of a vector
+
 
 @torch.inference_mode()
 def session_vectors(
@@ -19,7 +21,7 @@ def session_vectors(
     """Yield rows of `clicks` [n] and the session vectors after them [n, D], each click once.
 
     `clicks` are places in `sessions.items`, each once. Windows bound the memory, also for a session
-    of a million clicks; they do not change the vectors.
+    of a million clicks. They do not change the vectors.
     """
     if len(sessions) == 1 and 0 < len(sessions.items) <= lanes:
         yield np.arange(len(clicks)), _of_one(model, sessions)[clicks]
@@ -33,32 +35,34 @@ def session_vectors(
     model.eval()
     after: State = ()
     for batch in SessionParallelWindows(sessions.offsets[:-1], read, lanes=lanes, steps=steps):
-        packing = Packing.of(batch).to(device)
-        carried, carried_from = (
-            torch.from_numpy(a).to(device) for a in (batch.carried, batch.carried_from)
+        packing = Packing.of(batch.layout).to(device)
+        carried_K, carried_from_K = (
+            torch.from_numpy(segments).to(device)
+            for segments in (batch.carried, batch.carried_from)
         )
-        state = model.encoder.carry(len(batch.lengths), after, carried, carried_from)
-        inputs = inputs_of(model, sessions, batch.clicks)
-        vectors, after = model.encoder(inputs, packing, state)
-        rows = row_of_click[batch.clicks]
-        wanted = np.flatnonzero(rows >= 0)
-        if len(wanted):
-            yield rows[wanted], vectors.index_select(0, torch.from_numpy(wanted).to(device))
+        state = model.encoder.carry(len(packing.ends), after, carried_K, carried_from_K)
+        inputs_ME = inputs_of(model, sessions, batch.clicks)
+        vectors_MD, after = model.encoder(inputs_ME, packing, state)
+        rows_M = row_of_click[batch.clicks]
+        wanted_W = np.flatnonzero(rows_M >= 0)
+        if len(wanted_W):
+            vectors_WD = vectors_MD.index_select(0, torch.from_numpy(wanted_W).to(device))
+            yield rows_M[wanted_W], vectors_WD
 
 
 def _of_one(model: Model, session: SessionArrays) -> Tensor:
-    """The vectors after every click of one session: one window of one lane."""
-    device = model.output_table.device
+    """Return the vectors after every click of one session [M, D]: one window of one lane."""
     model.eval()
-    every = np.arange(len(session.items))
-    packing = Packing([1] * len(every), torch.from_numpy(every[-1:])).to(device)
+    every_M = np.arange(len(session.items))
+    packing = Packing.of_one_segment(len(every_M)).to(model.output_table.device)
     state = model.encoder.initial_state(1)
-    vectors: Tensor = model.encoder(inputs_of(model, session, every), packing, state)[0]
-    return vectors
+    vectors_MD: Tensor = model.encoder(inputs_of(model, session, every_M), packing, state)[0]
+    return vectors_MD
 
 
-def inputs_of(model: Model, sessions: SessionArrays, clicks: IntArray) -> Tensor:
-    """What the encoder reads of clicks, by their places."""
+def inputs_of(model: Model, sessions: SessionArrays, clicks_M: IntArray) -> Tensor:
+    """Return what the encoder reads of clicks [M, E], by their places."""
     device = model.output_table.device
-    items = torch.from_numpy(sessions.items[clicks]).to(device)
-    return model.read(items, torch.from_numpy(sides_of(clicks, sessions.sides)).to(device))
+    items_M = torch.from_numpy(sessions.items[clicks_M]).to(device)
+    sides_MF = torch.from_numpy(sides_of(clicks_M, sessions.sides)).to(device)
+    return model.read(items_M, sides_MF)

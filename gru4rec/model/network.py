@@ -15,61 +15,59 @@ from gru4rec.sessions import NO_SIDE_INPUTS, SideInputs
 class _Unit(torch.autograd.Function):
     """Rows divided by their length; a row of zeros stays one."""
 
+    # R rows, D width
     @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
-        inverse = (
-            torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min_(1e-12).reciprocal_()
-        )
-        unit: Tensor = rows * inverse
-        ctx.save_for_backward(unit, inverse)
-        return unit
+    def forward(ctx: Any, rows_RD: Tensor) -> Tensor:
+        lengths_R1 = torch.linalg.vector_norm(rows_RD, dim=1, keepdim=True)
+        inverse_R1 = lengths_R1.clamp_min_(1e-12).reciprocal_()
+        unit_RD: Tensor = rows_RD * inverse_R1
+        ctx.save_for_backward(unit_RD, inverse_R1)
+        return unit_RD
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        unit, inverse = ctx.saved_tensors
-        along = (gradients[0] * unit).sum(1, keepdim=True)
-        return torch.addcmul(gradients[0], unit, along, value=-1).mul_(inverse)
+        unit_RD, inverse_R1 = ctx.saved_tensors
+        along_R1 = (gradients[0] * unit_RD).sum(1, keepdim=True)
+        return torch.addcmul(gradients[0], unit_RD, along_R1, value=-1).mul_(inverse_R1)
 
 
-def unit(rows: Tensor) -> Tensor:
-    """Rows [n, D] divided by their length."""
-    result: Tensor = _Unit.apply(rows)  # type: ignore[no-untyped-call]
-    return result
+def unit(rows_RD: Tensor) -> Tensor:
+    """Return rows divided by their length [R, D]."""
+    unit_RD: Tensor = _Unit.apply(rows_RD)  # type: ignore[no-untyped-call]
+    return unit_RD
 
 
 class Model(nn.Module):
     """Input embedding → encoder → scores against output embeddings (+ bias).
 
-    The item tables are updated row by row outside autograd (`gru4rec.optimizers`), so they ask for
+    The item tables are updated row by row outside autograd (`training.optimizers`), so they ask for
     no gradient: the trainer gathers the rows that it needs.
     """
 
-    # N items, M clicks, C candidates, E length of an input, D of a session vector
+    # N items, M clicks, C candidates, F side inputs, E length of an item's input (of `onehot` the
+    # 3D products of a GRU's gates), D of a session vector
     def __init__(
         self, config: Config, num_items: int, side_inputs: SideInputs = NO_SIDE_INPUTS
     ) -> None:
         super().__init__()
-        encoder, training = config.encoder, config.training
-        mode, width = encoder.embedding, encoder.hidden_size
-        input_size = encoder.embedding_size or width
+        encoder, training, width = config.encoder, config.training, config.encoder.hidden_size
+        self.shared, self.onehot = encoder.embedding == "shared", encoder.embedding == "onehot"
+        input_size = 3 * width if self.onehot else encoder.embedding_size or width
         self.sides = None
         if len(side_inputs):
             side_width = encoder.input_size if encoder.merge == "concat" else input_size
             self.sides = SideEmbeddings(side_inputs.sizes, merge=encoder.merge, width=side_width)
         extra = self.sides.extra if self.sides else 0
-        self.encoder = make_encoder(encoder, None if mode == "onehot" else input_size + extra)
+        self.encoder = make_encoder(encoder, input_size + extra)
         self.cosine = training.scoring == "cosine"
         self.scale = training.scale if self.cosine else 1.0
-        self.shared, self.onehot = mode == "shared", mode == "onehot"
         self.output_table = _table(num_items, width)
-        self._input_table = (
-            None if self.shared else _table(num_items, 3 * width if self.onehot else input_size)
-        )
+        self._input_table = None if self.shared else _table(num_items, input_size)
         self.bias = None if self.cosine else _table(num_items)
 
     @property
     def input_table(self) -> nn.Parameter:
-        """The input embeddings [N, E]; of the `shared` mode, the output embeddings themselves."""
+        """The inputs of items [N, E]; of the `shared` mode, the output embeddings themselves."""
         return self.output_table if self._input_table is None else self._input_table
 
     def initialize(self, random: torch.Generator) -> None:
@@ -87,9 +85,9 @@ class Model(nn.Module):
                 self.bias.zero_()
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over weights; item tables keep the precision that they come in.
+        """Take over weights; item tables keep the type that they come in: float32 or float16.
 
-        Raises RuntimeError for weights of another model.
+        Raise RuntimeError for weights of another model.
         """
         for name, table in self.named_parameters(recurse=False):
             if name in weights:
@@ -97,39 +95,40 @@ class Model(nn.Module):
         self.load_state_dict(weights)
 
     def learned_densely(self) -> list[nn.Parameter]:
-        """The parameters that every update moves: all but the item tables."""
+        """Return the parameters that every update moves: all but the item tables."""
         sides = [] if self.sides is None else list(self.sides.parameters())
         return [*self.encoder.parameters(), *sides]
 
     def read(self, items_M: Tensor, sides_MF: Tensor) -> Tensor:
-        """What the encoder reads of clicks, by their item indexes; see `embed`."""
+        """Return what the encoder reads of clicks, by their item indexes; see `embed`."""
         return self.embed(self.input_table.index_select(0, items_M).float(), sides_MF)
 
     def embed(self, items_ME: Tensor, sides_MF: Tensor) -> Tensor:
-        """What the encoder reads of clicks: input embeddings, joined by those of side inputs."""
+        """Return what the encoder reads of clicks: inputs of items, joined by those of sides."""
         return items_ME if self.sides is None else self.sides(items_ME, sides_MF)
 
     def comparable(self, vectors_MD: Tensor, outputs_CD: Tensor) -> tuple[Tensor, Tensor]:
-        """Session vectors and output embeddings whose dot products are the scores less the bias."""
+        """Return vectors and outputs whose dot products are the scores less the bias."""
         if self.cosine:
             return unit(vectors_MD) * self.scale, unit(outputs_CD)
         return vectors_MD, outputs_CD
 
     def item_vectors(self) -> Tensor:
-        """Float32Array [N, D or D+1] whose dot products with `query_vectors` are the scores.
+        """Return float32 vectors whose dot products with `query_vectors` are the scores.
 
-        They are exact in the precision of the table, so that an index may keep them in it.
+        They are [N, D], or with a bias [N, D + 1]. The type of the table holds them exactly, so
+        that an index may keep them in it.
         """
-        table = self.output_table.float()
+        table_ND = self.output_table.float()
         if self.cosine:
-            vectors = unit(table)
+            vectors = unit(table_ND)
         else:
             assert self.bias is not None
-            vectors = torch.cat((table, self.bias.unsqueeze(1)), dim=1)
+            vectors = torch.cat((table_ND, self.bias.unsqueeze(1)), dim=1)
         return vectors.to(self.output_table.dtype).float()
 
     def query_vectors(self, vectors_MD: Tensor) -> Tensor:
-        """Session vectors ready for a dot product with `item_vectors` [M, D or D+1]."""
+        """Return session vectors ready for a dot product with `item_vectors`."""
         if self.cosine:
             return unit(vectors_MD) * self.scale
         return torch.cat((vectors_MD, vectors_MD.new_ones(len(vectors_MD), 1)), dim=1)

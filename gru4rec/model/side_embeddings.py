@@ -10,9 +10,9 @@ from gru4rec.model.encoders import glorot
 class SideEmbeddings(nn.Module):
     """A vector for each code of each side input: added to the item embedding, or set beside it."""
 
-    # M clicks, F side inputs, E length of an item embedding
+    # M clicks, F side inputs, E length of an item embedding, W of that of a side input
     def __init__(self, sizes: list[int], *, merge: str, width: int) -> None:
-        """`sizes`: codes of each side input. `width`: the length of a vector, E to be added."""
+        """`sizes`: codes of each side input. `width` is W; to be added it must be E."""
         super().__init__()
         self._add = merge == "add"
         self.sizes = sizes
@@ -23,13 +23,13 @@ class SideEmbeddings(nn.Module):
 
     @property
     def extra(self) -> int:
-        """Components by which inputs grow."""
+        """Components by which inputs grow: F·W, or 0 if vectors are added."""
         return 0 if self._add else len(self.sizes) * self.table.shape[1]
 
     def initialize(self, random: torch.Generator) -> None:
-        """Zeros to be added; vectors that are set beside uniform ±√(6 / (codes + width)).
+        """Draw vectors that are set beside uniform ±√(6 / (codes + width)); zero those to be added.
 
-        Item embeddings start so small that those draws, added to them, would drown them.
+        Item embeddings start so small that such draws, added to them, would drown them.
         """
         if self._add:
             self.table.zero_()
@@ -38,9 +38,9 @@ class SideEmbeddings(nn.Module):
             glorot(part, part.shape[0], part.shape[1], random)
 
     def forward(self, items_ME: Tensor, codes_MF: Tensor) -> Tensor:
-        """What the encoder reads of clicks [M, E + extra]."""
-        found = self.table.index_select(0, (codes_MF + self._starts).flatten())
-        found = found.view(len(items_ME), len(self.sizes), -1)
+        """Return what the encoder reads of clicks [M, E + extra]."""
+        rows_MF = codes_MF + self._starts
+        sides_MFW = self.table.index_select(0, rows_MF.flatten()).view(*rows_MF.shape, -1)
         if self._add:
-            return items_ME + found.sum(1)
-        return torch.cat((items_ME, found.flatten(1)), dim=1)
+            return items_ME + sides_MFW.sum(1)
+        return torch.cat((items_ME, sides_MFW.flatten(1)), dim=1)

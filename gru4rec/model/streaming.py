@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import Float32Array, IntArray
-from gru4rec.model.encoders import ContextEncoder, Packing, State
+from gru4rec.model.encoders import Packing, State
 from gru4rec.model.encoding import inputs_of
 from gru4rec.model.network import Model
 from gru4rec.sessions import RunningSession, SideInputs, arrays_of
@@ -16,65 +16,66 @@ from gru4rec.sessions import RunningSession, SideInputs, arrays_of
 _SESSIONS_AT_ONCE = 256
 
 
-# S sessions, F side inputs, D length of a session vector
+# S sessions, F side inputs, M clicks, E length of an input, D of a session vector
 @torch.inference_mode()
 def states_after(
-    model: Model, rows: Sequence[Float32Array | None], items: IntArray, sides: IntArray
+    model: Model, rows: Sequence[Float32Array | None], items_S: IntArray, sides_SF: IntArray
 ) -> Sequence[Float32Array | None]:
-    """The rows of sessions after one more click of each, on `items` [S] with `sides` [S, F].
+    """Return the rows of sessions after one more click of each.
 
     A row is the encoder's state and the session vector, one tensor after the other; None before
-    the first click. An encoder that reads the last clicks again has none.
+    the first click. An encoder that does not stream has none.
     """
     count = len(rows)
-    if isinstance(model.encoder, ContextEncoder):
+    if not model.encoder.streams:
         return [None] * count
     if model.training:
         model.eval()
     device = model.output_table.device
-    packing = Packing([count], torch.arange(count)).to(device)
-    inputs = model.read(torch.from_numpy(items).to(device), torch.from_numpy(sides).to(device))
-    vectors, after = model.encoder(inputs, packing, _unpacked(model, rows))
-    packed = torch.cat([part.flatten(1) for part in (*after, vectors)], dim=1).cpu().numpy()
+    packing = Packing.of_single_clicks(count).to(device)
+    inputs_SE = model.read(
+        torch.from_numpy(items_S).to(device), torch.from_numpy(sides_SF).to(device)
+    )
+    vectors_SD, after = model.encoder(inputs_SE, packing, _unpacked(model, rows))
+    parts = [part.flatten(1) for part in (*after, vectors_SD)]
+    packed = torch.cat(parts, dim=1).cpu().numpy()
     return [packed[0]] if count == 1 else [row.copy() for row in packed]  # no row holds the others
 
 
 def running_vectors(
     model: Model, sessions: Sequence[RunningSession], side_inputs: SideInputs
 ) -> Tensor:
-    """The session vectors of running sessions that have a click [S, D]."""
-    encoder, device = model.encoder, model.output_table.device
-    if isinstance(encoder, ContextEncoder):
+    """Return the session vectors of running sessions that have a click [S, D].
+
+    They stand in the sessions' states. An encoder that does not stream reads the last clicks again.
+    """
+    if not model.encoder.streams:
         starts = range(0, len(sessions), _SESSIONS_AT_ONCE)
-        pieces = [sessions[start : start + _SESSIONS_AT_ONCE] for start in starts]
-        return torch.cat([_of_last_clicks(model, encoder, each, side_inputs) for each in pieces])
-    rows = [
-        session.state[-encoder.output_size :] for session in sessions if session.state is not None
-    ]
-    return torch.from_numpy(np.stack(rows)).to(device)
+        pieces = (sessions[start : start + _SESSIONS_AT_ONCE] for start in starts)
+        return torch.cat([_of_last_clicks(model, piece, side_inputs) for piece in pieces])
+    size = model.encoder.output_size
+    rows = [session.state[-size:] for session in sessions if session.state is not None]
+    return torch.from_numpy(np.stack(rows)).to(model.output_table.device)
 
 
 def _of_last_clicks(
-    model: Model,
-    encoder: ContextEncoder,
-    sessions: Sequence[RunningSession],
-    side_inputs: SideInputs,
+    model: Model, sessions: Sequence[RunningSession], side_inputs: SideInputs
 ) -> Tensor:
-    """The session vectors of an encoder that reads the last clicks at once [S, D]."""
-    arrays = arrays_of(sessions, side_inputs, last=encoder.max_length)
+    """Return session vectors [S, D] from the clicks themselves."""
+    arrays = arrays_of(sessions, side_inputs, last=model.encoder.max_length)
     longest_first = np.argsort(-arrays.lengths, kind="stable")
     packing = Packing.of_lengths(arrays.lengths[longest_first])
-    places = arrays.offsets[longest_first][packing.sequences] + packing.positions
-    packing = packing.to(model.output_table.device)
+    places_M = packing.layout.places(arrays.offsets[longest_first])
     model.eval()
-    encoded = encoder.encode(inputs_of(model, arrays, places), packing, None)
-    vectors = torch.empty(len(sessions), encoder.output_size, device=encoded.device)
-    vectors[longest_first] = encoded.index_select(0, packing.ends)
-    return vectors
+    inputs_ME = inputs_of(model, arrays, places_M)
+    last_SD = model.encoder.last_vectors(inputs_ME, packing.to(inputs_ME.device))
+    vectors_SD = torch.empty_like(last_SD)
+    vectors_SD[longest_first] = last_SD
+    return vectors_SD
 
 
 def _unpacked(model: Model, rows: Sequence[Float32Array | None]) -> State:
-    """The state that rows hold, the initial one for None."""
+    """Return the state that rows hold, the initial one for None."""
     initial = model.encoder.initial_state(1)
     if not initial:
         return ()

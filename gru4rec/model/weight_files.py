@@ -1,9 +1,11 @@
-"""Weights in fewer bits: how they lie in a file, and what they are computed with.
+"""Weights in fewer bits: how they are stored in a file, and what they are computed with.
 
 Encoder weights are float32 in memory whatever their file holds: they are few, and a CPU multiplies
 nothing sooner for one visitor. Item tables of float16 stay so in memory, where they are most of a
 model. int8 has one scale for each row of a matrix: w ≈ scale · q, scale = max |w| / 127. Quantised
 tensors of torch are deprecated (2.13), so the codes are plain int8 tensors.
+
+How training computes its scores is another thing: `training.precision`.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,9 +20,8 @@ _ENCODER = ("encoder.", "sides.")
 
 Weights = Mapping[str, Tensor]
 
-PRECISION = "precision"
-"""The entry of `meta` that says how a checkpoint keeps its weights: arguments of `packed`."""
 AS_TRAINED = {"encoder": "float32", "items": "float32"}
+"""How weights are stored that were never packed otherwise."""
 
 
 def _int8(name: str, weight: Tensor) -> dict[str, Tensor]:
@@ -35,40 +36,40 @@ ENCODER: Mapping[str, Callable[[str, Tensor], dict[str, Tensor]]] = {
     "bf16": lambda name, weight: {name: weight.to(torch.bfloat16)},
     "int8": _int8,
 }
-"""How encoder weights may be kept: the tensors of a file for one of them."""
+"""How encoder weights may be stored: the tensors of a file for one of them."""
 
 ITEMS: Mapping[str, torch.dtype] = {
     "float32": torch.float32,
     "float16": torch.float16,
     "sq8": torch.float16,
 }
-"""How items may be kept: the type of their tables. `sq8` is that of the index alone, whose
+"""How items may be stored: the type of their tables. `sq8` is that of the index alone, whose
 proposals are scored by float16 vectors."""
 
 
 def packed(weights: Weights, *, encoder: str, items: str) -> dict[str, Tensor]:
-    """The weights of a model as a file keeps them.
+    """Return the weights of a model as a file stores them.
 
-    Packing what was unpacked gives the same again. Raises ConfigError for unknown names.
+    Packing what was unpacked gives the same again. Raise ConfigError for unknown names.
     """
     pack = choose("precision of encoder weights", encoder, ENCODER)
     dtype = choose("precision of items", items, ITEMS)
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if name.startswith(_ENCODER):
-            found |= pack(name, weight)
+            tensors |= pack(name, weight)
         else:
-            found[name] = weight.to(dtype) if weight.dim() == 2 else weight
-    return found
+            tensors[name] = weight.to(dtype) if weight.dim() == 2 else weight
+    return tensors
 
 
 def unpacked(weights: Weights) -> dict[str, Tensor]:
-    """The weights that a file keeps as a model computes with them."""
-    found = {}
+    """Return the weights that a file stores as a model computes with them."""
+    tensors = {}
     for name, weight in weights.items():
         if name.endswith(_SCALE):
             continue
         if name + _SCALE in weights:
             weight = weight * weights[name + _SCALE]
-        found[name] = weight.float() if name.startswith(_ENCODER) else weight
-    return found
+        tensors[name] = weight.float() if name.startswith(_ENCODER) else weight
+    return tensors

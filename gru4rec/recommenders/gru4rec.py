@@ -16,8 +16,8 @@ from gru4rec.errors import CheckpointError, ConfigError, choose
 from gru4rec.layout import META
 from gru4rec.model import (
     AS_TRAINED,
-    ENCODERS,
     Model,
+    check_encoder,
     find_device,
     packed,
     running_vectors,
@@ -54,7 +54,7 @@ class GRU4Rec(Recommender):
         """
         self._asked = self.config = config if config is not None else Config()
         self.inputs = self.config.encoder.inputs
-        choose("encoder", self.config.encoder.name, ENCODERS)
+        check_encoder(self.config.encoder)
         if self.config.training.loss is not AUTO:
             choose("loss", self.config.training.loss, LOSSES)
         self.device = find_device(device)

@@ -7,7 +7,8 @@ from gru4rec.faces import lazy_face
 if TYPE_CHECKING:
     from gru4rec.sessions.arrays import SessionArrays, ranges, sides_of
     from gru4rec.sessions.batching.background import prefetch
-    from gru4rec.sessions.batching.batch import SessionBatch, block_sizes_of
+    from gru4rec.sessions.batching.batch import SessionBatch
+    from gru4rec.sessions.batching.packed_layout import PackedLayout
     from gru4rec.sessions.batching.session_parallel import SessionParallelWindows
     from gru4rec.sessions.batching.whole_session import WholeSessions
     from gru4rec.sessions.catalog import Catalog
@@ -30,6 +31,7 @@ __all__ = [
     "Catalog",
     "Click",
     "Follows",
+    "PackedLayout",
     "Prefixes",
     "RunningSession",
     "SeenSessions",
@@ -40,7 +42,6 @@ __all__ = [
     "SideInputs",
     "WholeSessions",
     "arrays_of",
-    "block_sizes_of",
     "from_lists",
     "prefetch",
     "ranges",

@@ -1,8 +1,8 @@
 """Settings from a log's statistics: the rules for whatever a config leaves to `auto`.
 
 They were fitted on the last tenth of the training sessions of yoochoose_100k, yoochoose1_64 and
-diginetica, never on a test part, and looked at on three days of Globo's news; `benchmarks/LOG.md`
-has the figures.
+diginetica, never on a test part. Three days of Globo's news served to look at them.
+`benchmarks/LOG.md` has the figures.
 """
 
 import logging
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gru4rec.config import AUTO, Config
+from gru4rec.model import check_encoder
 from gru4rec.sessions import Catalog, SessionArrays
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class LogStatistics:
 
     @classmethod
     def of(cls, sessions: SessionArrays, catalog: Catalog) -> "LogStatistics":
-        """The statistics of a log's sessions with targets and its catalog."""
+        """Return the statistics of a log, from its sessions with targets and its catalog."""
         return cls(
             clicks=int(catalog.support.sum()),
             sessions=len(sessions),
@@ -110,20 +111,23 @@ class Choice:
 def resolve(
     config: Config, log: LogStatistics, *, fast_bf16: bool = False
 ) -> tuple[Config, list[Choice]]:
-    """The config with every open setting decided, and the choices made; settings given are kept.
+    """Return the config with every open setting decided, and the choices made.
 
-    `fast_bf16`: the device has instructions that multiply bf16.
+    Settings given are kept. `fast_bf16` says that the device has instructions that multiply bf16.
+    Raise ConfigError if the encoder cannot work with what is given and decided.
     """
     choices = []
     for rule in (*RULES, _PRECISION[fast_bf16]):
         section, key = rule.setting.split(".")
         if getattr(getattr(config, section), key) is AUTO:
             choices.append(Choice(rule.setting, rule.value(log), rule.reason))
-    return config.replace({choice.setting: choice.value for choice in choices}), choices
+    decided = config.replace({choice.setting: choice.value for choice in choices})
+    check_encoder(decided.encoder)
+    return decided, choices
 
 
 def log_choices(statistics: LogStatistics, choices: Sequence[Choice]) -> None:
-    """Log what is learned from and what `auto` made of it."""
+    """Log what is learned from, and what `auto` made of it."""
     logger.info(
         "training on %d clicks in %d sessions of two or more, %d items",
         statistics.pairs + statistics.sessions, statistics.sessions, statistics.items,

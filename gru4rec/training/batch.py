@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import IntArray
-from gru4rec.config import Config
-from gru4rec.model import Packing, reads_whole_sessions
+from gru4rec.config import Config, TrainingConfig
+from gru4rec.model import Packing, streams
 from gru4rec.sessions import (
     SessionArrays,
     SessionBatch,
@@ -26,8 +26,10 @@ from gru4rec.training.candidates import CandidateSampler
 class TrainingBatch:
     """One window to learn from: packed clicks, their targets and the candidates."""
 
-    # M clicks, S segments, C candidates, K carried segments, U rows of the input table
+    # M clicks, S segments, C candidates, K carried segments, U rows of the input table, F side
+    # inputs
     packing: Packing
+    """How the clicks form segments."""
     carried: Tensor
     """Segments that go on from the batch before [K]."""
     carried_from: Tensor
@@ -52,7 +54,7 @@ class TrainingBatch:
     """Seed of the dropout masks."""
 
     def to(self, device: torch.device) -> "TrainingBatch":
-        """The batch on a device; from pinned memory the copies run on while the host goes on."""
+        """Return the batch on a device; pinned, so that the host goes on while it is copied."""
         if device.type == "cpu":
             return self
         tensors: dict[str, Any] = {
@@ -67,30 +69,13 @@ class TrainingBatches:
     """Makes the batch of any (epoch, window); the same one each time, whatever was made before."""
 
     def __init__(self, sessions: SessionArrays, support: IntArray, config: Config) -> None:
-        """`sessions` each have two clicks or more."""
-        training = config.training
+        """Take sessions of two clicks or more each, and the support of every item."""
         self._items, self._sides = sessions.items, sessions.sides
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
         self._pairs = len(sessions.items) - len(sessions)
-        starts, lengths = sessions.offsets[:-1], sessions.lengths - 1
-        lanes, steps = training.lanes, training.steps
-        self._windows: Sequence[SessionBatch] = (
-            WholeSessions(starts, lengths, clicks=lanes * steps)
-            if reads_whole_sessions(config.encoder)
-            else SessionParallelWindows(starts, lengths, lanes=lanes, steps=steps)
-        )
-        first = np.zeros(len(sessions.items), dtype=bool)
-        first[sessions.offsets[:-1]] = True
-        self._sampler = CandidateSampler(
-            support,
-            np.bincount(sessions.items[~first], minlength=len(support)),
-            alpha=training.sample_alpha,
-            draws=training.negatives,
-            whole_below=training.negatives + training.lanes * training.steps,
-            logq=training.logq if training.loss == "cross_entropy" else 0.0,
-            by_support=training.logq_form == "support" and training.loss == "cross_entropy",
-        )
+        self._windows = _windows_of(sessions, config)
+        self._sampler = _sampler_of(sessions, support, config.training)
 
     def __len__(self) -> int:
         """Windows of an epoch."""
@@ -102,7 +87,7 @@ class TrainingBatches:
         return self._pairs / len(self)
 
     def make(self, epoch: int, window: int) -> TrainingBatch:
-        """The batch of a window; its random draws are keyed by (seed, epoch, window)."""
+        """Return the batch of a window; its random draws are keyed by (seed, epoch, window)."""
         random = np.random.Generator(np.random.Philox(key=[self._seed, (epoch << 40) + window]))
         batch = self._windows[window]
         candidates = self._sampler.candidates(self._items[batch.clicks + 1], batch, random)
@@ -110,7 +95,7 @@ class TrainingBatches:
         rows, places = self._input_rows(inputs, candidates.items)
         tensor = torch.from_numpy
         return TrainingBatch(
-            packing=Packing.of(batch),
+            packing=Packing.of(batch.layout),
             carried=tensor(batch.carried),
             carried_from=tensor(batch.carried_from),
             inputs=tensor(inputs),
@@ -125,11 +110,44 @@ class TrainingBatches:
         )
 
     def _input_rows(self, inputs: IntArray, candidates: IntArray) -> tuple[IntArray, IntArray]:
-        """The rows that inputs touch, each once, and the place of each input among them."""
+        """Return the rows that inputs touch [U], each once, and the place of each input there [M].
+
+        Of a shared table, candidates touch rows too: they come first.
+        """
         if not self._shared:
             return np.unique(inputs, return_inverse=True)
         places = np.minimum(np.searchsorted(candidates, inputs), len(candidates) - 1)
-        extra = candidates[places] != inputs
-        more, more_places = np.unique(inputs[extra], return_inverse=True)
-        places[extra] = len(candidates) + more_places
-        return np.concatenate((candidates, more)), places
+        is_extra = candidates[places] != inputs
+        extra, extra_places = np.unique(inputs[is_extra], return_inverse=True)
+        places[is_extra] = len(candidates) + extra_places
+        return np.concatenate((candidates, extra)), places
+
+
+def _windows_of(sessions: SessionArrays, config: Config) -> Sequence[SessionBatch]:
+    """Return the windows of an epoch: of lanes, or of whole sessions if the encoder needs them.
+
+    A session's last click is no input, so its windows have one click less than it.
+    """
+    starts, lengths = sessions.offsets[:-1], sessions.lengths - 1
+    lanes, steps = config.training.lanes, config.training.steps
+    if streams(config.encoder):
+        return SessionParallelWindows(starts, lengths, lanes=lanes, steps=steps)
+    return WholeSessions(starts, lengths, clicks=lanes * steps)
+
+
+def _sampler_of(
+    sessions: SessionArrays, support: IntArray, training: TrainingConfig
+) -> CandidateSampler:
+    """Return the sampler of a config; the logQ correction is for cross-entropy alone."""
+    is_target = np.ones(len(sessions.items), dtype=bool)
+    is_target[sessions.offsets[:-1]] = False
+    corrected = training.loss == "cross_entropy"
+    return CandidateSampler(
+        support,
+        np.bincount(sessions.items[is_target], minlength=len(support)),
+        alpha=training.sample_alpha,
+        draws=training.negatives,
+        whole_below=training.negatives + training.lanes * training.steps,
+        logq=training.logq if corrected else 0.0,
+        by_support=corrected and training.logq_form == "support",
+    )

@@ -5,43 +5,46 @@ from dataclasses import dataclass
 import numpy as np
 
 from gru4rec.arraytypes import BoolArray, Float64Array, IntArray
-from gru4rec.sessions import SessionBatch
+from gru4rec.sessions import PackedLayout, SessionBatch
 
 
 @dataclass(frozen=True)
 class Candidates:
     """The items that one window scores."""
 
-    # C candidates, M targets
+    # C candidates, M clicks: each has one target
     items: IntArray
     """Item indexes, rising, each once [C]."""
     targets: IntArray
     """Column of each click's target [M]."""
     log_expected: Float64Array
-    """What the logQ correction subtracts [C]: `logq` times the log of the probability that others
-    than a click's own session made it a candidate, or what stands for that."""
+    """What the logQ correction subtracts from each column [C]: `logq` times the log of the
+    probability that others than a click's own session made it a candidate, or what stands for
+    that."""
     masked: IntArray
-    """Places row·C + column where a click must not see a candidate as its negative."""
+    """Flat places row·C + column where a click must not see a candidate as its negative."""
 
 
 class CandidateSampler:
     """Draws negatives ∝ support^alpha and joins them with a window's targets.
 
     The probability that item j is in the set thanks to others than a click's own session is π_j = 1
-    − (1−p_j)^M (1−q_j)^n, with p the distribution of targets, q ∝ support^alpha, n draws and M the
-    targets of the other sessions, for which the mean over the window's sessions stands.
+    − (1−p_j)^M (1−q_j)^n. Here p is the distribution of targets, q ∝ support^alpha, n the number of
+    draws, and M that of the targets of the other sessions: on average over the window's sessions.
 
     The other targets of a click's own session are in the set with certainty. As negatives they
-    would teach that a session's items do not belong together, so they are masked for its clicks,
+    would teach that a session's items do not belong together. So they are masked for its clicks,
     unless another session or a draw brought them too. A catalog no larger than `whole_below` is a
     candidate as a whole: nothing is drawn, corrected or masked.
 
-    With `by_support` the correction is that of the GRU4Rec authors' code, which subtracts logq ·
+    With `by_support` the correction is that of the GRU4Rec authors' code. That subtracts logq ·
     log(support) from each target's column and logq · alpha · log(support) from each drawn one, and
-    leaves copies of an item side by side. Its copies, m as targets and c drawn, are one column here
+    leaves copies of an item side by side. Here the copies, m as targets and c drawn, are one column
     with the weight of all: −log(m support^−logq + c support^(−logq·alpha)) is subtracted. What
     softmax and gradient make of that is the same.
     """
+
+    # N items, M clicks of a window, C candidates
 
     def __init__(
         self,
@@ -65,7 +68,7 @@ class CandidateSampler:
         self._drawn = np.zeros(len(support), dtype=bool)  # scratch: all False between calls
 
     def draw(self, random: np.random.Generator) -> IntArray:
-        """Item indexes drawn with replacement ∝ support^alpha, rising [draws]."""
+        """Draw item indexes with replacement ∝ support^alpha, rising [draws]."""
         # In rising order neighbouring searches meet the same memory: several times faster.
         points = np.sort(random.random(self.draws)) * self._cumulative[-1]
         drawn = np.searchsorted(self._cumulative, points, side="right")
@@ -74,10 +77,10 @@ class CandidateSampler:
     def candidates(
         self, targets: IntArray, batch: SessionBatch, random: np.random.Generator
     ) -> Candidates:
-        """The candidates of a window whose clicks have the given target items [M]."""
+        """Return the candidates of a window whose clicks have the given target items [M]."""
         if self._whole:
-            every = np.arange(len(self._cumulative))
-            return Candidates(every, targets, np.zeros(len(every)), np.empty(0, dtype=np.int64))
+            catalog = np.arange(len(self._cumulative))
+            return Candidates(catalog, targets, np.zeros(len(catalog)), np.empty(0, dtype=np.int64))
         draws = self.draw(random)
         items = _distinct(np.concatenate((targets, draws)))
         self._drawn[draws] = True
@@ -87,13 +90,14 @@ class CandidateSampler:
         return Candidates(
             items,
             columns,
-            self._log_expected(items, columns, draws, len(batch.lengths)),
-            _own_session_only(columns, drawn, batch),
+            self._log_expected(items, columns, draws, len(batch.layout.lengths)),
+            _own_session_only(columns, drawn, batch.layout),
         )
 
     def _log_expected(
         self, items: IntArray, columns: IntArray, draws: IntArray, num_sessions: int
     ) -> Float64Array:
+        """Return what the correction subtracts from each column [C]; see `Candidates`."""
         if self._log_support is None:
             others = len(columns) * (1 - 1 / num_sessions)
             return self._logq * self.log_inclusion(items, others)
@@ -105,7 +109,7 @@ class CandidateSampler:
         )
 
     def log_inclusion(self, items: IntArray, other_targets: float) -> Float64Array:
-        """log π_j of each item, given the number of targets of other sessions [C]."""
+        """Return log π_j of each item [C], given the number of targets of other sessions."""
         if other_targets == 0 and self.draws == 0:
             return np.zeros(len(items))  # a click that has no negatives has nothing to correct
         log_absent = (
@@ -115,27 +119,32 @@ class CandidateSampler:
 
 
 def _log_complement(probabilities: Float64Array) -> Float64Array:
-    """log(1 − p), finite also for p = 1."""
+    """Return log(1 − p), finite also for p = 1."""
     return np.asarray(np.log1p(-np.minimum(probabilities, 1 - 1e-12)))
 
 
 def _distinct(values: IntArray) -> IntArray:
-    """The values, rising, each once; faster than np.unique on a few thousand."""
+    """Return the values, rising, each once; faster than np.unique on a few thousand."""
     values = np.sort(values)
     return values[np.concatenate(([True], values[1:] != values[:-1]))]
 
 
-def _own_session_only(columns: IntArray, drawn: BoolArray, batch: SessionBatch) -> IntArray:
-    """Places row·C + column of other targets that only the row's own session brought."""
-    num_segments, num_candidates = len(batch.lengths), len(drawn)
-    pairs = _distinct(columns * num_segments + batch.segments)
+def _own_session_only(columns: IntArray, drawn: BoolArray, layout: PackedLayout) -> IntArray:
+    """Return places row·C + column of other targets that only the row's own session brought.
+
+    `columns` are those of the targets [M]; `drawn` says which candidates were drawn [C].
+    """
+    num_segments, num_candidates = len(layout.lengths), len(drawn)
+    # Each (column, segment) once: a segment that brought a candidate as a target.
+    pairs = _distinct(columns * num_segments + layout.segments)
     column, segment = pairs // num_segments, pairs % num_segments
     alone = (np.bincount(column, minlength=num_candidates) == 1) & ~drawn
-    keep = alone[column] & (batch.lengths[segment] > 1)
-    column, segment = column[keep], segment[keep]
-    repeats = batch.lengths[segment]
-    position = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    rows = batch.block_starts[position] + np.repeat(segment, repeats)
-    column = np.repeat(column, repeats)
+    kept = alone[column] & (layout.lengths[segment] > 1)
+    column, segment = column[kept], segment[kept]
+    # Of each such pair, all rows of the segment but those that have the candidate as their target.
+    counts = layout.lengths[segment]
+    position = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    rows = layout.block_starts[position] + np.repeat(segment, counts)
+    column = np.repeat(column, counts)
     other = columns[rows] != column
     return np.asarray(rows[other] * num_candidates + column[other])

@@ -15,6 +15,7 @@ from gru4rec.training.optimizers import Adagrad, DenseOptimizer
 class Learner:
     """Owns the optimisers' state and the run's device; the model learns in place."""
 
+    # M clicks, C candidates, U rows of the input table, E length of an input, D of a session vector
     def __init__(self, model: Model, config: TrainingConfig, device: torch.device) -> None:
         self.model = model.to(device)
         self.device = device
@@ -37,65 +38,64 @@ class Learner:
     def step(
         self, batch: TrainingBatch, state: State, rate_factor: float, *, weight: float = 1.0
     ) -> tuple[Tensor, State]:
-        """One update by the batch's mean loss times `weight`, at a share of the config's rate.
+        """Update once by the batch's mean loss times `weight`, at a share of the config's rate.
 
-        Returns the mean loss, on the device, and the state that the next window goes on from.
+        Return the mean loss, on the device, and the state that the next window goes on from.
         """
         batch = batch.to(self.device)
-        model, config = self.model, self._config
+        model = self.model
         self._random.manual_seed(batch.seed)
 
-        inputs_ME = model.input_table.index_select(0, batch.inputs).requires_grad_()
-        outputs_CD = model.output_table.index_select(0, batch.candidates).requires_grad_()
-        offset_C = -batch.correction
-        if model.bias is not None:
-            bias_C = model.bias.index_select(0, batch.candidates).requires_grad_()
-            offset_C = bias_C + offset_C
+        inputs_ME = _leaf(model.input_table, batch.inputs)
+        outputs_CD = _leaf(model.output_table, batch.candidates)
+        bias_C = None if model.bias is None else _leaf(model.bias, batch.candidates)
 
-        before = model.encoder.carry(
-            len(batch.packing.ends), state, batch.carried, batch.carried_from
-        )
-        dropped_ME = dropout(inputs_ME, config.embedding_dropout, self._random)
-        read_ME = model.embed(dropped_ME, batch.sides)
-        vectors_MD, after = model.encoder(read_ME, batch.packing, before, self._random)
-        vectors_MD = dropout(vectors_MD, config.hidden_dropout, self._random)
+        vectors_MD, after = self._encode(inputs_ME, batch, state)
+        offset_C = -batch.correction if bias_C is None else bias_C - batch.correction
         compared = model.comparable(vectors_MD, outputs_CD)
         loss = self._objective(*compared, offset_C, batch.targets, batch.masked)
         (loss * weight).backward()  # type: ignore[no-untyped-call]
 
-        rate = config.learning_rate * rate_factor
+        rate = self._config.learning_rate * rate_factor
         self._update_items(batch, inputs_ME, outputs_CD, rate)
-        if model.bias is not None:
+        if bias_C is not None:
             self.tables["bias"].update_rows(batch.candidates, _gradient(bias_C), rate)
         self.dense.update(rate, rate_factor)
         return loss.detach(), tuple(part.detach() for part in after)
 
+    def _encode(
+        self, inputs_ME: Tensor, batch: TrainingBatch, state: State
+    ) -> tuple[Tensor, State]:
+        """Return session vectors [M, D], dropout on both sides, and the state after the window."""
+        model, packing = self.model, batch.packing
+        before = model.encoder.carry(len(packing.ends), state, batch.carried, batch.carried_from)
+        dropped_ME = dropout(inputs_ME, self._config.embedding_dropout, self._random)
+        read_ME = model.embed(dropped_ME, batch.sides)
+        vectors_MD, after = model.encoder(read_ME, packing, before, self._random)
+        return dropout(vectors_MD, self._config.hidden_dropout, self._random), after
+
     def _update_items(
-        self, batch: TrainingBatch, inputs: Tensor, outputs: Tensor, rate: float
+        self, batch: TrainingBatch, inputs_ME: Tensor, outputs_CD: Tensor, rate: float
     ) -> None:
         """Move the rows of the item tables; a shared table takes the sum of both uses."""
-        gradient = inputs.new_zeros(len(batch.input_rows), inputs.shape[1])
+        gradient_UE = inputs_ME.new_zeros(len(batch.input_rows), inputs_ME.shape[1])
         if self.model.shared:
-            gradient[: len(batch.candidates)] = _gradient(outputs)
+            gradient_UE[: len(batch.candidates)] = _gradient(outputs_CD)
         else:
-            self.tables["output"].update_rows(batch.candidates, _gradient(outputs), rate)
-        gradient.index_add_(0, batch.input_places, _gradient(inputs))
+            self.tables["output"].update_rows(batch.candidates, _gradient(outputs_CD), rate)
+        gradient_UE.index_add_(0, batch.input_places, _gradient(inputs_ME))
         table = self.tables["output" if self.model.shared else "input"]
-        table.update_rows(batch.input_rows, gradient, rate)
+        table.update_rows(batch.input_rows, gradient_UE, rate)
 
     def is_finite(self) -> bool:
         """Whether every weight is a number."""
         return all(bool(weight.isfinite().all()) for weight in self.model.state_dict().values())
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that updates have changed, by name: weights and the optimisers' state."""
+        """Return all that updates have changed, by name: weights and the optimisers' state."""
         parts = {"model": self.model.state_dict(), "dense": self.dense.tensors()}
         parts |= {name: optimizer.tensors() for name, optimizer in self.tables.items()}
-        return {
-            f"{part}.{name}": tensor
-            for part, tensors in parts.items()
-            for name, tensor in tensors.items()
-        }
+        return joined(parts)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `tensors` gave, here or in another process."""
@@ -105,8 +105,17 @@ class Learner:
             optimizer.restore(part_of(name, tensors))
 
 
+def joined(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the tensors of all parts by "part.name"; `part_of` takes one out again."""
+    return {
+        f"{part}.{name}": tensor
+        for part, tensors in parts.items()
+        for name, tensor in tensors.items()
+    }
+
+
 def part_of(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those of `tensors` whose names begin with `part` and a dot, by the rest of their names."""
+    """Return the tensors whose names begin with `part` and a dot, by the rest of their names."""
     return {
         name.removeprefix(f"{part}."): tensor
         for name, tensor in tensors.items()
@@ -114,8 +123,13 @@ def part_of(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
+def _leaf(table: Tensor, rows: Tensor) -> Tensor:
+    """Return rows of a table as a tensor of their own, which `backward` leaves a gradient on."""
+    return table.index_select(0, rows).requires_grad_()
+
+
 def _gradient(leaf: Tensor) -> Tensor:
-    """What `backward` left on a leaf that the loss depends on."""
+    """Return what `backward` left on a leaf that the loss depends on."""
     if leaf.grad is None:
         raise RuntimeError("a leaf has no gradient; call this after backward")
     return leaf.grad

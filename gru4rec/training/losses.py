@@ -68,7 +68,7 @@ def _top1(target_M1: Tensor, negatives_MC: Tensor) -> Tensor:
 def _against_negatives(
     scores_MC: Tensor, targets_M: Tensor, *, evenly: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(r_i [M, 1], r_j [M, C], the share of each negative in its row [M, C]).
+    """Return r_i [M, 1], r_j [M, C] and the share of each negative in its row [M, C].
 
     Shares are the softmax of the negatives' scores, or `evenly` equal. What is no negative has
     score 0 and share 0; the shares of a row without a negative are all 0.
@@ -96,7 +96,7 @@ _SETTINGS = {"bpr_max": ("bpreg", "elu")}
 
 
 def make_loss(training: TrainingConfig) -> Loss:
-    """The loss of that name with its settings. Raises ConfigError for an unknown name."""
+    """Return the loss of that name with its settings. Raise ConfigError for an unknown name."""
     loss = choose("loss", training.loss, LOSSES)
     settings = _SETTINGS.get(training.loss, ())
     return partial(loss, **{name: getattr(training, name) for name in settings})

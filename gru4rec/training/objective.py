@@ -26,7 +26,7 @@ _BOUND = 30.0  # sums of thousands of exp(±30) are far from the ends of float32
 
 
 def make_objective(training: TrainingConfig) -> Objective:
-    """The objective of a config. Raises ConfigError for an unknown loss."""
+    """Return the objective of a config. Raise ConfigError for an unknown loss."""
     precision = PRECISIONS[training.precision]
     if training.loss == "cross_entropy":
         bounded = training.scoring == "cosine" and training.scale <= _BOUND
@@ -35,7 +35,7 @@ def make_objective(training: TrainingConfig) -> Objective:
 
 
 def _of_scores(loss: Loss, precision: torch.dtype) -> Objective:
-    """Any loss of the table, on scores that autograd sees."""
+    """Return the objective of any loss of the table, on scores that autograd sees."""
 
     def objective(
         vectors_MD: Tensor, outputs_CD: Tensor, offset_C: Tensor, targets_M: Tensor, masked: Tensor
@@ -53,14 +53,15 @@ def _of_scores(loss: Loss, precision: torch.dtype) -> Objective:
 class CrossEntropy:
     """`losses.cross_entropy` of the scores with its gradient, in few passes over a kept buffer.
 
-    The gradient is made with the loss, while the scores are at hand. With P = exp(score − largest
-    of the row) and its row sums Z, that of the vectors is (P @ outputs) / Z, that of the outputs
-    Pᵀ @ (vectors / Z), each less the targets' part; P itself is never divided. It is made as a
-    power of two, in a quarter of the time of a power of e. Windows of more than 16 million scores
-    are worked through in chunks of clicks, so that the scores of a whole catalog never stand in
-    memory at once. Where |vectors · outputs| is `bounded` by 30, as cosines times a scale are, the
-    largest of each row is not looked for. With bf16 scores, P, Z and the products have eight bits;
-    gradients are summed up in float32.
+    The gradient is made with the loss, while the scores are at hand. Let P = exp(score − largest
+    of the row), with row sums Z. Then the gradient of the vectors is (P @ outputs) / Z, that of the
+    outputs Pᵀ @ (vectors / Z), each less the targets' part. P itself is never divided. It is made
+    as a power of two, in a quarter of the time of a power of e.
+
+    Windows of more than 16 million scores are worked through in chunks of clicks, so that the
+    scores of a whole catalog never stand in memory at once. Where |vectors · outputs| is `bounded`
+    by 30, as cosines times a scale are, the largest of each row is not looked for. With bf16
+    scores, P, Z and the products have eight bits; gradients are summed up in float32.
     """
 
     def __init__(
@@ -83,13 +84,14 @@ class CrossEntropy:
         masked: Tensor,
     ) -> Tensor:
         """See `Objective`."""
-        chunk = max(1, min(len(vectors_MD), self._scores_at_once // len(outputs_CD)))
-        needed = chunk * len(outputs_CD) + 1
+        num_clicks = max(1, min(len(vectors_MD), self._scores_at_once // len(outputs_CD)))
+        needed = num_clicks * len(outputs_CD) + 1
         if self._buffer.numel() < needed or self._buffer.device != vectors_MD.device:
             self._buffer = self._buffer.new_empty(needed, device=vectors_MD.device)
         loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
-            vectors_MD, outputs_CD, offset_C, targets_M, masked, self._buffer, chunk, self._bounded
-        )
+            vectors_MD, outputs_CD, offset_C, targets_M, masked,
+            self._buffer, num_clicks, self._bounded,
+        )  # fmt: skip
         return loss
 
 
@@ -103,9 +105,10 @@ class _CrossEntropy(torch.autograd.Function):
         targets_M: Tensor,
         masked: Tensor,
         buffer: Tensor,
-        chunk: int,
+        num_clicks: int,
         bounded: bool,
     ) -> Tensor:
+        """The mean loss; `buffer` has room for the scores of `num_clicks` clicks, and one more."""
         precision = buffer.dtype
         columns_CD = outputs_CD.to(precision)
         shift_C = offset_C - offset_C.amax() if bounded else offset_C
@@ -113,23 +116,18 @@ class _CrossEntropy(torch.autograd.Function):
         d_vectors_MD = torch.empty_like(vectors_MD)
         d_outputs_CD, d_offset_C = torch.zeros_like(outputs_CD), torch.zeros_like(offset_C)
         losses = []
-        for start in range(0, len(vectors_MD), chunk):
-            some = slice(start, start + chunk)
-            vectors_mD, targets_m1 = vectors_MD[some], targets_M[some].unsqueeze(1)
-            end = len(vectors_mD) * len(outputs_CD)
-            P_mC = buffer[:end].view(len(vectors_mD), len(outputs_CD))
-            torch.addmm(offset2_C, scaled_MD[some], columns_CD.t(), out=P_mC)
-            # What is masked in other chunks goes to the spare place at the end of the buffer.
-            places = masked - start * len(outputs_CD)
-            places = torch.where((places >= 0) & (places < end), places, end)
-            buffer[: end + 1].index_fill_(0, places, -torch.inf)
+        for start in range(0, len(vectors_MD), num_clicks):
+            chunk = slice(start, start + num_clicks)
+            vectors_mD, targets_m1 = vectors_MD[chunk], targets_M[chunk].unsqueeze(1)
+            masked_here = masked - start * len(outputs_CD)
+            P_mC = _scores_in(buffer, scaled_MD[chunk], columns_CD, offset2_C, masked_here)
             if not bounded:
                 P_mC.sub_(P_mC.amax(1, keepdim=True))
             of_targets_m = P_mC.gather(1, targets_m1).squeeze(1).to(vectors_mD.dtype)
             sums_m = P_mC.exp2_().sum(1).to(vectors_mD.dtype)
             losses.append(sums_m.log2() - of_targets_m)
             shares_m1 = sums_m.reciprocal().unsqueeze(1)
-            d_vectors_MD[some] = (P_mC @ columns_CD) * shares_m1
+            d_vectors_MD[chunk] = (P_mC @ columns_CD) * shares_m1
             d_outputs_CD += P_mC.t() @ (vectors_mD * shares_m1).to(precision)
             if ctx.needs_input_grad[2]:
                 d_offset_C += (P_mC.t() @ shares_m1.to(precision)).squeeze(1)
@@ -143,3 +141,19 @@ class _CrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         per_click = gradients[0] / len(ctx.saved_tensors[0])
         return *(part * per_click for part in ctx.saved_tensors), None, None, None, None, None
+
+
+def _scores_in(
+    buffer: Tensor, vectors_mD: Tensor, outputs_CD: Tensor, offset_C: Tensor, masked: Tensor
+) -> Tensor:
+    """Write the scores of a chunk of clicks into a buffer and return them [m, C].
+
+    Those at the flat places `masked` are −inf; places in other chunks are below 0 or too large.
+    """
+    end = len(vectors_mD) * len(outputs_CD)
+    scores_mC = buffer[:end].view(len(vectors_mD), len(outputs_CD))
+    torch.addmm(offset_C, vectors_mD, outputs_CD.t(), out=scores_mC)
+    # What is masked in other chunks goes to the spare place at the end of the buffer.
+    places = torch.where((masked >= 0) & (masked < end), masked, end)
+    buffer[: end + 1].index_fill_(0, places, -torch.inf)
+    return scores_mC

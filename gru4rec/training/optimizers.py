@@ -22,7 +22,7 @@ class Adagrad:
         self.velocity = torch.zeros_like(weight) if momentum else None
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state, by name."""
+        """Return the state, by name."""
         if self.velocity is None:
             return {"accumulated": self.accumulated}
         return {"accumulated": self.accumulated, "velocity": self.velocity}
@@ -69,8 +69,8 @@ class DenseOptimizer:
     def update(self, rate: float, rate_factor: float) -> None:
         """Move all parameters by their gradients, and clear these.
 
-        `rate` is Adagrad's; AdamW's own falls with `rate_factor`, the factor the schedule has
-        come down to.
+        `rate` is Adagrad's. AdamW has its own, times `rate_factor`, which the schedule has come
+        down to.
         """
         if self._adamw is not None:
             self._adamw.param_groups[0]["lr"] = self._adamw_rate * rate_factor
@@ -82,7 +82,7 @@ class DenseOptimizer:
             parameter.grad = None
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state, by the number of the parameter and a name: "0.accumulated"."""
+        """Return the state, by the number of the parameter and a name: "0.accumulated"."""
         states = (
             self._adamw.state_dict()["state"]
             if self._adamw
@@ -98,8 +98,8 @@ class DenseOptimizer:
         """Take over a state that `tensors` gave."""
         states: dict[int, dict[str, Tensor]] = {}
         for name, part in tensors.items():
-            number, _, rest = name.partition(".")
-            states.setdefault(int(number), {})[rest] = part
+            number, _, own_name = name.partition(".")
+            states.setdefault(int(number), {})[own_name] = part
         if self._adamw is not None:
             self._adamw.load_state_dict({**self._adamw.state_dict(), "state": states})
         for place, optimizer in enumerate(self._adagrad):

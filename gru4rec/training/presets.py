@@ -28,7 +28,7 @@ _COLUMNS = (
     "training.learning_rate", "training.momentum", "training.sample_alpha",
 )  # fmt: skip
 
-_XE: Mapping[str, Any] = {
+_CROSS_ENTROPY: Mapping[str, Any] = {
     "training.loss": "cross_entropy",
     "training.logq": 1.0,
     "training.logq_form": "support",
@@ -41,24 +41,27 @@ def _bpr_max(elu: float, bpreg: float) -> Mapping[str, Any]:
 
 # log: (a value for each of _COLUMNS, the loss)
 _PUBLISHED: Mapping[str, tuple[tuple[float, ...], Mapping[str, Any]]] = {
-    "rsc15": ((100, 32, 0.0, 0.4, 0.2, 0.2, 0.5), _XE),
-    "yoochoose": ((480, 48, 0.0, 0.2, 0.07, 0.0, 0.2), _XE),
-    "rees46": ((512, 240, 0.45, 0.0, 0.065, 0.0, 0.5), _XE),
+    "rsc15": ((100, 32, 0.0, 0.4, 0.2, 0.2, 0.5), _CROSS_ENTROPY),
+    "yoochoose": ((480, 48, 0.0, 0.2, 0.07, 0.0, 0.2), _CROSS_ENTROPY),
+    "rees46": ((512, 240, 0.45, 0.0, 0.065, 0.0, 0.5), _CROSS_ENTROPY),
     "coveo": ((512, 144, 0.35, 0.0, 0.05, 0.4, 0.2), _bpr_max(1.0, 1.85)),
     "retailrocket": ((224, 80, 0.5, 0.05, 0.05, 0.4, 0.4), _bpr_max(0.5, 1.95)),
     "diginetica": ((512, 128, 0.5, 0.3, 0.05, 0.15, 0.3), _bpr_max(1.0, 0.9)),
 }
 
+
+def _settings_of(log: str) -> Mapping[str, Any]:
+    values, loss = _PUBLISHED[log]
+    return {**_ALGORITHM, **dict(zip(_COLUMNS, values, strict=True)), **loss}
+
+
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "paper": {**_ALGORITHM, **dict(zip(_COLUMNS, _PUBLISHED["rsc15"][0], strict=True)), **_XE},
-    **{
-        name: {**_ALGORITHM, **dict(zip(_COLUMNS, values, strict=True)), **loss}
-        for name, (values, loss) in _PUBLISHED.items()
-    },
+    "paper": _settings_of("rsc15"),
+    **{log: _settings_of(log) for log in _PUBLISHED},
 }
 """Dotted settings of each preset; "paper" is "rsc15", the log of the paper."""
 
 
 def preset(name: str) -> Config:
-    """The config of a preset. Raises ConfigError, which lists them, for an unknown name."""
+    """Return the config of a preset. Raise ConfigError, which lists them, for an unknown name."""
     return Config().replace(choose("preset", name, PRESETS))

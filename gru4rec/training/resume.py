@@ -47,7 +47,7 @@ class Snapshot:
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:
     """Write the state into the checkpoint folder `path`, in place of an older one, whole.
 
-    Raises CheckpointError when the disk refuses; the older one is still there then.
+    Raise CheckpointError when the disk refuses. The older state is still there then.
     """
     run = {
         "config": snapshot.config.to_dict(),
@@ -67,9 +67,9 @@ def save_snapshot(snapshot: Snapshot, path: Path) -> None:
 
 
 def load_snapshot(path: Path) -> Snapshot | None:
-    """The state that lies in the checkpoint folder `path`, None where there is none.
+    """Return the state that lies in the checkpoint folder `path`, None where there is none.
 
-    Raises CheckpointError if it is damaged.
+    Raise CheckpointError if it is damaged.
     """
     folder = path / RESUME
     atomic.mend(folder, error=CheckpointError)
@@ -95,7 +95,7 @@ def load_snapshot(path: Path) -> Snapshot | None:
 def clear(path: Path) -> None:
     """Remove the state that lies in the checkpoint folder `path`, and the folder if it is empty.
 
-    Raises CheckpointError if what bears its name there is something else.
+    Raise CheckpointError if what bears its name there is something else.
     """
     for folder in (path / name for name in UNFINISHED):
         if folder.exists():
@@ -108,9 +108,9 @@ def clear(path: Path) -> None:
 
 
 def settings_of(snapshot: Snapshot, asked: Config) -> Config:
-    """The settings a training goes on with: its own, but for what `asked` may and does change.
+    """Return the settings a training goes on with: its own, but for what `asked` may change.
 
-    Raises ConfigError if `asked` gives another value to any other setting.
+    Raise ConfigError if `asked` gives another value to any other setting.
     """
     own, given = snapshot.config.flat(), asked.flat()
     changes = {name: value for name, value in given.items() if own.get(name) != value}
@@ -132,9 +132,9 @@ class Keeper:
         self._path, self._log = path, log
 
     def begin(self, *, resume: bool) -> Snapshot | None:
-        """The state to go on from, None to start with; without `resume` an older one is removed.
+        """Return the state to go on from, None to start afresh; remove it without `resume`.
 
-        Raises CheckpointError if the state is damaged or of another log, or if the folder holds
+        Raise CheckpointError if the state is damaged or of another log, or if the folder holds
         anything but a checkpoint.
         """
         check_free(self._path, force=True)
@@ -158,7 +158,7 @@ class Keeper:
     def saving(
         self, config: Config, reasons: Mapping[str, str], *, since: float
     ) -> Callable[[Position, Mapping[str, Tensor]], None]:
-        """The hook that saves; `since` is the moment at which training began."""
+        """Return the hook that saves; `since` is the moment at which training began."""
 
         def keep(position: Position, tensors: Mapping[str, Tensor]) -> None:
             seconds = time.perf_counter() - since

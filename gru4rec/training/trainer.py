@@ -15,7 +15,7 @@ from gru4rec.errors import DivergenceError, StoppedError
 from gru4rec.model import Model, State
 from gru4rec.sessions import prefetch
 from gru4rec.training.batch import TrainingBatch, TrainingBatches
-from gru4rec.training.learner import Learner, part_of
+from gru4rec.training.learner import Learner, joined, part_of
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _REPORT_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training is."""
+    """How far a training is."""
 
     epoch: int
     """The epoch that runs, from 1."""
@@ -65,7 +65,7 @@ class Hooks:
     """What a run calls on its way."""
 
     on_progress: Callable[[Progress], None] = lambda progress: None
-    """Told twice a second, and after each epoch."""
+    """Is told twice a second, and after each epoch."""
     validate: Callable[[], Mapping[str, float]] | None = None
     """Measures the model after an epoch: "mrr@20" and "recall@20"."""
     save: Callable[[Position, Mapping[str, Tensor]], None] = lambda position, tensors: None
@@ -94,14 +94,16 @@ class Trainer:
         """Train for the epochs of the config; return the history: a row of figures per epoch.
 
         With validation the epoch that is best by `stop_on` is kept, and training stops after
-        `patience` epochs without a better. Raises StoppedError, after a save, once a hook says so,
-        and DivergenceError; what was saved last is then still good.
+        `patience` epochs without a better. Raise StoppedError, after a save, once a hook says so,
+        and DivergenceError. What was saved last is then still good.
         """
         hooks = hooks or Hooks()
-        at, model, measure = self.position, self.learner.model, f"{self.config.stop_on}@20"
+        at = self.position
         while at.epoch < math.ceil(self.config.epochs):
             if at.best_epoch and at.epoch - at.best_epoch >= self.config.patience:
-                logger.info("stopped: no better %s than that of epoch %d", measure, at.best_epoch)
+                logger.info(
+                    "stopped: no better %s than that of epoch %d", self._measure, at.best_epoch
+                )
                 break
             done = self._epoch(hooks)
             metrics = {} if hooks.validate is None else dict(hooks.validate())
@@ -109,15 +111,26 @@ class Trainer:
             at.history.append({"epoch": done.epoch, **figures, **metrics})
             hooks.on_progress(dataclasses.replace(done, metrics=metrics))
             at.epoch, at.window, at.clicks, at.seconds = done.epoch, 0, 0, 0.0
-            if metrics and metrics[measure] > at.best:
-                at.best, at.best_epoch = metrics[measure], at.epoch
-                self._kept = {name: weight.clone() for name, weight in model.state_dict().items()}
+            self._keep_if_best(metrics)
             hooks.save(at, self.tensors())
             if at.epoch < self.config.epochs and hooks.stopping():
                 raise StoppedError(f"stopped after epoch {at.epoch}")
         if self._kept:
-            model.load_state_dict(self._kept)
+            self.learner.model.load_state_dict(self._kept)
         return at.history
+
+    @property
+    def _measure(self) -> str:
+        """The validation metric that says which epoch is best."""
+        return f"{self.config.stop_on}@20"
+
+    def _keep_if_best(self, metrics: Mapping[str, float]) -> None:
+        """Keep the weights if no earlier epoch was as good; without metrics there is no best."""
+        at = self.position
+        if metrics and metrics[self._measure] > at.best:
+            at.best, at.best_epoch = metrics[self._measure], at.epoch
+            weights = self.learner.model.state_dict()
+            self._kept = {name: weight.clone() for name, weight in weights.items()}
 
     def _epoch(self, hooks: Hooks) -> Progress:
         """Learn from every window once, or in a share of an epoch from the last of them."""
@@ -140,45 +153,49 @@ class Trainer:
             now = time.perf_counter()
             at.seconds = now - began
             if now - reported >= _REPORT_SECONDS or at.window == total:
-                progress = self._progress()
-                hooks.on_progress(progress)
+                hooks.on_progress(self._progress())
                 reported = now
             stopping = hooks.stopping()
             if at.window < total and (stopping or now - saved >= hooks.save_seconds):
-                self._progress(whole=True)
+                self._progress(check_weights=True)
                 hooks.save(at, self.tensors())
                 saved = time.perf_counter()
                 if stopping:
                     raise StoppedError(f"stopped in epoch {at.epoch + 1}")
-        return self._progress(whole=True)
+        return self._progress(check_weights=True)
 
-    def _progress(self, *, whole: bool = False) -> Progress:
-        """The figures of the epoch so far. Raises DivergenceError if they, or with `whole` the
-        weights, are no numbers."""
-        at, total = self.position, len(self.batches)
+    def _progress(self, *, check_weights: bool = False) -> Progress:
+        """Return the figures of the epoch so far.
+
+        Raise DivergenceError if the loss is no number, or with `check_weights` a weight.
+        """
+        at = self.position
         loss = self._loss_sum.item() / at.clicks
-        how = f"whose mean loss is {loss}" if not math.isfinite(loss) else ""
-        if not how and whole and not self.learner.is_finite():
-            how = "which leaves weights that are no numbers"
-        if how:
-            raise DivergenceError(
-                f"training diverged by window {at.window} of {total} in epoch {at.epoch + 1}, "
-                f"{how}; lower learning_rate, which is {self.config.learning_rate:g}",
-                mend_with=["learning_rate"],
-            )
+        if not math.isfinite(loss):
+            raise self._divergence(f"whose mean loss is {loss}")
+        if check_weights and not self.learner.is_finite():
+            raise self._divergence("which leaves weights that are no numbers")
         return Progress(
             epoch=at.epoch + 1,
             epochs=self.config.epochs,
-            share=at.window / total,
+            share=at.window / len(self.batches),
             loss=loss,
             clicks_per_second=at.clicks / at.seconds,
+        )
+
+    def _divergence(self, how: str) -> DivergenceError:
+        at, total = self.position, len(self.batches)
+        return DivergenceError(
+            f"training diverged by window {at.window} of {total} in epoch {at.epoch + 1}, "
+            f"{how}; lower learning_rate, which is {self.config.learning_rate:g}",
+            mend_with=["learning_rate"],
         )
 
     def _prefetched(self, epoch: int, windows: range) -> Iterator[TrainingBatch]:
         return prefetch(lambda window: self.batches.make(epoch, window), windows)
 
     def _rate_factor(self, epochs_done: float) -> float:
-        """What the schedule leaves of the rate."""
+        """Return the share of the rate that the schedule leaves."""
         config = self.config
         rise = min(1.0, epochs_done / config.warmup) if config.warmup > 0 else 1.0
         if config.schedule == "constant":
@@ -186,14 +203,13 @@ class Trainer:
         return rise * (1.0 - (1.0 - config.final_rate) * epochs_done / config.epochs)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that the run has changed and goes on from, by name."""
+        """Return all that the run has changed and goes on from, by name."""
         parts: dict[str, Mapping[str, Tensor]] = {
             "learner": self.learner.tensors(),
             "kept": self._kept,
-            "carried": {str(number): part for number, part in enumerate(self._carried)},
+            "carried": {str(number): tensor for number, tensor in enumerate(self._carried)},
         }
-        found = {f"{of}.{name}": part for of, some in parts.items() for name, part in some.items()}
-        return {"loss_sum": self._loss_sum, **found}
+        return {"loss_sum": self._loss_sum, **joined(parts)}
 
     def restore(self, position: Position, tensors: Mapping[str, Tensor]) -> None:
         """Take over what a save hook was given, in this process or another.

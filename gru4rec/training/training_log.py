@@ -50,7 +50,7 @@ class TrainingLog:
     ) -> Self:
         """Read logs; `valid` may ask for a part of `clicks` to hold out ("1d", "10%").
 
-        Raises DataError if there is nothing to learn from, or nothing to measure on.
+        Raise DataError if there is nothing to learn from, or nothing to measure on.
         """
         log, held_out = parts_of_log(clicks, valid, inputs)
         catalog, sides = Catalog.of(log), SideInputs.of(log, inputs)
@@ -75,38 +75,39 @@ class TrainingLog:
         return LogStatistics.of(self.sessions, self.catalog)
 
     def cheap_to_measure(self) -> SessionArrays | None:
-        """Held-out sessions whose measurement costs a tenth of an epoch, or 10,000 targets.
+        """Return held-out sessions that are cheap to measure on: all, or one in so many.
 
-        A target is scored against the whole catalog, a pair learned from against some thousand
+        They have about 10,000 targets, or as many as cost a tenth of an epoch if that is more. A
+        target is scored against the whole catalog; a pair learned from, against some thousand
         candidates, three times over (forward and backward).
         """
         if self.held_out is None:
             return None
-        found = len(self.held_out.items) - len(self.held_out)
+        num_targets = len(self.held_out.items) - len(self.held_out)
         affordable = 0.1 * self.statistics.pairs * 3 * _CANDIDATES / len(self.catalog)
-        nth = math.ceil(found / max(10_000, affordable))
+        nth = math.ceil(num_targets / max(10_000, affordable))
         if nth > 1:
             logger.info("measuring on one in %d of the validation sessions, to save time", nth)
         return self.held_out.every(nth)
 
     def fingerprint(self) -> str:
-        """What tells this log from another: a hash of items, sessions and held-out sessions."""
-        found = hashlib.sha256()
+        """Return what tells this log from another: a hash of items, sessions and held-out ones."""
+        digest = hashlib.sha256()
         for item in self.catalog.item_ids.cast(pl.String):
-            found.update(item.encode() + b"\0")
-        found.update(self.catalog.support.tobytes())
-        found.update(json.dumps(dict(self.side_inputs.values)).encode())
+            digest.update(item.encode() + b"\0")
+        digest.update(self.catalog.support.tobytes())
+        digest.update(json.dumps(dict(self.side_inputs.values)).encode())
         for sessions in (self.sessions, self.held_out):
             if sessions is not None:
-                found.update(sessions.items.tobytes() + sessions.offsets.tobytes())
-                found.update(sessions.sides.tobytes())
-        return found.hexdigest()
+                digest.update(sessions.items.tobytes() + sessions.offsets.tobytes())
+                digest.update(sessions.sides.tobytes())
+        return digest.hexdigest()
 
 
 def parts_of_log(
     clicks: ClickSource, valid: ClickSource | None, inputs: Sequence[str]
 ) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
-    """(the log to train on, the log to measure on); `valid` as in `TrainingLog.read`."""
+    """Return the log to train on and that to measure on; `valid` is as in `TrainingLog.read`."""
     log = read_clicks(clicks, also=inputs)
     if log.select(pl.len()).collect(engine="streaming").item() <= _IN_MEMORY:
         log = log.collect().lazy()  # else it is scanned again for each thing asked of it

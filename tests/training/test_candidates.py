@@ -145,9 +145,9 @@ def test_the_own_target_is_never_masked_and_masks_are_finite_everywhere(
         assert np.isfinite(found.log_expected).all()
         for place in found.masked.tolist():
             row, item = place // size, found.items[place % size]
-            mine = batch.segments[row]
-            assert item in targets[batch.segments == mine]
-            assert item not in targets[batch.segments != mine]
+            mine = batch.layout.segments[row]
+            assert item in targets[batch.layout.segments == mine]
+            assert item not in targets[batch.layout.segments != mine]
 
 
 @pytest.mark.parametrize("logq", [1.0, 0.5])

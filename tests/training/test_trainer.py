@@ -121,7 +121,7 @@ def test_gradients_of_windows_equal_those_of_a_simple_reference(mode, scoring):
     state, finals = (), []
     assert len(batches) >= 2
     for window in range(len(batches)):
-        batch, layout = batches.make(0, window), batches._windows[window]
+        batch, source = batches.make(0, window), batches._windows[window]
         trainer.learner.tables = {
             name: Recorder(optimizer.weight) for name, optimizer in trainer.learner.tables.items()
         }
@@ -129,9 +129,9 @@ def test_gradients_of_windows_equal_those_of_a_simple_reference(mode, scoring):
         loss, state = trainer.learner.step(batch, state, 1.0, weight=0.7)
 
         runs = []
-        carried = dict(zip(layout.carried.tolist(), layout.carried_from.tolist(), strict=True))
-        for segment in range(len(layout.lengths)):
-            clicks = layout.clicks[layout.segments == segment]
+        carried = dict(zip(source.carried.tolist(), source.carried_from.tolist(), strict=True))
+        for segment in range(len(source.layout.lengths)):
+            clicks = source.clicks[source.layout.segments == segment]
             first = finals[carried[segment]] if segment in carried else torch.zeros(4)
             runs.append(
                 (sessions.items[clicks].tolist(), sessions.items[clicks + 1].tolist(), first)

@@ -5,7 +5,10 @@ from torch import Tensor, nn
 
 from gru4rec.config import EncoderConfig
 from gru4rec.model.encoders.gru import GRU
-from gru4rec.model.encoders.protocol import Encoder, Packing, State
+from gru4rec.model.encoders.packing import Packing
+from gru4rec.model.encoders.protocol import Encoder, State
+
+# M clicks, S segments, E length of an input, H units, B clicks at one position
 
 
 class AttentionGRU(Encoder):
@@ -21,46 +24,55 @@ class AttentionGRU(Encoder):
     is that of the GRU, c and L.
     """
 
-    def __init__(self, config: EncoderConfig, input_size: int | None) -> None:
-        super().__init__()
-        self.output_size = config.hidden_size
+    def __init__(self, config: EncoderConfig, input_size: int) -> None:
+        super().__init__(config, input_size)
         self.gru = GRU(config, input_size)
         self.attention = nn.Linear(config.hidden_size, 1, bias=False)
         self.join = nn.Linear(2 * config.hidden_size, config.hidden_size)
 
     def initial_state(self, num_sessions: int) -> State:
-        """The GRU's state, a mean of zeros [num_sessions, H] and a sum of no weights, log 0."""
-        mean = self.join.weight.new_zeros(num_sessions, self.output_size)
-        log_sum = mean.new_full((num_sessions, 1), -torch.inf)
-        return (*self.gru.initial_state(num_sessions), mean, log_sum)
+        """Return the GRU's state, a mean of zeros [num_sessions, H], and log 0 of no weights."""
+        mean_SH = self.join.weight.new_zeros(num_sessions, self.output_size)
+        log_sum_S1 = mean_SH.new_full((num_sessions, 1), -torch.inf)
+        return (*self.gru.initial_state(num_sessions), mean_SH, log_sum_S1)
 
     def forward(
-        self, inputs: Tensor, packing: Packing, state: State, random: torch.Generator | None = None
+        self,
+        inputs_ME: Tensor,
+        packing: Packing,
+        state: State,
+        random: torch.Generator | None = None,
     ) -> tuple[Tensor, State]:
         """See `Encoder.forward`."""
-        *gru_state, mean, log_sum = state
-        outputs, after = self.gru(inputs, packing, tuple(gru_state), random)
-        means, log_sums = running_mean(outputs, self.attention(outputs), packing, mean, log_sum)
-        vectors = self.join(torch.cat((outputs, means), dim=1))
+        *gru_state, mean_SH, log_sum_S1 = state
+        outputs_MH, after = self.gru(inputs_ME, packing, tuple(gru_state), random)
+        means_MH, log_sums_M1 = running_mean(
+            outputs_MH, self.attention(outputs_MH), packing, mean_SH, log_sum_S1
+        )
+        vectors_MH = self.join(torch.cat((outputs_MH, means_MH), dim=1))
         ends = packing.ends
-        return vectors, (*after, means.index_select(0, ends), log_sums.index_select(0, ends))
+        return vectors_MH, (
+            *after, means_MH.index_select(0, ends), log_sums_M1.index_select(0, ends)
+        )  # fmt: skip
 
 
 def running_mean(
-    values: Tensor, scores: Tensor, packing: Packing, mean: Tensor, log_sum: Tensor
+    values_MH: Tensor, scores_M1: Tensor, packing: Packing, mean_SH: Tensor, log_sum_S1: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Means of the values so far, weighted by the exp of their scores, after every click [M, H].
+    """Return means of the values so far, weighted by the exp of their scores [M, H].
 
-    And the logs of the sums of weights [M, 1]. `mean` [S, H] and `log_sum` [S, 1] are those before
-    each segment.
+    And the logs of the sums of those weights [M, 1]. `mean` and `log_sum` are those before each
+    segment.
     """
     means, log_sums = [], []
     sizes = packing.block_sizes
-    blocks = zip(torch.split(values, sizes), torch.split(scores, sizes), strict=True)
-    for value, score in blocks:
-        before = log_sum[: len(value)]
-        log_sum = torch.logaddexp(before, score)
-        mean = mean[: len(value)] * torch.exp(before - log_sum) + value * torch.exp(score - log_sum)
-        means.append(mean)
-        log_sums.append(log_sum)
+    blocks = zip(torch.split(values_MH, sizes), torch.split(scores_M1, sizes), strict=True)
+    mean_BH, log_sum_B1 = mean_SH, log_sum_S1
+    for value_BH, score_B1 in blocks:
+        before_B1 = log_sum_B1[: len(value_BH)]
+        log_sum_B1 = torch.logaddexp(before_B1, score_B1)
+        earlier_BH = mean_BH[: len(value_BH)] * torch.exp(before_B1 - log_sum_B1)
+        mean_BH = earlier_BH + value_BH * torch.exp(score_B1 - log_sum_B1)
+        means.append(mean_BH)
+        log_sums.append(log_sum_B1)
     return torch.cat(means), torch.cat(log_sums)

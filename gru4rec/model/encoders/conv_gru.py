@@ -7,7 +7,9 @@ from torch import Tensor, nn
 from gru4rec.arraytypes import IntArray
 from gru4rec.config import EncoderConfig
 from gru4rec.model.encoders.gru import GRU
-from gru4rec.model.encoders.protocol import Encoder, Packing, State
+from gru4rec.model.encoders.packing import Packing
+from gru4rec.model.encoders.protocol import Encoder, State
+from gru4rec.sessions import PackedLayout
 
 
 class ConvGRU(Encoder):
@@ -17,40 +19,46 @@ class ConvGRU(Encoder):
     them and the GRU's.
     """
 
-    def __init__(self, config: EncoderConfig, input_size: int | None) -> None:
-        super().__init__()
-        if input_size is None:
-            raise TypeError("a convolution takes input embeddings, no ready-made products")
-        self.output_size = config.hidden_size
-        self.width, self._input_size = config.conv_width, input_size
+    # M clicks, S segments, E length of an input, H units, W width of the convolution, V = W − 1
+    # inputs that are kept, P = S·V + M rows of the table that convolutions read
+    def __init__(self, config: EncoderConfig, input_size: int) -> None:
+        super().__init__(config, input_size)
+        self.width = config.conv_width
         self.conv = nn.Linear(config.conv_width * input_size, input_size)
         self.gru = GRU(config, input_size)
 
     def initial_state(self, num_sessions: int) -> State:
-        """Zero embeddings [num_sessions, conv_width − 1, E] and the GRU's state."""
-        shape = (num_sessions, self.width - 1, self._input_size)
+        """Return zero embeddings [num_sessions, V, E] and the GRU's state."""
+        shape = (num_sessions, self.width - 1, self.input_size)
         return (self.conv.weight.new_zeros(shape), *self.gru.initial_state(num_sessions))
 
     def forward(
-        self, inputs: Tensor, packing: Packing, state: State, random: torch.Generator | None = None
+        self,
+        inputs_ME: Tensor,
+        packing: Packing,
+        state: State,
+        random: torch.Generator | None = None,
     ) -> tuple[Tensor, State]:
         """See `Encoder.forward`."""
-        earlier, *gru_state = state
-        # All embeddings in one table: those of the state, segment after segment, then the clicks'.
-        pool = torch.cat((earlier.flatten(0, 1), inputs))
-        rows = torch.from_numpy(self._rows(packing)).to(inputs.device, non_blocking=True)
-        windows = pool.index_select(0, rows.flatten()).view(len(inputs), -1)
-        outputs, after = self.gru(
-            inputs + torch.relu(self.conv(windows)), packing, tuple(gru_state), random
-        )
-        last = rows.index_select(0, packing.ends)[:, : self.width - 1]
-        kept = pool.index_select(0, last.flatten()).view_as(earlier)
-        return outputs, (kept, *after)
+        kept_SVE, *gru_state = state
+        table_PE = torch.cat((kept_SVE.flatten(0, 1), inputs_ME))
+        rows_MW = torch.from_numpy(self._rows(packing.layout))
+        rows_MW = rows_MW.to(inputs_ME.device, non_blocking=True)
+        windows_MX = table_PE.index_select(0, rows_MW.flatten()).view(len(inputs_ME), -1)  # X = W·E
+        read_ME = inputs_ME + torch.relu(self.conv(windows_MX))
+        outputs_MH, after = self.gru(read_ME, packing, tuple(gru_state), random)
+        last_SV = rows_MW.index_select(0, packing.ends)[:, : self.width - 1]
+        kept_SVE = table_PE.index_select(0, last_SV.flatten()).view_as(kept_SVE)
+        return outputs_MH, (kept_SVE, *after)
 
-    def _rows(self, packing: Packing) -> IntArray:
-        """Where in the table the embeddings up to each click stand, newest first [M, width]."""
-        kept, segment = self.width - 1, packing.sequences[:, None]
-        position = packing.positions[:, None] - np.arange(self.width)
-        of_click = packing.block_sizes[0] * kept + packing.starts[np.maximum(position, 0)] + segment
-        of_state = segment * kept - position - 1  # the newest stands first
-        return np.where(position >= 0, of_click, of_state)
+    def _rows(self, layout: PackedLayout) -> IntArray:
+        """Return the rows of the table with the inputs up to each click, newest first [M, W].
+
+        The table holds those of the state, segment after segment, then those of the clicks.
+        """
+        num_kept, segment_M1 = self.width - 1, layout.segments[:, None]
+        position_MW = layout.positions[:, None] - np.arange(self.width)
+        starts_MW = layout.block_starts[np.maximum(position_MW, 0)]
+        of_click_MW = len(layout.lengths) * num_kept + starts_MW + segment_M1
+        of_state_MW = segment_M1 * num_kept - position_MW - 1  # the newest stands first
+        return np.where(position_MW >= 0, of_click_MW, of_state_MW)

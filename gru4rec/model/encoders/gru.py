@@ -1,6 +1,5 @@
 """The GRU encoder."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
@@ -8,15 +7,17 @@ from torch.nn.utils.rnn import PackedSequence
 from gru4rec.config import EncoderConfig
 from gru4rec.model.encoders.packed_gru import PackedGRU
 from gru4rec.model.encoders.packed_gru_before import PackedGRUBefore
-from gru4rec.model.encoders.protocol import Packing
+from gru4rec.model.encoders.packing import Packing
 from gru4rec.model.encoders.stacked import RecurrentLayer, Stacked, layer_sizes
+
+# M clicks, S segments, E length of an input, H units, G = 3H gate columns (reset, update, new)
 
 
 class GRULayer(RecurrentLayer):
     """One layer: torch's GRU, whose fused kernel it runs on a GPU; on a CPU our own `PackedGRU`.
 
-    With `reset_before`, that of `PackedGRUBefore` everywhere. Without an `input_size` it takes the
-    gates' input products [M, 3H] as they are, less their bias.
+    With `reset_before` it is `PackedGRUBefore` everywhere. Without an `input_size` its inputs are
+    the gates' input products [M, G] as they are, less their bias.
     """
 
     gates = 3
@@ -34,60 +35,60 @@ class GRULayer(RecurrentLayer):
         self.bias_hh = None if reset_before else nn.Parameter(torch.empty(3 * hidden_size))
 
     def forward(
-        self, inputs: Tensor, packing: Packing, *state: Tensor
+        self, inputs_ME: Tensor, packing: Packing, *state_SH: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """See `RecurrentLayer.forward`; the state is the hidden state."""
-        (initial,) = state
+        (initial_SH,) = state_SH
         if self.weight_ih is None:
-            products = inputs + self.bias_ih
-        elif inputs.is_cuda and self.bias_hh is not None:
-            return self.fused(inputs, packing, initial), ()
+            products_MG = inputs_ME + self.bias_ih
+        elif inputs_ME.is_cuda and self.bias_hh is not None:
+            return self.fused(inputs_ME, packing, initial_SH), ()
         elif self.is_served(packing) and self.bias_hh is not None:
             weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-            return torch.gru_cell(inputs, initial, *weights), ()
+            return torch.gru_cell(inputs_ME, initial_SH, *weights), ()
         else:
-            products = torch.addmm(self.bias_ih, inputs, self.weight_ih.t())
+            products_MG = torch.addmm(self.bias_ih, inputs_ME, self.weight_ih.t())
         sizes = packing.block_sizes
-        outputs: Tensor
+        outputs_MH: Tensor
         if self.bias_hh is None:
-            outputs = PackedGRUBefore.apply(products, initial, self.weight_hh, sizes)  # type: ignore[no-untyped-call]
+            outputs_MH = PackedGRUBefore.apply(  # type: ignore[no-untyped-call]
+                products_MG, initial_SH, self.weight_hh, sizes
+            )
         else:
-            outputs = PackedGRU.apply(products, initial, self.weight_hh, self.bias_hh, sizes)  # type: ignore[no-untyped-call]
-        return outputs, ()
+            outputs_MH = PackedGRU.apply(  # type: ignore[no-untyped-call]
+                products_MG, initial_SH, self.weight_hh, self.bias_hh, sizes
+            )
+        return outputs_MH, ()
 
     @staticmethod
     def is_served(packing: Packing) -> bool:
-        """Whether one click of each session is all there is, and nothing is learned from it: then
-        torch's cell takes a third of the time of a window's preparations."""
+        """Whether one click of each session is all there is, and nothing is learned from it.
+
+        Then torch's cell takes a third of the time of a window's preparations.
+        """
         return len(packing.block_sizes) == 1 and not torch.is_grad_enabled()
 
-    def gates_of(self, inputs: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        """Reset and update gates [M, H] of clicks, by the states before them [M, H]."""
-        recurrent = before @ self.weight_hh.t()
-        products = inputs if self.weight_ih is None else inputs @ self.weight_ih.t()
+    def gates_of(self, inputs_ME: Tensor, before_MH: Tensor) -> tuple[Tensor, Tensor]:
+        """Return reset and update gates [M, H] of clicks, by the states before them."""
+        recurrent_MG = before_MH @ self.weight_hh.t()
+        products_MG = inputs_ME if self.weight_ih is None else inputs_ME @ self.weight_ih.t()
         if self.bias_hh is not None:
-            recurrent = recurrent + self.bias_hh
-        reset, update, _ = torch.sigmoid(products + self.bias_ih + recurrent).chunk(3, dim=1)
-        return reset, update if self.bias_hh is None else 1 - update
+            recurrent_MG = recurrent_MG + self.bias_hh
+        gates_MG = torch.sigmoid(products_MG + self.bias_ih + recurrent_MG)
+        reset_MH, update_MH, _ = gates_MG.chunk(3, dim=1)
+        return reset_MH, update_MH if self.bias_hh is None else 1 - update_MH
 
-    def fused(self, inputs: Tensor, packing: Packing, initial: Tensor) -> Tensor:
-        """The same by torch's own GRU: cuDNN's on a GPU."""
+    def fused(self, inputs_ME: Tensor, packing: Packing, initial_SH: Tensor) -> Tensor:
+        """Return the outputs [M, H] of torch's own GRU: cuDNN's on a GPU."""
         if self.weight_ih is None or self.bias_hh is None:
             raise TypeError("torch's GRU has no ready-made input products and resets after")
         weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
-        sequence = PackedSequence(inputs, torch.tensor(packing.block_sizes))
-        outputs: Tensor = torch._VF.gru(
-            sequence.data,
-            sequence.batch_sizes,
-            initial.unsqueeze(0),
-            weights,
-            True,
-            1,
-            0.0,
-            self.training,
-            False,
-        )[0]
-        return outputs
+        sequence = PackedSequence(inputs_ME, torch.tensor(packing.block_sizes))
+        outputs_MH: Tensor = torch._VF.gru(
+            sequence.data, sequence.batch_sizes, initial_SH.unsqueeze(0), weights,
+            True, 1, 0.0, self.training, False,
+        )[0]  # fmt: skip
+        return outputs_MH
 
 
 class GRU(Stacked):
@@ -97,23 +98,28 @@ class GRU(Stacked):
     PyTorch code), or with `reset_gate = "before"` on the hidden state (their paper).
     """
 
-    def __init__(self, config: EncoderConfig, input_size: int | None) -> None:
-        """`input_size` is that of input embeddings; None: inputs are gate products [M, 3H]."""
-        before = config.reset_gate == "before"
-        sizes = layer_sizes(config, input_size)
-        super().__init__(
-            config, [GRULayer(size, config.hidden_size, reset_before=before) for size in sizes]
-        )
+    takes_products = True
 
-    def gates(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def __init__(self, config: EncoderConfig, input_size: int) -> None:
+        """With `onehot` inputs are gate products [M, G], else input embeddings [M, E]."""
+        before = config.reset_gate == "before"
+        first, *others = layer_sizes(config, input_size)
+        sizes = [None if config.embedding == "onehot" else first, *others]
+        layers = [GRULayer(size, config.hidden_size, reset_before=before) for size in sizes]
+        super().__init__(config, input_size, layers)
+
+    def gates(self, inputs_ME: Tensor) -> tuple[Tensor, Tensor]:
         """See `Encoder.gates`."""
-        packing = Packing.of_lengths(np.array([len(inputs)])).to(inputs.device)
-        found = []
+        packing = Packing.of_one_segment(len(inputs_ME)).to(inputs_ME.device)
+        resets, updates = [], []
         for layer in self.layers:
             assert isinstance(layer, GRULayer)
-            initial = inputs.new_zeros(1, self.output_size)
-            outputs, _ = layer(inputs, packing, initial)
-            found.append(layer.gates_of(inputs, torch.cat((initial, outputs[:-1]))))
-            inputs = outputs
-        resets, updates = zip(*found, strict=True)
+            initial_SH = inputs_ME.new_zeros(1, self.output_size)
+            outputs_MH, _ = layer(inputs_ME, packing, initial_SH)
+            reset_MH, update_MH = layer.gates_of(
+                inputs_ME, torch.cat((initial_SH, outputs_MH[:-1]))
+            )
+            resets.append(reset_MH)
+            updates.append(update_MH)
+            inputs_ME = outputs_MH
         return torch.stack(resets), torch.stack(updates)

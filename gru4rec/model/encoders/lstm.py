@@ -4,17 +4,17 @@ import torch
 from torch import Tensor, nn
 
 from gru4rec.config import EncoderConfig
-from gru4rec.model.encoders.protocol import Packing
+from gru4rec.model.encoders.packing import Packing
 from gru4rec.model.encoders.stacked import RecurrentLayer, Stacked, layer_sizes
+
+# M clicks, S segments, E length of an input, H units; torch wants a state as [layers, S, H]: 1SH
 
 
 class _TorchLayer(RecurrentLayer):
     """A layer that torch computes."""
 
-    def __init__(self, input_size: int | None, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        if input_size is None:
-            raise TypeError("torch's layers take input embeddings, no ready-made products")
         rows = self.gates * hidden_size
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
         self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
@@ -36,15 +36,15 @@ class LSTMLayer(_TorchLayer):
     num_states = 2
 
     def forward(
-        self, inputs: Tensor, packing: Packing, *state: Tensor
+        self, inputs_ME: Tensor, packing: Packing, *state_SH: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """See `RecurrentLayer.forward`; the state is (h, c)."""
-        before = [part.unsqueeze(0) for part in state]
-        outputs, _, cells = torch._VF.lstm(
-            inputs, torch.tensor(packing.block_sizes), before, self._weights,
+        state_1SH = [part_SH.unsqueeze(0) for part_SH in state_SH]
+        outputs_MH, _, cells_1SH = torch._VF.lstm(
+            inputs_ME, torch.tensor(packing.block_sizes), state_1SH, self._weights,
             True, 1, 0.0, self.training, False,
         )  # fmt: skip
-        return outputs, (cells.squeeze(0),)
+        return outputs_MH, (cells_1SH.squeeze(0),)
 
 
 class RNNLayer(_TorchLayer):
@@ -53,27 +53,29 @@ class RNNLayer(_TorchLayer):
     gates = 1
 
     def forward(
-        self, inputs: Tensor, packing: Packing, *state: Tensor
+        self, inputs_ME: Tensor, packing: Packing, *state_SH: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """See `RecurrentLayer.forward`; the state is h."""
-        outputs = torch._VF.rnn_tanh(
-            inputs, torch.tensor(packing.block_sizes), state[0].unsqueeze(0), self._weights,
+        outputs_MH = torch._VF.rnn_tanh(
+            inputs_ME, torch.tensor(packing.block_sizes), state_SH[0].unsqueeze(0), self._weights,
             True, 1, 0.0, self.training, False,
         )[0]  # fmt: skip
-        return outputs, ()
+        return outputs_MH, ()
 
 
 class LSTM(Stacked):
     """LSTM layers; the state of each is the pair (h, c)."""
 
-    def __init__(self, config: EncoderConfig, input_size: int | None) -> None:
+    def __init__(self, config: EncoderConfig, input_size: int) -> None:
         sizes = layer_sizes(config, input_size)
-        super().__init__(config, [LSTMLayer(size, config.hidden_size) for size in sizes])
+        layers = [LSTMLayer(size, config.hidden_size) for size in sizes]
+        super().__init__(config, input_size, layers)
 
 
 class RNN(Stacked):
     """Plain recurrent layers."""
 
-    def __init__(self, config: EncoderConfig, input_size: int | None) -> None:
+    def __init__(self, config: EncoderConfig, input_size: int) -> None:
         sizes = layer_sizes(config, input_size)
-        super().__init__(config, [RNNLayer(size, config.hidden_size) for size in sizes])
+        layers = [RNNLayer(size, config.hidden_size) for size in sizes]
+        super().__init__(config, input_size, layers)

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from gru4rec.config import EncoderConfig
 from gru4rec.model.encoders.context import ContextEncoder
 from gru4rec.model.encoders.gru import GRU
+from gru4rec.model.encoders.packing import Packing
 from gru4rec.model.encoders.padding import Padding
-from gru4rec.model.encoders.protocol import Packing
 
 
 class NARM(ContextEncoder):
@@ -20,7 +20,7 @@ class NARM(ContextEncoder):
 
     causal = True
 
-    def __init__(self, config: EncoderConfig, input_size: int | None) -> None:
+    def __init__(self, config: EncoderConfig, input_size: int) -> None:
         super().__init__(config, input_size)
         width = config.hidden_size
         self.gru = GRU(config, input_size)
@@ -28,16 +28,23 @@ class NARM(ContextEncoder):
         self.weigh = nn.Linear(width, 1, bias=False)
         self.join = nn.Linear(2 * width, width, bias=False)
 
-    def encode(self, inputs: Tensor, packing: Packing, random: torch.Generator | None) -> Tensor:
+    # M clicks, S sequences, L clicks of the longest, E length of an input, H units
+    def encode(self, inputs_ME: Tensor, packing: Packing, random: torch.Generator | None) -> Tensor:
         """See `ContextEncoder.encode`."""
-        outputs, _ = self.gru(inputs, packing, self.gru.initial_state(len(packing.ends)), random)
-        padding = Padding(packing, inputs.device)
-        query, key, value = (
-            padding.pad(part) for part in (self.of_query(outputs), self.of_key(outputs), outputs)
+        initial_state = self.gru.initial_state(len(packing.ends))
+        outputs_MH, _ = self.gru(inputs_ME, packing, initial_state, random)
+        padding = Padding(packing, inputs_ME.device)
+        query_SLH, key_SLH, value_SLH = (
+            padding.pad(part_MH)
+            for part_MH in (self.of_query(outputs_MH), self.of_key(outputs_MH), outputs_MH)
         )
-        scores = self.weigh(torch.sigmoid(query.unsqueeze(2) + key.unsqueeze(1))).squeeze(3)
-        longest = scores.shape[1]
-        later = torch.ones(longest, longest, dtype=torch.bool, device=scores.device).triu(1)
-        weights = torch.softmax(scores.masked_fill(later, -torch.inf), dim=2)
-        vectors: Tensor = self.join(torch.cat((outputs, padding.pack(weights @ value)), dim=1))
-        return vectors
+        # [S, L, L, H] in between: the largest tensor, so it gets no name that would keep it.
+        scores_SLL = self.weigh(
+            torch.sigmoid(query_SLH.unsqueeze(2) + key_SLH.unsqueeze(1))
+        ).squeeze(3)
+        longest = scores_SLL.shape[1]
+        later_LL = torch.ones(longest, longest, dtype=torch.bool, device=scores_SLL.device).triu(1)
+        weights_SLL = torch.softmax(scores_SLL.masked_fill(later_LL, -torch.inf), dim=2)
+        context_MH = padding.pack(weights_SLL @ value_SLH)
+        vectors_MH: Tensor = self.join(torch.cat((outputs_MH, context_MH), dim=1))
+        return vectors_MH

@@ -1,84 +1,63 @@
 """What every encoder is: packed clicks and a state in, session vectors and a state out."""
 
-import dataclasses
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gru4rec.arraytypes import IntArray
-from gru4rec.sessions import SessionBatch, block_sizes_of
+from gru4rec.config import EncoderConfig
+from gru4rec.errors import ConfigError
+from gru4rec.model.encoders.packing import Packing
 
 State = tuple[Tensor, ...]
 """What an encoder remembers: tensors with one row per session, opaque to all others."""
 
 
-@dataclass(frozen=True)
-class Packing:
-    """How the rows of a batch form sequences: as in `SessionBatch`, longest first."""
-
-    block_sizes: list[int]
-    """Clicks at each position [L]."""
-    ends: Tensor
-    """Row of the last click of each segment [S]."""
-
-    @cached_property
-    def starts(self) -> IntArray:
-        """Row where each position begins [L]."""
-        return np.asarray(np.cumsum(self.block_sizes) - np.array(self.block_sizes))
-
-    @cached_property
-    def positions(self) -> IntArray:
-        """Position of each row in its sequence [M]."""
-        return np.repeat(np.arange(len(self.block_sizes)), self.block_sizes)
-
-    @cached_property
-    def sequences(self) -> IntArray:
-        """Sequence of each row [M]."""
-        return np.arange(len(self.positions)) - self.starts[self.positions]
-
-    @classmethod
-    def of_lengths(cls, lengths: IntArray) -> Self:
-        """The packing of sequences of these lengths, falling [S], on the CPU."""
-        sizes = block_sizes_of(lengths)
-        starts = np.cumsum(sizes) - sizes
-        return cls(sizes.tolist(), torch.from_numpy(starts[lengths - 1] + np.arange(len(lengths))))
-
-    @classmethod
-    def of(cls, batch: SessionBatch) -> Self:
-        """The packing of a batch, on the CPU."""
-        return cls(batch.block_sizes.tolist(), torch.from_numpy(batch.ends))
-
-    def to(self, device: torch.device) -> Self:
-        """The packing with its tensors on a device; its block sizes are read by the host."""
-        return dataclasses.replace(self, ends=self.ends.to(device, non_blocking=True))
-
-
 class Encoder(nn.Module, ABC):
     """Turns the clicks so far into the session vector."""
 
-    output_size: int
-    """Length D of the session vector."""
-    whole_sessions = False
-    """Whether it learns from sessions that come whole, not in windows of lanes."""
+    # M clicks, S segments, K carried segments, E length of an input, D of a session vector, H units
+    streams = True
+    """Whether a click moves a state one step on. One that does not reads the last clicks again, and
+    learns from sessions that come whole."""
+    max_length: int | None = None
+    """Clicks that a session vector is made of at most: the last so many. None: all of them."""
+    takes_products = False
+    """Whether its inputs may be the input products of its gates, as `onehot` makes them."""
+
+    def __init__(self, config: EncoderConfig, input_size: int) -> None:
+        """Take settings that `check` finds good, all decided, and the length E of an input."""
+        super().__init__()
+        self.input_size, self.output_size = input_size, config.hidden_size
+
+    @classmethod
+    def check(cls, config: EncoderConfig) -> None:
+        """Raise ConfigError for settings that contradict each other in this encoder.
+
+        `hidden_size` may still be open.
+        """
+        if config.embedding == "onehot" and not cls.takes_products:
+            raise ConfigError(
+                f"encoder.embedding 'onehot' needs encoder.name 'gru', got {config.name!r}; use "
+                "'separate' or 'shared'"
+            )
 
     @abstractmethod
     def initial_state(self, num_sessions: int) -> State:
-        """The state of sessions without a click, on the encoder's device [num_sessions, …]."""
+        """Return the state of sessions without a click [num_sessions, …], on its own device."""
 
     def carry(
-        self, num_sessions: int, after: State, carried: Tensor, carried_from: Tensor
+        self, num_sessions: int, after: State, carried_K: Tensor, carried_from_K: Tensor
     ) -> State:
-        """The state before each of the sessions: for those `carried` the rows `carried_from` of a
-        state `after` earlier clicks, for the others the initial one."""
+        """Return the state before each of the sessions.
+
+        For those `carried` it is the rows `carried_from` of a state `after` earlier clicks; for the
+        others it is the initial one.
+        """
         state = self.initial_state(num_sessions)
         for before, earlier in zip(state, after, strict=False):
-            before.index_copy_(0, carried, earlier.index_select(0, carried_from))
+            before.index_copy_(0, carried_K, earlier.index_select(0, carried_from_K))
         return state
 
     def initialize(self, random: torch.Generator) -> None:
@@ -93,23 +72,37 @@ class Encoder(nn.Module, ABC):
             if isinstance(module, nn.LayerNorm):
                 module.reset_parameters()
 
-    def gates(self, inputs: Tensor) -> tuple[Tensor, Tensor] | None:
-        """The reset and the update gates after each click of one session [layers, M, H] each.
+    def gates(self, inputs_ME: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return the reset and the update gates after each click of one session [layers, M, H].
 
         Update is the share of the new state that the click brings, whichever way the cell counts
-        it. `inputs` are those of `forward` [M, E]. None for an encoder without such gates.
+        it. An encoder without such gates returns None.
         """
         return None
 
     @abstractmethod
     def forward(
-        self, inputs: Tensor, packing: Packing, state: State, random: torch.Generator | None = None
+        self,
+        inputs_ME: Tensor,
+        packing: Packing,
+        state: State,
+        random: torch.Generator | None = None,
     ) -> tuple[Tensor, State]:
-        """Session vectors after every click [M, D], and the state after every segment [S, …].
+        """Return session vectors after every click [M, D], and the state after every segment.
 
-        `inputs` are input embeddings [M, E] in packed order; `state` is that before each segment
-        [S, …]. `random` draws what dropout needs; without it nothing is dropped.
+        `inputs` are input embeddings in packed order; `state` is that before each segment [S, …].
+        `random` draws what dropout needs; without it nothing is dropped.
         """
+
+    def last_vectors(self, inputs_ME: Tensor, packing: Packing) -> Tensor:
+        """Return the session vector after the last click of each session [S, D].
+
+        The sessions come whole, or with their last `max_length` clicks.
+        """
+        state = self.initial_state(len(packing.ends))
+        vectors_MD, _ = self(inputs_ME, packing, state)
+        last_SD: Tensor = vectors_MD.index_select(0, packing.ends)
+        return last_SD
 
 
 def glorot(weight: Tensor, rows: int, columns: int, random: torch.Generator) -> None:
@@ -121,9 +114,9 @@ def glorot(weight: Tensor, rows: int, columns: int, random: torch.Generator) -> 
 def dropout(values: Tensor, probability: float, random: torch.Generator | None) -> Tensor:
     """Zero each component with `probability`, scale the others by 1 / (1 − probability).
 
-    Sixteen random bits decide on a component (the probability is exact to 1e-5), so that four share
-    a draw: that is several times faster on a CPU than torch's dropout, and touches no global
-    generator.
+    Sixteen random bits decide on a component: the probability is exact to 1e-5. Four components
+    share a draw, which is several times faster on a CPU than torch's dropout. No global generator
+    is touched.
     """
     if random is None or probability == 0:
         return values

@@ -1,12 +1,16 @@
 """Recurrent layers, stacked: what gru, lstm and rnn share."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from gru4rec.config import EncoderConfig
-from gru4rec.model.encoders.protocol import Encoder, Packing, State, dropout
+from gru4rec.model.encoders.packing import Packing
+from gru4rec.model.encoders.protocol import Encoder, State, dropout
+
+# M clicks, S segments, E length of an input, H units
 
 
 class RecurrentLayer(nn.Module):
@@ -19,11 +23,12 @@ class RecurrentLayer(nn.Module):
 
     @abstractmethod
     def forward(
-        self, inputs: Tensor, packing: Packing, *state: Tensor
+        self, inputs_ME: Tensor, packing: Packing, *state_SH: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Outputs after every click [M, H], and the rest of the state after every segment [S, H].
+        """Return outputs after every click [M, H], and the rest of the state after every segment.
 
-        `inputs` [M, E] are in packed order, `state` is that before each segment [S, H].
+        `inputs` are in packed order. `state` is that before each segment; the rest is all of it but
+        its first tensor.
         """
 
 
@@ -35,34 +40,40 @@ class Stacked(Encoder):
     each layer.
     """
 
-    def __init__(self, config: EncoderConfig, layers: list[RecurrentLayer]) -> None:
-        super().__init__()
-        self.output_size = config.hidden_size
+    def __init__(
+        self, config: EncoderConfig, input_size: int, layers: Sequence[RecurrentLayer]
+    ) -> None:
+        super().__init__(config, input_size)
         self.layer_dropout, self.state_dropout = config.layer_dropout, config.state_dropout
         self.layers = nn.ModuleList(layers)
         self._num_states = layers[0].num_states
 
     def initial_state(self, num_sessions: int) -> State:
-        """Zeros [num_sessions, H] for each tensor of each layer."""
+        """Return zeros [num_sessions, H] for each tensor of each layer."""
         like = next(self.parameters())
         count = self._num_states * len(self.layers)
         return tuple(like.new_zeros(num_sessions, self.output_size) for _ in range(count))
 
     def forward(
-        self, inputs: Tensor, packing: Packing, state: State, random: torch.Generator | None = None
+        self,
+        inputs_ME: Tensor,
+        packing: Packing,
+        state: State,
+        random: torch.Generator | None = None,
     ) -> tuple[Tensor, State]:
         """See `Encoder.forward`."""
-        after: list[Tensor] = []
-        outputs, each = inputs, self._num_states
+        after: list[Tensor] = []  # [S, H] each
+        outputs_MH, num_states = inputs_ME, self._num_states
         for depth, layer in enumerate(self.layers):
             if depth > 0:
-                outputs = dropout(outputs, self.layer_dropout, random)
-            outputs, rest = layer(outputs, packing, *state[depth * each : (depth + 1) * each])
-            outputs = dropout(outputs, self.state_dropout, random)
-            after += (outputs.index_select(0, packing.ends), *rest)
-        return outputs, tuple(after)
+                outputs_MH = dropout(outputs_MH, self.layer_dropout, random)
+            before_SH = state[depth * num_states : (depth + 1) * num_states]
+            outputs_MH, rest_SH = layer(outputs_MH, packing, *before_SH)
+            outputs_MH = dropout(outputs_MH, self.state_dropout, random)
+            after += (outputs_MH.index_select(0, packing.ends), *rest_SH)
+        return outputs_MH, tuple(after)
 
 
-def layer_sizes(config: EncoderConfig, input_size: int | None) -> list[int | None]:
-    """The input size of each layer."""
+def layer_sizes(config: EncoderConfig, input_size: int) -> list[int]:
+    """Return the input size of each layer."""
     return [input_size, *[config.hidden_size] * (config.num_layers - 1)]

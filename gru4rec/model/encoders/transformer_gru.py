@@ -5,10 +5,14 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from gru4rec.config import EncoderConfig
+from gru4rec.errors import ConfigError
 from gru4rec.model.encoders.context import ContextEncoder
 from gru4rec.model.encoders.gru import GRU
+from gru4rec.model.encoders.packing import Packing
 from gru4rec.model.encoders.padding import Padding
-from gru4rec.model.encoders.protocol import Packing, dropout
+from gru4rec.model.encoders.protocol import dropout
+
+# M clicks, S sequences, L clicks of the longest, E length of an input, H units, N heads of K = H/N
 
 
 class _Block(nn.Module):
@@ -21,23 +25,25 @@ class _Block(nn.Module):
         self.query, self.key, self.value, self.output = (nn.Linear(width, width) for _ in range(4))
         self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, rows: Tensor, padding: Padding, random: torch.Generator | None) -> Tensor:
-        """Packed rows [M, H] to packed rows."""
-        normed = self.norm_attention(rows)
+    def forward(self, rows_MH: Tensor, padding: Padding, random: torch.Generator | None) -> Tensor:
+        """Return the packed rows [M, H] after the block."""
+        normed_MH = self.norm_attention(rows_MH)
         # A click sees itself and those before it: never what fills a sequence up at its end.
-        query, key, value = (
-            self._by_head(padding.pad(part(normed))) for part in (self.query, self.key, self.value)
+        query_SNLK, key_SNLK, value_SNLK = (
+            self._by_head(padding.pad(part(normed_MH)))
+            for part in (self.query, self.key, self.value)
         )
-        seen = scaled_dot_product_attention(query, key, value, is_causal=True)
-        seen = self.output(padding.pack(seen.transpose(1, 2).flatten(2)))
-        rows = rows + dropout(seen, self._dropout, random)
-        forward = self.narrow(gelu(self.widen(self.norm_forward(rows))))
-        return rows + dropout(forward, self._dropout, random)
+        seen_SNLK = scaled_dot_product_attention(query_SNLK, key_SNLK, value_SNLK, is_causal=True)
+        seen_MH = self.output(padding.pack(seen_SNLK.transpose(1, 2).flatten(2)))
+        rows_MH = rows_MH + dropout(seen_MH, self._dropout, random)
+        forward_MH = self.narrow(gelu(self.widen(self.norm_forward(rows_MH))))
+        return rows_MH + dropout(forward_MH, self._dropout, random)
 
-    def _by_head(self, padded_SLD: Tensor) -> Tensor:
-        sequences, longest, width = padded_SLD.shape
-        by_head = padded_SLD.view(sequences, longest, self._heads, width // self._heads)
-        return by_head.transpose(1, 2)
+    def _by_head(self, padded_SLH: Tensor) -> Tensor:
+        """Return the parts of the heads [S, N, L, K]."""
+        sequences, longest, width = padded_SLH.shape
+        by_head_SLNK = padded_SLH.view(sequences, longest, self._heads, width // self._heads)
+        return by_head_SLNK.transpose(1, 2)
 
 
 class TransformerGRU(ContextEncoder):
@@ -48,7 +54,7 @@ class TransformerGRU(ContextEncoder):
 
     causal = True
 
-    def __init__(self, config: EncoderConfig, input_size: int | None) -> None:
+    def __init__(self, config: EncoderConfig, input_size: int) -> None:
         super().__init__(config, input_size)
         self.gru = GRU(config, input_size)
         self.blocks = nn.ModuleList(
@@ -57,11 +63,22 @@ class TransformerGRU(ContextEncoder):
         )
         self.norm = nn.LayerNorm(config.hidden_size)
 
-    def encode(self, inputs: Tensor, packing: Packing, random: torch.Generator | None) -> Tensor:
+    @classmethod
+    def check(cls, config: EncoderConfig) -> None:
+        """See `Encoder.check`; heads divide the units."""
+        super().check(config)
+        if (config.hidden_size or 0) % config.attention_heads:
+            raise ConfigError(
+                f"encoder.hidden_size {config.hidden_size} is no multiple of "
+                f"encoder.attention_heads {config.attention_heads}; change one of them"
+            )
+
+    def encode(self, inputs_ME: Tensor, packing: Packing, random: torch.Generator | None) -> Tensor:
         """See `ContextEncoder.encode`."""
-        rows, _ = self.gru(inputs, packing, self.gru.initial_state(len(packing.ends)), random)
-        padding = Padding(packing, inputs.device)
+        initial_state = self.gru.initial_state(len(packing.ends))
+        rows_MH, _ = self.gru(inputs_ME, packing, initial_state, random)
+        padding = Padding(packing, inputs_ME.device)
         for block in self.blocks:
-            rows = block(rows, padding, random)
-        vectors: Tensor = self.norm(rows)
-        return vectors
+            rows_MH = block(rows_MH, padding, random)
+        vectors_MH: Tensor = self.norm(rows_MH)
+        return vectors_MH

@@ -11,9 +11,9 @@ _WAIT_SECONDS = 0.1
 
 
 def prefetch(make: Callable[[int], Item], indexes: range, *, ahead: int = 4) -> Iterator[Item]:
-    """Yield `make(i)` for each index in order, made up to `ahead` items before they are asked for.
+    """Yield `make(index)` for each index in order; make up to `ahead` items before they are wanted.
 
-    An exception raised in `make` is raised here. The thread ends with the iterator, however that
+    An exception that `make` raises is raised here. The thread ends with the iterator, however that
     ends.
     """
     made: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(maxsize=ahead)

@@ -6,6 +6,7 @@ import numpy as np
 
 from gru4rec.arraytypes import IntArray
 from gru4rec.sessions.batching.batch import SessionBatch
+from gru4rec.sessions.batching.packed_layout import PackedLayout
 
 _BATCHES_TOGETHER = 32
 
@@ -13,16 +14,17 @@ _BATCHES_TOGETHER = 32
 class WholeSessions(Sequence[SessionBatch]):
     """Every click of every session once, no session in two batches, about as many clicks in each.
 
-    Sessions are taken in order, as many at a time as fill some 32 batches. Those are sorted by
-    length, so that filling up the shorter ones of a batch costs little, cut into batches, and the
-    batches shuffled. So a session moves by no more than the length of such a stretch, and the
-    newest sessions stay last.
+    Sessions are taken in order, in stretches that fill some 32 batches. Those of a stretch are
+    sorted by length, so that it costs little to fill up the shorter ones of a batch. Then they are
+    cut into batches, and the batches of the stretch shuffled. So a session moves by no more than
+    the length of a stretch, and the newest sessions stay last.
     """
 
     def __init__(self, first_clicks: IntArray, lengths: IntArray, *, clicks: int) -> None:
-        """Sessions [S] by the place of their first click and their number of clicks, 0 allowed.
+        """Take sessions [S] by the place of their first click and their number of clicks.
 
-        A batch has about `clicks` clicks: a session begins the batch that its first click falls in.
+        A session without a click is in no batch. A batch has about `clicks` clicks: a session
+        begins the batch that its first click falls in.
         """
         sessions = np.flatnonzero(lengths)
         self._first_clicks, self._lengths = first_clicks[sessions], lengths[sessions]
@@ -45,12 +47,11 @@ class WholeSessions(Sequence[SessionBatch]):
         if not 0 <= number < len(self):
             raise IndexError(number)
         sessions = self._order[slice(*self._pieces[number])]
-        lengths = self._lengths[sessions]
-        position = np.arange(lengths[0])[:, None]
+        layout = PackedLayout(self._lengths[sessions])
         none = np.empty(0, dtype=np.int64)
         return SessionBatch(
-            clicks=(self._first_clicks[sessions] + position)[position < lengths],
-            lengths=lengths,
+            layout=layout,
+            clicks=layout.places(self._first_clicks[sessions]),
             carried=none,
             carried_from=none,
         )

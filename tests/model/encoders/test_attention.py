@@ -1,5 +1,6 @@
 """Attention over GRU outputs against direct computation."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -14,7 +15,7 @@ from gru4rec.model.encoders.narm import NARM
 
 
 def alone(length: int) -> Packing:
-    return Packing([1] * length, torch.tensor([length - 1]))
+    return Packing.of_one_segment(length)
 
 
 def nothing_before(width: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -53,7 +54,7 @@ def test_gradients_of_the_running_mean_pass_gradcheck():
     random = torch.Generator().manual_seed(2)
     values = torch.randn(6, 2, generator=random).double().requires_grad_()
     scores = torch.randn(6, 1, generator=random).double().requires_grad_()
-    packing, (mean, log_sum) = Packing([2, 2, 1, 1], torch.tensor([5, 3])), nothing_before(2)
+    packing, (mean, log_sum) = Packing.of_lengths(np.array([4, 2])), nothing_before(2)
     before = mean.expand(2, 2), log_sum.expand(2, 1)
     assert torch.autograd.gradcheck(
         lambda v, s: running_mean(v, s, packing, *before), (values, scores)

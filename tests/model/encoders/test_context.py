@@ -6,13 +6,12 @@ import torch
 from torch import nn
 
 from gru4rec.config import EncoderConfig
-from gru4rec.errors import ConfigError
 from gru4rec.model.encoders import ENCODERS, Packing, context
 from gru4rec.model.encoders.bidirectional_gru import BidirectionalGRU
 from gru4rec.model.encoders.padding import Padding
 from gru4rec.model.encoders.transformer_gru import TransformerGRU
 
-WHOLE = [name for name, kind in ENCODERS.items() if kind.whole_sessions]
+WHOLE = [name for name, kind in ENCODERS.items() if not kind.streams]
 
 
 def encoder_of(kind, **settings: object):
@@ -24,7 +23,7 @@ def encoder_of(kind, **settings: object):
 
 
 def alone(length: int) -> Packing:
-    return Packing([1] * length, torch.tensor([length - 1]))
+    return Packing.of_one_segment(length)
 
 
 def clicks(length: int) -> torch.Tensor:
@@ -96,7 +95,7 @@ def test_a_block_is_torchs_own_pre_norm_layer():
 
 
 def test_padding_there_and_back_is_the_same():
-    packing = Packing.of_lengths(torch.tensor([3, 2, 2, 1]).numpy())
+    packing = Packing.of_lengths(np.array([3, 2, 2, 1]))
     rows = torch.arange(16.0).view(8, 2)
     padding = Padding(packing, rows.device)
     padded = padding.pad(rows)
@@ -105,21 +104,12 @@ def test_padding_there_and_back_is_the_same():
     assert torch.equal(padding.pack(padded), rows)
 
 
-def test_heads_divide_the_units():
-    with pytest.raises(ConfigError, match=r"hidden_size 10 .*attention_heads 4"):
-        EncoderConfig(name="transformer_gru", hidden_size=10)
-
-
 @pytest.mark.parametrize("name", WHOLE)
-def test_dropout_of_a_carried_state_is_refused_where_none_is_carried(name):
-    with pytest.raises(ConfigError, match=r"state_dropout .* streams"):
-        encoder_of(ENCODERS[name], state_dropout=0.5)
-
-
-@pytest.mark.parametrize("name", [name for name in ENCODERS if name != "gru"])
-def test_onehot_inputs_are_for_the_gru(name):
-    with pytest.raises(ConfigError, match="onehot"):
-        EncoderConfig(name=name, embedding="onehot")
+def test_the_vectors_of_last_clicks_are_those_after_every_click_in_the_last_rows(name):
+    encoder = encoder_of(ENCODERS[name], max_length=4)
+    packing, inputs = Packing.of_lengths(np.array([4, 2, 2, 1])), clicks(9)
+    every, _ = encoder(inputs, packing, ())
+    assert torch.allclose(encoder.last_vectors(inputs, packing), every[packing.ends], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -133,7 +123,7 @@ def test_how_many_clicks_are_encoded_at_once_changes_nothing(name, monkeypatch):
     assert torch.allclose(pieces, whole, atol=1e-6)
     assert all(map(torch.equal, state, state_of_pieces))
     longest = 0
-    for rows, _, _ in context._Clicks(packing, np.zeros(4, dtype=np.int64), 3).sequences(
+    for rows, _, _ in context._Clicks(packing.layout, np.zeros(4, dtype=np.int64), 3).sequences(
         4, causal=encoder.causal
     ):
         longest = max(longest, len(rows))

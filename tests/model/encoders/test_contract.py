@@ -103,7 +103,7 @@ def test_every_parameter_receives_gradient(name):
     sessions = arrays_of([[1, 2, 3], [4, 5, 6]])
     (batch,) = SessionParallelWindows(sessions.offsets[:-1], sessions.lengths, lanes=2, steps=3)
     inputs = model.input_table[torch.from_numpy(sessions.items[batch.clicks])]
-    vectors, _ = model.encoder(inputs, Packing.of(batch), model.encoder.initial_state(2))
+    vectors, _ = model.encoder(inputs, Packing.of(batch.layout), model.encoder.initial_state(2))
     vectors.square().sum().backward()
     for parameter_name, parameter in model.encoder.named_parameters():
         assert parameter.grad is not None, parameter_name

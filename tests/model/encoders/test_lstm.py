@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -35,7 +36,7 @@ def test_two_clicks_of_one_lstm_unit_give_the_numbers_worked_by_hand():
         cell = forget * cell + into * new
         hidden = out * math.tanh(cell)
         expected.append(hidden)
-    packing = Packing([1, 1], torch.tensor([1]))
+    packing = Packing.of_lengths(np.array([2]))
     state = torch.tensor([[0.5]]), torch.tensor([[-0.25]])
     outputs, (cells,) = layer(torch.tensor([[1.0], [2.0]]), packing, *state)
     assert outputs.flatten().tolist() == pytest.approx(expected, abs=1e-6)
@@ -47,7 +48,7 @@ def test_two_clicks_of_one_plain_unit_give_the_numbers_worked_by_hand():
     fill(layer, weight_ih=[0.3], weight_hh=[-0.6], bias_ih=[0.1], bias_hh=[0.2])
     first = math.tanh(0.3 * 1 - 0.6 * 0.5 + 0.3)
     second = math.tanh(0.3 * 2 - 0.6 * first + 0.3)
-    packing = Packing([1, 1], torch.tensor([1]))
+    packing = Packing.of_lengths(np.array([2]))
     outputs, rest = layer(torch.tensor([[1.0], [2.0]]), packing, torch.tensor([[0.5]]))
     assert outputs.flatten().tolist() == pytest.approx([first, second], abs=1e-6)
     assert rest == ()

@@ -37,11 +37,11 @@ def test_a_freed_lane_takes_the_next_session_and_the_lowest_lane_takes_first():
 def test_a_window_lays_out_its_segments_longest_first_position_by_position():
     # One lane of 4 steps holds sessions of 1, 2 and 1 clicks; packed: firsts of all, then the rest.
     (batch,) = windows_of([1, 2, 1], lanes=1, steps=4)
-    assert batch.lengths.tolist() == [2, 1, 1]
+    assert batch.layout.lengths.tolist() == [2, 1, 1]
     assert batch.clicks.tolist() == [1, 0, 3, 2]
-    assert batch.block_sizes.tolist() == [3, 1]
-    assert batch.segments.tolist() == [0, 1, 2, 0]
-    assert batch.ends.tolist() == [3, 1, 2]
+    assert batch.layout.block_sizes.tolist() == [3, 1]
+    assert batch.layout.segments.tolist() == [0, 1, 2, 0]
+    assert batch.layout.ends.tolist() == [3, 1, 2]
 
 
 def test_a_session_that_crosses_a_window_goes_on_from_its_segment_before():
@@ -64,7 +64,7 @@ def test_every_click_is_in_exactly_one_window(lengths, lanes, steps):
 def test_no_window_holds_more_than_lanes_times_steps(lengths, lanes, steps):
     for batch in windows_of(lengths, lanes=lanes, steps=steps):
         assert len(batch.clicks) <= lanes * steps
-        assert batch.lengths[0] <= steps
+        assert batch.layout.lengths[0] <= steps
 
 
 @given(sessions, lanes, steps)
@@ -73,7 +73,8 @@ def test_following_the_carried_segments_gives_every_session_whole_and_in_order(
 ):
     found, before = [], []
     for batch in windows_of(lengths, lanes=lanes, steps=steps):
-        runs = [batch.clicks[batch.segments == s].tolist() for s in range(len(batch.lengths))]
+        segments = batch.layout.segments
+        runs = [batch.clicks[segments == s].tolist() for s in range(segments.max() + 1)]
         for segment, earlier in zip(batch.carried, batch.carried_from, strict=True):
             runs[segment] = before[earlier] + runs[segment]
         found.extend(runs)

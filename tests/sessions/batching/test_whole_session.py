@@ -19,16 +19,17 @@ def test_every_click_is_in_one_batch_and_no_session_in_two(lengths, clicks):
     batches = batches_of(lengths, clicks)
     seen = np.concatenate([np.empty(0, dtype=np.int64), *(batch.clicks for batch in batches)])
     assert sorted(seen.tolist()) == list(range(sum(lengths)))
-    assert sum(len(batch.lengths) for batch in batches) == sum(length > 0 for length in lengths)
+    num_sessions = sum(length > 0 for length in lengths)
+    assert sum(len(batch.layout.lengths) for batch in batches) == num_sessions
     for batch in batches:
         assert len(batch.carried) == len(batch.carried_from) == 0
-        assert (np.diff(batch.lengths) <= 0).all()
-        assert len(batch.clicks) < clicks + batch.lengths[0]
+        assert (np.diff(batch.layout.lengths) <= 0).all()
+        assert len(batch.clicks) < clicks + batch.layout.lengths[0]
 
 
 def test_two_sessions_are_packed_position_by_position():
     (batch,) = batches_of([2, 3], 10)
-    assert batch.lengths.tolist() == [3, 2]
+    assert batch.layout.lengths.tolist() == [3, 2]
     assert batch.clicks.tolist() == [2, 0, 3, 1, 4]
 
 
@@ -38,7 +39,7 @@ def skewed(count: int) -> list[int]:
 
 def test_filling_sessions_up_to_the_longest_of_their_batch_costs_less_than_a_tenth():
     batches = batches_of(skewed(50_000), 512)
-    filled = sum(len(batch.lengths) * int(batch.lengths[0]) for batch in batches)
+    filled = sum(len(batch.layout.lengths) * int(batch.layout.lengths[0]) for batch in batches)
     assert filled < 1.1 * sum(len(batch.clicks) for batch in batches)
 
 
@@ -46,7 +47,7 @@ def test_sessions_stay_nearly_in_order_and_lengths_are_mixed():
     batches = batches_of(skewed(50_000), 512)
     first = [int(batch.clicks.min()) for batch in batches]
     assert max(a - b for a, b in itertools.pairwise(first)) < 40 * 512
-    longest = [int(batch.lengths[0]) for batch in batches]
+    longest = [int(batch.layout.lengths[0]) for batch in batches]
     assert sorted(longest[:32], reverse=True) != longest[:32]
 
 
