@@ -99,7 +99,7 @@ def main() -> None:
         gru4recs = [g4r.load(path) for path in options.checkpoints] or [
             g4r.GRU4Rec(base.replace({"seed": seed})).fit(train) for seed in range(options.seeds)
         ]
-        seconds = [each.meta["seconds"] for each in gru4recs]
+        seconds = [each.meta.seconds for each in gru4recs]
         print(f"GRU4Rec trained in {sum(seconds) / len(seconds):.0f} s")
         print("| recommender | Recall@20 / MRR@20 | spread | 95 % | to GRU4Rec |")
         print("|---|---|---|---|---|", flush=True)

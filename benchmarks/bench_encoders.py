@@ -16,8 +16,8 @@ from logs import LOGS
 from machine import description
 
 import gru4rec as g4r
+from gru4rec.model import running_vectors
 from gru4rec.model.encoders import ENCODERS
-from gru4rec.model.streaming import vectors_of
 from gru4rec.sessions.running_session import Click, RunningSession, take_in
 
 _CLICKS = 400
@@ -39,7 +39,7 @@ def microseconds_per_click(recommender: g4r.GRU4Rec) -> float:
         for item in items[start : start + 10]:
             began = time.perf_counter()
             take_in(recommender, [Click(session, item, [], None)])
-            vectors_of(recommender.model, [session], recommender.side_inputs)
+            running_vectors(recommender.model, [session], recommender.side_inputs)
             took.append(time.perf_counter() - began)
     return 1e6 * sorted(took)[len(took) // 2]
 
@@ -54,7 +54,7 @@ def row(name: str, log: str, seeds: int) -> str:
         config = g4r.Config().replace({"encoder.name": name, "seed": seed})
         recommender = g4r.GRU4Rec(config).fit(train)
         found.append(figures(recommender, test))
-        speeds += [epoch["clicks_per_second"] for epoch in recommender.meta["history"]]
+        speeds += [epoch["clicks_per_second"] for epoch in recommender.meta.history]
     measured = torch.tensor(found)
     spread = (measured.amax(0) - measured.amin(0)).tolist()
     parameters = sum(weight.numel() for weight in recommender.model.encoder.parameters())

@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 
 import gru4rec as g4r
 from gru4rec.model.network import Model
-from gru4rec.sessions.arrays import SessionArrays, to_arrays
+from gru4rec.sessions import SessionArrays, to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.trainer import Trainer

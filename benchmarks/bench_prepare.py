@@ -24,7 +24,7 @@ from logs import DATA
 from machine import description
 
 from gru4rec.clicks.reading import read_clicks
-from gru4rec.sessions.arrays import SessionArrays, to_arrays
+from gru4rec.sessions import SessionArrays, to_arrays
 from gru4rec.sessions.catalog import Catalog
 
 _CHUNK = 5_000_000
@@ -33,7 +33,7 @@ _START, _DAYS, _VISIT = 1_600_000_000_000, 30 * 86_400_000, 1_800_000  # ms
 _RULES = ["--drop-repeats", "--min-item-clicks", "5", "--min-session-clicks", "2"]
 _ARRAYS = """
 import sys
-from gru4rec.sessions.arrays import to_arrays
+from gru4rec.sessions import to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.clicks.reading import read_clicks
 clicks = read_clicks(sys.argv[1])

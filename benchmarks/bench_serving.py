@@ -134,7 +134,7 @@ def main() -> None:
                 recommender.index = ItemIndex.build(recommender.item_vectors())
             else:
                 table = choose_index(recommender, log, kinds=kind.split(", "))
-                kind = "{kind}, overlap {overlap:.3f}".format(**recommender.meta["index"])
+                kind = "{kind}, overlap {overlap:.3f}".format(**recommender.meta.index)
                 assert table.height == 2
             columns[kind] = {
                 **dict(live(recommender, lists)),

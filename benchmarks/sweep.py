@@ -54,7 +54,7 @@ def main() -> None:
                 settings = dict(zip(keys, values, strict=True))
                 config = g4r.Config().replace({"training.patience": 100, "seed": seed, **settings})
                 started = time.perf_counter()
-                history = g4r.GRU4Rec(config).fit(train, valid=valid).meta["history"]
+                history = g4r.GRU4Rec(config).fit(train, valid=valid).meta.history
                 epochs = "  ".join(f"{row['recall@20']:.4f}/{row['mrr@20']:.4f}" for row in history)
                 speed = history[-1]["clicks_per_second"]
                 sys.stdout.write(

@@ -1,4 +1,4 @@
-"""One name for each kind of NumPy array, so that a name says its numbers everywhere alike."""
+"""Name each kind of NumPy array once, so that a name means the same numbers in every file."""
 
 from typing import Any, TypeAlias
 
@@ -15,3 +15,6 @@ Float32Array: TypeAlias = npt.NDArray[np.float32]
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 FloatingArray: TypeAlias = npt.NDArray[np.floating[Any]]
 """Floating numbers of any precision."""
+
+Rows: TypeAlias = slice | IntArray
+"""Some rows of an array or tensor: what it may be indexed with."""

@@ -1,8 +1,8 @@
-"""Every hyper-parameter, declared once, with TOML in and out.
+"""Declare every hyper-parameter once, with TOML in and out.
 
-A field whose default is `AUTO` is left to the rules of `gru4rec.auto`, which read the training
-log; a value given is kept. What the model is stands here; how a run is made (device, progress)
-does not.
+A field whose default is `AUTO` is left to the rules of `training/auto.py`, which read the training
+log; a value that is given is kept. What the model is stands here. How a run is made (device,
+progress) does not.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from gru4rec.errors import ConfigError
 from gru4rec.settings import Settings, setting
 
 AUTO: Any = None
-"""The value of a setting that `auto` is to decide from the log."""
+"""The value of a setting that the rules of `auto` decide from the log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class EncoderConfig(Settings):
     """What turns the clicks so far into the session vector."""
 
     name: str = "gru"
-    """Name in the table `gru4rec.encoders.ENCODERS`."""
+    """Name in the table `ENCODERS` of `model/encoders`."""
     hidden_size: int = setting(AUTO, low=1)
     """Units of each layer: the length of the session vector."""
     num_layers: int = setting(1, low=1)
@@ -32,12 +32,12 @@ class EncoderConfig(Settings):
     """Drop probability of the components of each layer's output, before it is scored *and* carried
     to the next click, as in the GRU4Rec authors' code; needs `training.steps` = 1."""
     max_length: int = setting(50, low=1)
-    """Clicks that encoders read which do not stream: the last so many of a session, in training and
-    serving alike."""
+    """Clicks that an encoder reads if it does not stream: the last so many of a session, in
+    training and serving alike."""
     conv_width: int = setting(3, low=1)
     """Clicks that a convolution of `conv_gru` spans."""
     attention_heads: int = setting(4, low=1)
-    """Heads of `transformer_gru`; they divide `hidden_size`."""
+    """Heads of `transformer_gru`; `hidden_size` is a multiple of them."""
     attention_blocks: int = setting(1, low=1)
     """Blocks of attention and feed-forward of `transformer_gru`."""
     reset_gate: str = setting("after", choices="after before")
@@ -47,8 +47,8 @@ class EncoderConfig(Settings):
     """What is read of a click besides its item: `gap` (time since the click before it), `hour` (of
     the day) and the names of columns (an event type, a category)."""
     merge: str = setting("add", choices="add concat")
-    """How side inputs join the item embedding: `add` their embeddings to it, or `concat` them;
-    without effect where there are none."""
+    """How side inputs join the item embedding: `add` adds their embeddings to it, `concat` sets
+    them beside it; without effect if there are none."""
     input_size: int = setting(16, low=1)
     """Length of a side input's embedding that is set beside the item's; without effect on `add`."""
     embedding: str = setting("shared", choices="shared separate onehot")
@@ -98,12 +98,12 @@ class TrainingConfig(Settings):
     """Strength of the correction of sampled scores by the log of their inclusion probability;
     without effect on other losses than cross_entropy."""
     logq_form: str = setting("inclusion", choices="inclusion support")
-    """`inclusion`: as said; `support`, as the GRU4Rec authors' code has it: by the log of the
-    support, times `sample_alpha` for drawn items, each as often as it was drawn."""
+    """`inclusion`: that correction. `support`: the one of the GRU4Rec authors' code, by the log of
+    the support, times `sample_alpha` for drawn items, each as often as it was drawn."""
     loss: str = AUTO
-    """Name in the table `gru4rec.losses.LOSSES`."""
+    """Name in the table `LOSSES` of `training/losses.py`."""
     precision: str = setting(AUTO, choices="float32 bf16")
-    """Of the scores in training and of what is multiplied with them; all else stays float32."""
+    """Type of the scores in training and of what is multiplied with them; all else is float32."""
     bpreg: float = setting(1.0, low=0.0)
     """Weight of bpr_max's penalty on the scores of negatives; without effect on other losses."""
     elu: float = setting(0.0, low=0.0)
@@ -122,13 +122,13 @@ class TrainingConfig(Settings):
     dense_learning_rate: float = setting(1e-3, low=0.0)
     """Rate of AdamW; without effect on Adagrad, whose rate is `learning_rate`."""
     schedule: str = setting(AUTO, choices="constant linear")
-    """`linear`: the rate falls to its share `final_rate` over the epochs asked for."""
+    """`constant`: the rate stays; `linear`: it falls to its share `final_rate` over the epochs."""
     final_rate: float = setting(0.5, low=0.0)
     """Share of the rate that the linear schedule ends with; without effect on a constant rate."""
     warmup: float = setting(0.0, low=0.0)
-    """Epochs, or the share of one, over which the rate rises from 0, whatever the schedule."""
+    """Epochs, or share of one, over which the rate rises from 0, whatever the schedule."""
     epochs: float = setting(AUTO, low=0.001)
-    """Passes over the log; a share of one at the end takes the newest sessions only."""
+    """Passes over the log; a part of one at the end takes only the newest sessions."""
     patience: int = setting(1, low=1)
     """With validation sessions: epochs without a better measure after which training stops."""
     stop_on: str = setting("mrr", choices="mrr recall")

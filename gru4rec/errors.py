@@ -10,8 +10,8 @@
     ├── StoppedError        training was asked to stop before its end
     └── NotFittedError      a recommender is used before it has learned
 
-Every message says in one line what is wrong, what was given and what to do. Anything else that
-is raised is a bug of ours.
+Every message says in one line what is wrong, what was given and what to do. Any other exception is
+a bug of ours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ Entry = TypeVar("Entry")
 
 
 class Gru4RecError(Exception):
-    """Root of the errors a user can mend."""
+    """Root of the errors that a user can mend."""
 
     def __init__(self, message: str, *, mend_with: Sequence[str] = ()) -> None:
-        """Take the message and the arguments that it names last, which would mend the error.
+        """Take the message, and the arguments in it that would mend the error.
 
-        The command line writes those as its options: `item_col` with two dashes and a hyphen.
+        The command line writes these as its options: `item_col` with two dashes and a hyphen.
         """
         super().__init__(message)
         self.mend_with = tuple(mend_with)
@@ -65,7 +65,7 @@ class NotFittedError(Gru4RecError):
 
 
 def choose(kind: str, name: str, table: Mapping[str, Entry]) -> Entry:
-    """The entry of that name. Raises ConfigError, which lists the table, for an unknown one."""
+    """Return the entry of that name. Raise ConfigError for an unknown one; it lists the table."""
     if name not in table:
         raise ConfigError(f"no {kind} {name!r}; choose from {', '.join(table)}")
     return table[name]

@@ -1,4 +1,4 @@
-"""Packages that only some features need."""
+"""Import packages that only some features need."""
 
 from importlib import import_module
 from types import ModuleType
@@ -7,9 +7,9 @@ from gru4rec.errors import MissingExtraError
 
 
 def import_extra(package: str, *, extra: str) -> ModuleType:
-    """The package, which comes with an extra of this one.
+    """Import a package that comes with an extra of this one, and return it.
 
-    Raises MissingExtraError, which says what to install, where it is not there.
+    Raise MissingExtraError, which says what to install, if it is not there.
     """
     try:
         return import_module(package)

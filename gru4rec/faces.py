@@ -1,7 +1,8 @@
-"""The face of a package: names that are imported from its modules when they are first used.
+"""Give a package a lazy face: a name is imported from its module when it is first used.
 
 torch and faiss take seconds to import, and most of `gru4rec --help` needs neither. So a package
-says what it offers in imports for the type checker only, and in `__all__`:
+says what it offers in `__all__`, and where it comes from in imports that only the type checker
+runs:
 
     if TYPE_CHECKING:
         from gru4rec.clicks.split import split_by_time
@@ -21,9 +22,10 @@ from typing import Any
 
 
 def lazy_face(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return the `__getattr__` and `__dir__` of a package, which import a name at its first use.
+    """Return the `__getattr__` and `__dir__` of a package.
 
-    Where a name comes from is read from the package's own `if TYPE_CHECKING:` block.
+    The first imports a name at its first use, and keeps it in the package for the next one. Where a
+    name comes from is read from the package's own `if TYPE_CHECKING:` block.
     """
 
     def get_attribute(name: str) -> Any:

@@ -1,19 +1,37 @@
-"""The names in a checkpoint's folder, and what is finished in it and what is not."""
+"""Name the files of a checkpoint, and tell a finished one from one whose training goes on.
+
+    model/
+    ├── config.json           the settings
+    ├── meta.json             the kind of recommender, versions, counts, digests of the files
+    ├── catalog.parquet       the items, by item index
+    ├── weights.safetensors   what a neural model has learned
+    ├── index.faiss           the index of its item vectors
+    ├── learned.parquet       what a baseline has learned
+    ├── parts/                the recommenders that one is made of, a checkpoint each
+    └── resume/               the state of a training that runs or was interrupted
+
+A recommender writes those that it has. A checkpoint is finished if it has `meta.json` and no state
+of a training. A training that is interrupted before its end leaves the state alone, or beside the
+older checkpoint that it was to replace.
+"""
 
 from pathlib import Path
 
 from gru4rec import atomic
 from gru4rec.errors import CheckpointError
 
-CONFIG, META, CATALOG = "config.json", "meta.json", "catalog.parquet"
-WEIGHTS, INDEX, LEARNED, PARTS = (
-    "weights.safetensors", "index.faiss", "learned.parquet", "parts",
-)  # fmt: skip
+CONFIG = "config.json"
+META = "meta.json"
+CATALOG = "catalog.parquet"
+WEIGHTS = "weights.safetensors"
+INDEX = "index.faiss"
+LEARNED = "learned.parquet"
+PARTS = "parts"
 _NAMES = {CONFIG, META, CATALOG, WEIGHTS, INDEX, LEARNED, PARTS}
 
 RESUME = "resume"
-"""The folder inside that holds the state of a training that runs or was interrupted."""
 UNFINISHED = {RESUME, *(atomic.beside(Path(RESUME), role).name for role in ("new", "old"))}
+"""Folders that say a training goes on: its state, and what the state is while it is replaced."""
 
 
 def check_free(path: Path, *, force: bool) -> None:
@@ -39,7 +57,7 @@ def check_free(path: Path, *, force: bool) -> None:
 
 
 def is_finished(path: Path) -> bool:
-    """Whether a checkpoint stands at `path`, with no training on top of it that goes on."""
+    """Whether a checkpoint stands at `path`, and no training on top of it goes on."""
     return (path / META).is_file() and not is_unfinished(path)
 
 

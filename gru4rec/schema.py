@@ -1,4 +1,4 @@
-"""Column names of click logs and of results."""
+"""Name the columns of click logs and of results."""
 
 from collections.abc import Mapping
 
@@ -12,18 +12,18 @@ SCORE = "score"
 REASON = "reason"
 UNKNOWN = "unknown"
 
-# The names a column may bear without being told, the first that a log has is taken.
 ALIASES: Mapping[str, tuple[str, ...]] = {
     SESSION_ID: (SESSION_ID, "SessionId", "session"),
     ITEM_ID: (ITEM_ID, "ItemId", "item", "aid"),
     TIMESTAMP: (TIMESTAMP, "Timestamp", "Time", "ts"),
     USER_ID: (USER_ID, "UserId", "user"),
 }
+"""The names by which a column is found without being told; the first that a log has is taken."""
 
-# The argument that names each column.
 ARGUMENTS: Mapping[str, str] = {
     SESSION_ID: "session_col",
     ITEM_ID: "item_col",
     TIMESTAMP: "time_col",
     USER_ID: "user_col",
 }
+"""The argument that names each column."""

@@ -1,4 +1,4 @@
-"""Frozen dataclasses of checked settings, in and out of TOML."""
+"""Make frozen dataclasses of checked settings, in and out of TOML."""
 
 import dataclasses
 import json
@@ -15,9 +15,9 @@ from gru4rec.errors import ConfigError
 def setting(
     default: Any, *, low: float | None = None, below: float | None = None, choices: str = ""
 ) -> Any:
-    """A field with its bounds: `low` is allowed, `below` is not; spaces part the choices.
+    """Return a dataclass field with its bounds: `low` is allowed, `below` is not.
 
-    With the default None it may be left out.
+    Spaces part the choices. A field whose default is None may be left out.
     """
     bounds = {"low": low, "below": below, "choices": tuple(choices.split())}
     return field(default=default, metadata=bounds)
@@ -26,13 +26,13 @@ def setting(
 class Settings:
     """What a frozen dataclass of settings can do; a field that is one itself is a section.
 
-    Fields are numbers, truth values, text, or a tuple of texts. Construction raises ConfigError
-    for a wrong type or a value out of range, and for bad `choices`.
+    Fields are numbers, truth values, texts, or tuples of texts. Construction raises ConfigError for
+    a wrong type, a value out of range, or one that is none of the choices.
     """
 
     @classmethod
     def sections(cls) -> dict[str, type["Settings"]]:
-        """The fields that are sections, and their classes."""
+        """Return the fields that are sections, and their classes."""
         return {
             spec.name: spec.type
             for spec in dataclasses.fields(cls)  # type: ignore[arg-type]
@@ -40,7 +40,7 @@ class Settings:
         }
 
     def check(self, prefix: str = "") -> None:
-        """Refuse any field whose type or value is not allowed; `prefix` names the section."""
+        """Raise ConfigError if a field has a wrong type or value; `prefix` names the section."""
         for spec in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, spec.name)
             if value is not None or spec.default is not None:
@@ -48,9 +48,9 @@ class Settings:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any], *, prefix: str = "") -> Self:
-        """The settings given; the rest keep their defaults.
+        """Take the settings given; the rest keep their defaults.
 
-        Raises ConfigError for an unknown key, a wrong type or a value out of range.
+        Raise ConfigError for an unknown key, a wrong type or a value out of range.
         """
         sections = cls.sections()
         types = {spec.name: spec.type for spec in dataclasses.fields(cls)}  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ class Settings:
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
-        """Read a TOML file. Raises ConfigError if it is missing, unreadable or has other keys."""
+        """Read a TOML file. Raise ConfigError if it is missing, unreadable or has other keys."""
         try:
             return cls.from_dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -78,31 +78,31 @@ class Settings:
             raise ConfigError(f"{path}: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested plain values, without what was left out."""
-        found = {spec.name: getattr(self, spec.name) for spec in dataclasses.fields(self)}  # type: ignore[arg-type]
+        """Return plain values, a dict for each section, without what was left out."""
+        values = {spec.name: getattr(self, spec.name) for spec in dataclasses.fields(self)}  # type: ignore[arg-type]
         return {
             name: value.to_dict() if isinstance(value, Settings) else value
-            for name, value in found.items()
+            for name, value in values.items()
             if value is not None
         }
 
     def flat(self) -> dict[str, Any]:
-        """Plain values by dotted key, as `replace` takes them, without what was left out."""
-        found: dict[str, Any] = {}
+        """Return plain values by dotted key, as `replace` takes them, without what was left out."""
+        values: dict[str, Any] = {}
         for name, value in self.to_dict().items():
-            inner = getattr(self, name)
-            if isinstance(inner, Settings):
-                found |= {f"{name}.{key}": part for key, part in inner.flat().items()}
+            section = getattr(self, name)
+            if isinstance(section, Settings):
+                values |= {f"{name}.{key}": inner for key, inner in section.flat().items()}
             else:
-                found[name] = value
-        return found
+                values[name] = value
+        return values
 
     def to_toml(self) -> str:
-        """The settings as TOML text, the inverse of `from_toml`."""
+        """Return the settings as TOML text, which `from_toml` reads."""
         return "\n".join(_toml_lines("", self.to_dict())).lstrip("\n") + "\n"
 
     def replace(self, settings: Mapping[str, Any]) -> Self:
-        """A copy with dotted keys replaced, e.g. `{"training.epochs": 3, "seed": 7}`."""
+        """Return a copy with dotted keys replaced, e.g. `{"training.epochs": 3, "seed": 7}`."""
         whole = self.to_dict()
         for dotted, value in settings.items():
             *path, key = dotted.split(".")
@@ -132,7 +132,7 @@ def _check_value(name: str, value: object, spec: dataclasses.Field[Any]) -> None
 
 
 def _toml_lines(section: str, settings: Mapping[str, Any]) -> Iterator[str]:
-    """The lines of one section: its own keys first, then the sections in it."""
+    """Yield the lines of one section: its own keys first, then the sections in it."""
     plain = {key: value for key, value in settings.items() if not isinstance(value, dict)}
     if section and plain:
         yield from ("", f"[{section}]")
@@ -144,5 +144,5 @@ def _toml_lines(section: str, settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _toml(value: object) -> str:
-    """A number, truth value, text or list as TOML writes it: as JSON does, DEL escaped besides."""
+    """Write a number, truth value, text or list as TOML does: as JSON does, but DEL is escaped."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import gru4rec
+from gru4rec.recommenders.loading import KINDS
 
 
 def test_every_public_name_is_there():
@@ -14,6 +15,67 @@ def test_every_public_name_is_there():
 def test_all_is_what_is_public_once_each():
     assert len(set(gru4rec.__all__)) == len(gru4rec.__all__)
     assert set(gru4rec.__all__) <= set(dir(gru4rec))
+
+
+OF_0_1_0 = [
+    "SKNN",
+    "STAN",
+    "VMISKNN",
+    "VSKNN",
+    "VSTAN",
+    "CheckpointError",
+    "Config",
+    "ConfigError",
+    "DataError",
+    "DeviceError",
+    "DivergenceError",
+    "EncoderConfig",
+    "Fusion",
+    "GRU4Rec",
+    "Gru4RecError",
+    "ItemKNN",
+    "Markov",
+    "MissingExtraError",
+    "NotFittedError",
+    "Popularity",
+    "RecentPopularity",
+    "Recipe",
+    "Recommender",
+    "SequentialRules",
+    "SessionPopularity",
+    "SessionStore",
+    "StoppedError",
+    "TrainingConfig",
+    "evaluate",
+    "generate_clicks",
+    "load",
+    "prepare",
+    "read_clicks",
+    "shrink",
+    "split_by_time",
+    "split_last",
+    "tune",
+]
+OF_A_RECOMMENDER = [
+    "fit",
+    "recommend",
+    "recommend_in_pieces",
+    "recommend_many",
+    "click_many",
+    "next_items",
+    "start_session",
+    "sessions",
+    "save",
+    "load",
+]
+
+
+def test_nothing_public_is_lost():
+    assert set(OF_0_1_0) <= set(gru4rec.__all__)
+    for kind in KINDS.values():
+        assert set(OF_A_RECOMMENDER) <= set(dir(kind))
+    assert {"decide", "item_vectors"} <= set(dir(gru4rec.GRU4Rec))
+    assert {"save", "restore", "end"} <= set(dir(gru4rec.SessionStore))
 
 
 def test_an_unknown_name_is_an_attribute_error():

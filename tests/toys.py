@@ -3,7 +3,12 @@
 from pathlib import Path
 
 import polars as pl
+import torch
 from hypothesis import strategies as st
+
+from gru4rec.metrics import ranks_in_pieces
+from gru4rec.recommenders import Recommender
+from gru4rec.sessions import SessionArrays
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 
@@ -25,6 +30,15 @@ def clicks_of(sessions: list[list[object]]) -> pl.DataFrame:
             "item_id": [item for session in sessions for item in session],
         }
     )
+
+
+def ranks_of_targets(
+    recommender: Recommender, sessions: SessionArrays, *, ties: str = "conservative"
+) -> torch.Tensor:
+    """The rank of every click but the first of each session, given those before it."""
+    prefixes = sessions.prefixes()
+    scored = recommender.score(sessions, prefixes)
+    return ranks_in_pieces(scored, sessions.items[prefixes + 1], ties=ties)
 
 
 def without_idle_rules(settings: dict[str, object]) -> dict[str, object]:

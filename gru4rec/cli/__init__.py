@@ -7,6 +7,7 @@ from importlib import import_module
 
 import click
 
+from gru4rec.cli.progress import line_start
 from gru4rec.errors import Gru4RecError
 
 # How long torch's threads spin while they wait for each other, in turns, before they sleep. With
@@ -46,7 +47,7 @@ class _Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; an error the user can mend becomes one line and exit status 2."""
+        """Run a command. An error that the user can mend becomes one line and exit status 2."""
         try:
             return super().invoke(ctx)
         except Gru4RecError as error:
@@ -59,24 +60,24 @@ _OPTIONS = {"inputs": "--input"}
 
 
 def _with_options(error: Gru4RecError) -> str:
-    """The message of an error, the arguments that would mend it spelled as options."""
+    """Return the message of an error, with the arguments that would mend it spelled as options."""
     message = str(error)
     for name in error.mend_with:
-        before, found, after = message.rpartition(name)
-        if found:
+        before, named, after = message.rpartition(name)
+        if named:
             message = before + _OPTIONS.get(name, f"--{name.replace('_', '-')}") + after
     return message
 
 
 class _Once(logging.Filter):
-    """Lets each message through once: a log may be read by more than one step of a command."""
+    """Lets each message through once: several steps of a command may read the same log."""
 
     def __init__(self) -> None:
         super().__init__()
         self._said: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the message is new."""
+        """Return whether the message is new."""
         message = record.getMessage()
         new = message not in self._said
         self._said.add(message)
@@ -89,7 +90,7 @@ def main() -> None:
     """From a click log to the next items of a running session."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_Once())
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(logging.Formatter(f"{line_start()}%(message)s"))
     logger = logging.getLogger("gru4rec")
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(logging.INFO)

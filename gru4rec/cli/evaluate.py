@@ -1,15 +1,24 @@
 """`gru4rec evaluate`: a checkpoint, baselines and held-out sessions → `evaluate` → a table."""
 
+import math
+import shutil
+import sys
 from collections.abc import Container
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
 
+if TYPE_CHECKING:
+    import polars as pl
+
+    from gru4rec.recommenders import Recommender
+
 _FORMATS = ("table", "json", "csv")
+_ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index")
 
 
 @click.command("evaluate")
@@ -94,44 +103,69 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     Other checkpoints and baselines stand in the same table.
     """
     from gru4rec.atomic import write_beside
-    from gru4rec.cli.output import choose_format, write_table
+    from gru4rec.cli.output import choose_format
+    from gru4rec.cli.progress import Display
     from gru4rec.clicks import read_clicks
-    from gru4rec.evaluation import evaluate
-    from gru4rec.extras import import_extra
-    from gru4rec.recommenders import Recommender, load, make_baseline
+    from gru4rec.evaluation import (
+        check_packages,
+        evaluate,
+        evaluate_with_page,
+        extra_columns,
+    )
 
-    baselines = {name: make_baseline(name) for name in options["baselines"]}
-    if bool(baselines) != bool(options["train"]):
+    if bool(options["baselines"]) != bool(options["train"]):
         raise click.UsageError("--baseline and --train go together: baselines are fitted on a log.")
     form = choose_format(options["form"], options["output"], _FORMATS)
     if options["report"] is not None:  # before anything is measured
-        import_extra("matplotlib", extra="report")
+        check_packages()
     read = read_options(options)
-    trained = load(checkpoint, device=options["device"])
-    recommenders: dict[str, Recommender] = {trained.name: trained}
+    recommenders = _recommenders(checkpoint, options, read)
+    log = read_clicks(clicks, **read, also=extra_columns(recommenders)).collect()
+    asked = {name: options[name] for name in _ASKED}
+    with Display("evaluating") as display:
+        asked["on_progress"] = display.show
+        if options["report"] is None:
+            table = evaluate(recommenders, log, **asked)
+        else:
+            table, page = evaluate_with_page(recommenders, log, **asked)
+    _show(table, form, options)
+    if options["report"] is not None:
+        write_beside(options["report"], lambda file: file.write_text(page, encoding="utf-8"))
+
+
+def _recommenders(
+    checkpoint: str, options: dict[str, Any], read: dict[str, Any]
+) -> "dict[str, Recommender]":
+    """The checkpoint, the others and the fitted baselines by the names they have in the table."""
+    from gru4rec.clicks import read_clicks
+    from gru4rec.recommenders import load, make_baseline
+
+    baselines = {name: make_baseline(name) for name in options["baselines"]}
+    first = load(checkpoint, device=options["device"])
+    recommenders = {first.name: first}
     for folder in options["others"]:
         other = load(folder, device=options["device"])
-        recommenders[unlike(Path(folder).resolve().name, recommenders)] = other
+        recommenders[_unlike(Path(folder).resolve().name, recommenders)] = other
     if baselines:
         train = read_clicks(options["train"], **{**read, "where": options["train_where"]}).collect()
         for name, baseline in baselines.items():
-            recommenders[unlike(name, recommenders)] = baseline.fit(train)
-    also = [name for each in recommenders.values() for name in each.side_inputs.values]
-    log = read_clicks(clicks, **read, also=also).collect()
-    asked = {name: options[name] for name in ("ks", "metrics", "by", "against", "intervals")}
-    how = {name: options[name] for name in ("ties", "through_index")}
-    if options["report"] is None:
-        write_table(evaluate(recommenders, log, **asked, **how), form, options["output"])
-        return
-    from gru4rec.evaluation import html_page, report_needs, rows_asked_for
-
-    table = evaluate(recommenders, log, **report_needs(**asked, first=trained.name), **how)
-    write_table(rows_asked_for(table, **asked), form, options["output"])
-    page = html_page(table, recommenders, log, against=options["against"])
-    write_beside(options["report"], lambda file: file.write_text(page, encoding="utf-8"))
+            recommenders[_unlike(name, recommenders)] = baseline.fit(train)
+    return recommenders
 
 
-def unlike(name: str, taken: Container[str]) -> str:
+def _unlike(name: str, taken: Container[str]) -> str:
     """The name, with a number behind it if it is taken."""
     numbered = (f"{name} {number}" for number in count(2))
-    return next(each for each in chain([name], numbered) if each not in taken)
+    return next(free for free in chain([name], numbered) if free not in taken)
+
+
+def _show(table: "pl.DataFrame", form: str, options: dict[str, Any]) -> None:
+    """Write the table: for people on standard output as `table`, else in its long form."""
+    from gru4rec.cli.comparison_table import comparison_text
+    from gru4rec.cli.output import write_table
+
+    if form != "table" or options["output"] is not None:
+        write_table(table, form, options["output"])
+        return
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
+    click.echo(comparison_text(table, against=options["against"], room=room))

@@ -33,6 +33,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     Baselines are fitted on CLICKS. The result is a checkpoint as any other; with a neighbour method
     in it, it keeps the sessions of CLICKS.
     """
+    from gru4rec.cli.progress import Display
     from gru4rec.clicks import read_clicks
     from gru4rec.layout import check_free, is_finished
     from gru4rec.recommenders import Fusion, load, make_baseline
@@ -45,15 +46,19 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     read = read_options(options)
     trained = load(checkpoint, device=options["device"])
     log = read_clicks(clicks, **read).collect()
-    others = [
-        baselines[name].fit(log) if name in baselines else load(name, device=options["device"])
-        for name in names
-    ]
-    fusion = Fusion([trained, *others])
-    if options["valid"] is not None:
-        also = list(fusion.side_inputs.values)
-        where = {**read, "where": options["valid_where"], "also": also}
-        fusion.weigh(read_clicks(options["valid"], **where))
+    others, total = [], len(names) + (options["valid"] is not None)
+    with Display("fusing") as display:
+        for number, name in enumerate(names):
+            display.show(number, total, name)
+            baseline = baselines.get(name)
+            others.append(
+                load(name, device=options["device"]) if baseline is None else baseline.fit(log)
+            )
+        fusion = Fusion([trained, *others])
+        if options["valid"] is not None:
+            display.show(len(names), total, "weights")
+            where = {"where": options["valid_where"], "also": list(fusion.side_inputs.values)}
+            fusion.weigh(read_clicks(options["valid"], **{**read, **where}))
     fusion.save(options["output"], force=options["force"])
     weights = (f"{part.name} {w:.2f}" for part, w in zip(fusion.parts, fusion.weights, strict=True))
     click.echo(f"saved {options['output']}: {', '.join(weights)}", err=True)

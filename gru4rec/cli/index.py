@@ -30,6 +30,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     recommendations. Scores stay exact: an index proposes, the item vectors decide.
     """
     from gru4rec.cli.output import choose_format, write_table
+    from gru4rec.cli.progress import Display
     from gru4rec.clicks import read_clicks
     from gru4rec.errors import DataError
     from gru4rec.recommenders import GRU4Rec, load
@@ -42,9 +43,10 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         raise DataError(
             f"{checkpoint} is of {recommender.name}, which has no item vectors to index"
         )
-    also = list(recommender.side_inputs.values)
-    log = read_clicks(clicks, **read, also=also) if clicks else None
+    extra_columns = list(recommender.side_inputs.values)
+    log = read_clicks(clicks, **read, also=extra_columns) if clicks else None
     asked = {"kinds": options["kinds"], "min_overlap": options["min_overlap"]}
-    table = choose_index(recommender, log, **asked)
+    with Display("measuring indexes") as display:
+        table = choose_index(recommender, log, **asked, on_progress=display.show)
     recommender.save(checkpoint, force=True)
     write_table(table, form, options["output"])

@@ -43,7 +43,7 @@ def command(checkpoint: str, **options: Any) -> None:
             raise DataError(f"{checkpoint} is of {recommender.name}, which has no item embeddings")
         table = neighbours(recommender, item, options["k"])
     elif items is not None:
-        clicked = [each.strip() for each in items.split(",")]
+        clicked = [item_id.strip() for item_id in items.split(",")]
         table = explain(load(checkpoint), clicked, target=target)
     else:
         table = summary(checkpoint)

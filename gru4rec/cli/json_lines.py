@@ -1,24 +1,29 @@
-"""Answer sessions that come line by line as JSON, for a program that drives this one."""
+"""Reply to sessions that come line by line as JSON, for a program that drives this one."""
 
 import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from gru4rec.errors import DataError
-from gru4rec.recommenders import OF_MODEL, OF_POPULARITY, Recommender
+from gru4rec.recommenders import Recommender
 from gru4rec.schema import REASON, UNKNOWN
-from gru4rec.serving import ItemFilter
+from gru4rec.serving import OF_MODEL, OF_POPULARITY, ItemFilter
 
 _LONGEST = 1 << 20  # bytes of a line
 
 
-def answers(
-    lines: BinaryIO, recommender: Recommender, k: int, *, only: ItemFilter | None, explain: bool
+def reply_lines(
+    lines: BinaryIO,
+    recommender: Recommender,
+    k: int,
+    *,
+    item_filter: ItemFilter | None,
+    explain: bool,
 ) -> Iterator[str]:
-    """A line for each line: `{"session_id", "items", "scores"}`, or `{"error"}` if it is none.
+    """Reply to each line by a line: `{"session_id", "items", "scores"}`, or `{"error"}`.
 
-    A line is `{"session_id": 1, "items": ["A", "B"]}`; without a `session_id` that is null. With
-    `explain` an answer has a `reason` and the number of `unknown` clicks too.
+    A line to reply to is `{"session_id": 1, "items": ["A", "B"]}`. Without a `session_id` that of
+    the reply is null. With `explain` a reply has a `reason` and the number of `unknown` clicks too.
     """
     while line := lines.readline(_LONGEST + 1):
         try:
@@ -26,13 +31,13 @@ def answers(
                 _skip(lines, line)
                 raise DataError(f"a line may have {_LONGEST:,} bytes at most")
             session = _session(line)
-            items, scores = recommender.next_items(session["items"], k, only=only)
-            answer = {"session_id": session.get("session_id"), "items": items, "scores": scores}
+            items, scores = recommender.next_items(session["items"], k, only=item_filter)
+            reply = {"session_id": session.get("session_id"), "items": items, "scores": scores}
             if explain:
-                answer |= _explained(recommender, session["items"])
+                reply |= _explained(recommender, session["items"])
         except DataError as error:
-            answer = {"error": str(error)}
-        yield json.dumps(answer)
+            reply = {"error": str(error)}
+        yield json.dumps(reply)
 
 
 def _explained(recommender: Recommender, items: list[object]) -> dict[str, object]:
@@ -41,7 +46,7 @@ def _explained(recommender: Recommender, items: list[object]) -> dict[str, objec
 
 
 def _session(line: bytes) -> dict[str, Any]:
-    """The object of a line. Raises DataError for anything else."""
+    """Return the object of a line. Raises DataError for anything else."""
     try:
         session = json.loads(line)
     except (ValueError, RecursionError) as error:

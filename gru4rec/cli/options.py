@@ -10,7 +10,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def chain(*decorators: Callable[[Any], Any]) -> Callable[[Function], Function]:
-    """One decorator for several, the first of them outermost."""
+    """Return one decorator for several, the first of them outermost."""
 
     def decorate(function: Function) -> Function:
         for decorator in reversed(decorators):
@@ -29,7 +29,7 @@ click_log_options = chain(
     ),
     click.option("--drop-invalid", is_flag=True, help="Drop and count rows with bad ids or times."),
 )
-"""How to read CLICKS: the keyword arguments of `read_clicks`."""
+"""How to read CLICKS: keyword arguments of `read_clicks`."""
 
 device_option = click.option(
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to compute."
@@ -37,7 +37,7 @@ device_option = click.option(
 
 
 def output_options(formats: Sequence[str]) -> Callable[[Function], Function]:
-    """Where a command writes its table, and in which of the formats that it knows."""
+    """Return the options that say where a command writes its table, and in which format."""
     return chain(
         click.option(
             "--format", "form", type=click.Choice(formats), help="Else the suffix of FILE decides."
@@ -49,6 +49,6 @@ def output_options(formats: Sequence[str]) -> Callable[[Function], Function]:
 
 
 def read_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Take the values of `click_log_options` out of a command's options."""
+    """Take the values of `click_log_options` out of a command's options, and return them."""
     names = ("session_col", "item_col", "time_col", "where", "drop_invalid")
     return {name: options.pop(name) for name in names}

@@ -1,4 +1,4 @@
-"""Write a table to a file or to standard output, in the format that is asked for."""
+"""Write a table to a file or to standard output, in the format asked for."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -52,9 +52,11 @@ FORMATS: Mapping[str, Callable[[Iterable[pl.DataFrame]], Iterator[str]]] = {
 
 
 def choose_format(asked: str | None, output: Path | None, formats: tuple[str, ...]) -> str:
-    """The format asked for or of the output's suffix; else a table on a terminal, jsonl in a pipe.
+    """Return the format asked for, else that of the output's suffix.
 
-    `formats` are those of the command. Raises DataError for a suffix that says none of them.
+    Without both it is a table on a terminal. In a pipe it is jsonl, or a table if the command does
+    not write jsonl. `formats` are those of the command. Raises DataError for a suffix of none of
+    them.
     """
     if asked is not None:
         return asked
@@ -67,14 +69,15 @@ def choose_format(asked: str | None, output: Path | None, formats: tuple[str, ..
 
 
 def write_table(table: pl.DataFrame, form: str, output: Path | None) -> None:
-    """Write a table as `write_pieces` writes it in pieces."""
+    """Write a table as `write_pieces` writes its pieces."""
     write_pieces([table], form, output)
 
 
 def write_pieces(pieces: Iterable[pl.DataFrame], form: str, output: Path | None) -> None:
-    """Write the pieces of a table to standard output, or to a file beside, which is then renamed.
+    """Write the pieces of a table to standard output or to a file.
 
-    Raises DataError where the file cannot be written, or Parquet is to go to standard output.
+    The file is written beside its place and then renamed. Raises DataError if it cannot be written,
+    or if Parquet is to go to standard output.
     """
     if output is None:
         if form == "parquet":

@@ -1,9 +1,13 @@
 """`gru4rec prepare`: options → a recipe → `prepare` → a folder of sessions and its card."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from gru4rec.preparation import Card
 
 # option: (setting of the recipe, type, metavar, help); what is left out, the recipe says
 _SETTINGS: dict[str, tuple[str, Any, str | None, str]] = {
@@ -78,7 +82,7 @@ def command(raw: tuple[str, ...], output: Path, **options: Any) -> None:
     The rules work in the order of the options. DIR/card.json says what each dropped and what is
     left; DIR/recipe.toml repeats it.
     """
-    from gru4rec.cli.card import as_text
+    from gru4rec.cli.progress import Display
     from gru4rec.preparation import Recipe, prepare
 
     recipe = Recipe() if options["recipe"] is None else Recipe.from_toml(options["recipe"])
@@ -87,6 +91,58 @@ def command(raw: tuple[str, ...], output: Path, **options: Any) -> None:
         if kind is tuple and given[key] is not None:
             given[key] = [name.strip() for name in given[key].split(",")]
     recipe = recipe.replace({key: value for key, value in given.items() if value is not None})
-    card = prepare(raw, output, recipe, force=options["force"])
+    with Display("preparing") as display:
+        card = prepare(raw, output, recipe, force=options["force"], on_progress=display.show)
     click.echo(as_text(card), err=True)
     click.echo(f"wrote {output}", err=True)
+
+
+def as_text(card: "Card") -> str:
+    """Return the card of a prepared log as text for a terminal."""
+    lines: list[tuple[str, ...]] = [("", "clicks", "sessions", "items", "dropped")]
+    for rule in card["rules"]:
+        name = f"{rule['rule']} {rule['setting']}".strip()
+        lines.append((name, *(_number(rule[key]) for key in lines[0][1:])))
+    out = card["split"]["left_out"]
+    lines.append(("across a cut, in no part", *map(_number, (out["clicks"], out["sessions"]))))
+    for name, part in card["parts"].items():
+        lines.append((name, *(_number(part[key]) for key in lines[0][1:4])))
+    width = max(len(line[0]) for line in lines)
+    text = [line[0].ljust(width) + "".join(cell.rjust(14) for cell in line[1:]) for line in lines]
+    return "\n".join([*text, "", *_statistics(card), *_published(card)])
+
+
+def _statistics(card: "Card") -> Iterator[str]:
+    statistics = card["statistics"]
+    if card["time"]:
+        yield "sessions: " + ", ".join(f"{what} {when}" for what, when in card["time"].items())
+    for name, cut in card["split"]["cuts"].items():
+        yield f"{name} {cut['asked']}: from {cut['at']}"
+    for name in ("session_clicks", "item_clicks"):
+        steps = "  ".join(f"{at} {value:g}" for at, value in statistics[name].items())
+        yield f"{name.replace('_', ' ')}: {steps}"
+    yield f"targets clicked before in their session: {_percent(statistics['revisit_share'])}"
+    yield (
+        "transitions of train to the most frequent follower (how much order matters): "
+        f"{_percent(statistics['order_share'])}"
+    )
+    for name, part in card["parts"].items():
+        if "unknown_target_share" in part:
+            yield f"{name} targets on items not in train: {_percent(part['unknown_target_share'])}"
+
+
+def _published(card: "Card") -> Iterator[str]:
+    for line in card["published"]:
+        off = "" if line["found"] is None else f" ({line['found'] / line['published'] - 1:+.2%})"
+        yield (
+            f"published {line['of']} {line['what']} {_number(line['published'])}, "
+            f"found {_number(line['found'])}{off}"
+        )
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1%}"

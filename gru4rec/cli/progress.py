@@ -1,49 +1,120 @@
-"""Show how far training is, or recommending for a log."""
+"""Show on stderr how far a command is: a bar on a terminal, a line now and then elsewhere."""
 
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
-import polars as pl
 
-from gru4rec.schema import RANK
-from gru4rec.training import Progress
+if TYPE_CHECKING:
+    import polars as pl
 
-_BAR = 24
+    from gru4rec.training import Progress
+
+Item = TypeVar("Item")
+
 _LINE_SECONDS = 30.0
+_STEPS, _WIDTH = 1000, 20  # of a bar: steps it tells apart, and characters
 
 
-class ProgressPrinter:
-    """Prints to stderr; call it with each report of the trainer."""
+class Display:
+    """Shows how far some work is while its `with` statement lasts.
+
+    A terminal gets click's bar. A pipe or a file gets a line every half minute.
+    """
+
+    def __init__(
+        self, label: str = "", *, total_is_known: bool = True, hidden: bool = False
+    ) -> None:
+        """Without a `label` the texts of `show` have to say all; `hidden` shows nothing."""
+        self._label, self._hidden = label, hidden
+        self._is_terminal = sys.stderr.isatty()
+        self._printed = time.monotonic()
+        self._bar: Any = click.progressbar(
+            iterable=None if total_is_known else _unknown_length(),
+            length=_STEPS if total_is_known else None,
+            bar_template=f"{label} %(bar)s  %(info)s".lstrip(),
+            fill_char="█",
+            empty_char="░",
+            width=_WIDTH,
+            show_percent=bool(label) and total_is_known,
+            show_eta=bool(label),
+            item_show_func=self._fitting,
+            file=sys.stderr,
+            hidden=hidden or not self._is_terminal,
+            update_min_steps=0,  # so a new text is shown where the bar stands still
+        )
+
+    def __enter__(self) -> Self:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
+            text = self._bar.current_item
+            self._bar.finish()
+            self._bar.current_item = text  # which click would take away
+            self._bar.render_progress()
+        self._bar.__exit__(kind, *error)
+
+    def show(self, done: int, total: int | None = None, text: str = "") -> None:
+        """Show that `done` of `total` is done, and a text; the text alone without a total."""
+        if self._is_terminal:
+            place = done if total is None else _STEPS * done // max(1, total)
+            self._bar.update(place - self._bar.pos, text)
+        elif not self._hidden and time.monotonic() - self._printed > _LINE_SECONDS:
+            self.say(text or f"{self._label}: {done / max(1, total or 1):.0%}")
+
+    def over(self, items: Iterable[Item], total: int) -> Iterator[Item]:
+        """Pass `total` items on, and show how many are done with."""
+        for done, item in enumerate(items):
+            self.show(done, total)
+            yield item
+
+    def say(self, line: str) -> None:
+        """Print a line that stays, above the bar."""
+        click.echo(f"{line_start()}{line}", err=True)
+        self._printed = time.monotonic()
+        self._bar.update(0, "")
+
+    def _fitting(self, text: str | None) -> str | None:
+        """The text, cut to a terminal's line: a longer one would push the bar up."""
+        taken = len(self._label) + _WIDTH + (20 if self._label else 4)
+        return (text or "")[: max(0, shutil.get_terminal_size().columns - taken)] or None
+
+
+def _unknown_length() -> Iterator[None]:
+    """What a bar without a total runs over: nobody, click neither, knows how long it is."""
+    yield from ()
+
+
+def line_start() -> str:
+    """What to print before a line on stderr: on a terminal it wipes out a bar that stands there."""
+    return "\r\033[K" if sys.stderr.isatty() else ""
+
+
+class TrainingDisplay(Display):
+    """Shows how far a training is; call it with each report of the trainer."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._printed = time.monotonic()
+        super().__init__()
         self._first: tuple[float, float] | None = None
 
-    def __call__(self, progress: Progress) -> None:
-        """Print what is worth a look by now."""
-        if progress.metrics is not None:
-            measured = "".join(f"  {name} {value:.4f}" for name, value in progress.metrics.items())
-            start = "\r\033[K" if self._terminal else ""
-            click.echo(f"{start}{self._figures(progress)}{measured}", err=True)
-            self._printed = time.monotonic()
-        elif self._terminal:
-            done = round(progress.share * _BAR)
-            bar = "█" * done + "░" * (_BAR - done)
-            click.echo(f"\r\033[K{bar} {self._figures(progress)}", nl=False, err=True)
-        elif time.monotonic() - self._printed > _LINE_SECONDS:
-            click.echo(self._figures(progress), err=True)
-            self._printed = time.monotonic()
-
-    def _figures(self, progress: Progress) -> str:
+    def __call__(self, progress: "Progress") -> None:
+        """Show the figures so far; those of an epoch's end, with its metrics, stay."""
         done = (progress.epoch - 1 + progress.share) / progress.epochs
-        return (
+        figures = (
             f"epoch {progress.epoch}/{progress.epochs:g} {progress.share:4.0%}  "
             f"loss {progress.loss:.4f}  {progress.clicks_per_second:,.0f} clicks/s"
             f"{self._left(done)}"
         )
+        if progress.metrics is not None:
+            measured = (f"  {name} {value:.4f}" for name, value in progress.metrics.items())
+            self.say(figures + "".join(measured))
+        else:
+            self.show(round(_STEPS * done), _STEPS, figures)
 
     def _left(self, done: float) -> str:
         """The time left at the pace since the first report, which need not be the run's start."""
@@ -57,14 +128,14 @@ class ProgressPrinter:
         return f"  {(now - since) * left / (done - done_before):.0f} s left"
 
 
-def counted(pieces: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Answers for sessions as they come, with a line to stderr of how many there are so far."""
-    began = printed = time.monotonic()
-    terminal, sessions = sys.stderr.isatty(), 0
-    for piece in pieces:
-        yield piece
-        sessions += int((piece[RANK] == 1).sum())
-        now = time.monotonic()
-        if now - printed > (1.0 if terminal else _LINE_SECONDS):
-            printed = now
-            click.echo(f"{sessions:,} sessions, {sessions / (now - began):,.0f} a second", err=True)
+def counted(pieces: Iterable["pl.DataFrame"], *, hidden: bool = False) -> Iterator["pl.DataFrame"]:
+    """Pass answers for sessions on as they come, and show how many sessions there are so far."""
+    from gru4rec.schema import RANK
+
+    began, sessions = time.monotonic(), 0
+    with Display("recommending", total_is_known=False, hidden=hidden) as display:
+        for piece in pieces:
+            yield piece
+            sessions += int((piece[RANK] == 1).sum())
+            pace = sessions / (time.monotonic() - began)
+            display.show(sessions, text=f"{sessions:,} sessions, {pace:,.0f} a second")

@@ -65,12 +65,12 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         raise click.UsageError(f"-o {output} is one of the CLICKS; name another file.")
     read = read_options(options)
     recommender = load(checkpoint, device=options["device"])
-    only: dict[str, Any] = {"exclude_clicked": options["exclude_clicked"]}
+    allowed: dict[str, Any] = {"exclude_clicked": options["exclude_clicked"]}
     for name in ("allow", "deny"):
         if options[name] is not None:
-            only[name] = read_items(options[name], item_col=read["item_col"])
+            allowed[name] = read_items(options[name], item_col=read["item_col"])
     if clicks == ("-",):
-        _answer(recommender, options, only)
+        _reply(recommender, options, allowed)
         return
     prefixes: Prefixes
     if clicks:
@@ -78,29 +78,31 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     else:
         prefixes = [[item.strip() for item in options["items"].split(",")]]
     pieces = recommender.recommend_in_pieces(
-        prefixes, options["k"], explain=options["explain"], **only
+        prefixes, options["k"], explain=options["explain"], **allowed
     )
-    write_pieces(counted(pieces), form, options["output"])
+    # A bar would stand between rows that go to the same terminal as they come.
+    on_terminal = output is None and sys.stdout.isatty()
+    write_pieces(counted(pieces, hidden=on_terminal and form != "table"), form, output)
 
 
 def _is_in(file: Path, log: Path) -> bool:
-    """Whether a file is a log, or lies in the folder that is one."""
+    """Return whether a file is a log, or lies in the folder that is one."""
     return file.exists() and (log.resolve() in (file.resolve(), *file.resolve().parents))
 
 
-def _answer(recommender: "Recommender", options: dict[str, Any], only: dict[str, Any]) -> None:
-    """Answer the lines of standard input until it ends, or nobody reads any more."""
-    from gru4rec.cli.json_lines import answers
+def _reply(recommender: "Recommender", options: dict[str, Any], allowed: dict[str, Any]) -> None:
+    """Reply to the lines of standard input until it ends, or nobody reads any more."""
+    from gru4rec.cli.json_lines import reply_lines
     from gru4rec.serving import ItemFilter
 
     if options["output"] is not None or options["form"] not in (None, "jsonl"):
         raise click.UsageError("CLICKS - answers on standard output as JSON lines.")
-    passing = ItemFilter.of(recommender.catalog, **only)
+    item_filter = ItemFilter.of(recommender.catalog, **allowed)
     lines, output = sys.stdin.buffer, sys.stdout.buffer
+    how = {"explain": options["explain"], "item_filter": item_filter}
     try:
-        asked = {"explain": options["explain"], "only": passing}
-        for answer in answers(lines, recommender, options["k"], **asked):
-            output.write(answer.encode() + b"\n")
+        for reply in reply_lines(lines, recommender, options["k"], **how):
+            output.write(reply.encode() + b"\n")
             output.flush()
-    except BrokenPipeError:  # the reader has gone, and with it the need for answers
+    except BrokenPipeError:  # the reader has gone, and with it the need for replies
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

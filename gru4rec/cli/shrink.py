@@ -1,5 +1,6 @@
 """`gru4rec shrink`: a checkpoint → `compare` → a table, and a smaller checkpoint if asked for."""
 
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     the sessions of CLICKS as they would be served: through the index, click by click.
     """
     from gru4rec.cli.output import choose_format, write_table
+    from gru4rec.cli.progress import Display
     from gru4rec.clicks import read_clicks
     from gru4rec.errors import DataError
     from gru4rec.layout import check_free
@@ -55,12 +57,18 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     recommender = load(checkpoint, device=options["device"])
     if not isinstance(recommender, GRU4Rec):
         raise DataError(f"{checkpoint} is of {recommender.name}, which has no weights to shrink")
-    also = list(recommender.side_inputs.values)
-    log = read_clicks(clicks, **read_options(options), also=also)
+    extra_columns = list(recommender.side_inputs.values)
+    log = read_clicks(clicks, **read_options(options), also=extra_columns)
     if output is None:
-        tried = (shrink(recommender, encoder=each, items=kept) for each, kept in VARIANTS)
-        write_table(compare(chain([recommender], tried), log), form, None)
-        return
-    small = shrink(recommender, **asked)
-    write_table(compare([recommender, small], log), form, None)
-    small.save(output, force=options["force"])
+        smaller: Iterable[GRU4Rec] = (
+            shrink(recommender, encoder=bits, items=kept) for bits, kept in VARIANTS
+        )
+        count = len(VARIANTS)
+    else:
+        small = shrink(recommender, **asked)
+        smaller, count = [small], 1
+    with Display("measuring") as display:
+        table = compare(display.over(chain([recommender], smaller), 1 + count), log)
+    write_table(table, form, None)
+    if output is not None:
+        small.save(output, force=options["force"])

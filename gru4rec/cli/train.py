@@ -1,7 +1,11 @@
 """`gru4rec train`: options → a config → `GRU4Rec.fit` → a checkpoint folder."""
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -43,8 +47,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     What no option and no config file says is decided from the log, and printed. A training that was
     interrupted, by Ctrl-C too, goes on with the same command and --resume.
     """
-    from gru4rec.cli.progress import ProgressPrinter
-    from gru4rec.cli.stopping import stop_request
+    from gru4rec.cli.progress import TrainingDisplay
     from gru4rec.clicks import read_clicks
     from gru4rec.errors import DivergenceError, StoppedError
     from gru4rec.layout import is_unfinished
@@ -64,10 +67,8 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
         return
     run = {"keep": output, "keep_minutes": options["keep_minutes"], "resume": resume}
     try:
-        with stop_request() as stopping:
-            recommender.fit(
-                log, valid=valid, on_progress=ProgressPrinter(), stopping=stopping, **run
-            )
+        with _stop_request() as stopping, TrainingDisplay() as display:
+            recommender.fit(log, valid=valid, on_progress=display, stopping=stopping, **run)
     except StoppedError as stop:
         click.echo(f"{stop}; the same command with --resume goes on from there", err=True)
         sys.exit(130)
@@ -78,11 +79,14 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
             f"{error}, and add resume to go on before it", mend_with=[*error.mend_with, "resume"]
         ) from error
     recommender.save(output, force=True)
-    click.echo(f"saved {output} after {recommender.meta['seconds']:.1f} s", err=True)
+    click.echo(f"saved {output} after {recommender.meta.seconds:.1f} s", err=True)
 
 
 def _may_start(output: Path | None, options: dict[str, Any]) -> bool:
-    """Whether there is something to do. Raises if a checkpoint may not be written to `output`."""
+    """Return whether there is something to do.
+
+    Raises UsageError or CheckpointError if no checkpoint may be written to `output`.
+    """
     from gru4rec.layout import check_free, is_finished
 
     if options["resume"] and (options["force"] or options["show_config"]):
@@ -96,3 +100,39 @@ def _may_start(output: Path | None, options: dict[str, Any]) -> bool:
         return False
     check_free(output, force=options["force"] or options["resume"])
     return True
+
+
+class _StopRequest:
+    """Whether a signal asks a training to stop; the training calls it where it can stop well.
+
+    Once it was called, a first signal asks for that. Before, and on a second signal, the program is
+    interrupted as usual.
+    """
+
+    def __init__(self) -> None:
+        self._asked = self._heeded = False
+
+    def __call__(self) -> bool:
+        """Return whether to stop."""
+        self._heeded = True
+        return self._asked
+
+    def signalled(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        if self._asked or not self._heeded:
+            raise KeyboardInterrupt
+        self._asked = True
+        click.echo("\nstopping; once more to stop at once", err=True)
+
+
+@contextmanager
+def _stop_request() -> Iterator[_StopRequest]:
+    """Yield a request to stop, which Ctrl-C and SIGTERM make while this lasts."""
+    request = _StopRequest()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, request.signalled) for number in signals]
+    try:
+        yield request
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)

@@ -57,7 +57,7 @@ setting_options = chain(
 
 
 def config_of(options: dict[str, Any], *, default: "Config | None" = None) -> "Config":
-    """The settings of -c or --preset, else of `default`, with those of single options.
+    """Return the settings of -c or --preset, else `default`, changed by the single options.
 
     Raises UsageError if -c and --preset are both given.
     """
@@ -80,9 +80,9 @@ def config_of(options: dict[str, Any], *, default: "Config | None" = None) -> "C
 
 
 def valid_source(options: dict[str, Any], read: dict[str, Any]) -> Any:
-    """What --valid names: a part of the log, or a file that is read as the log is.
+    """Return what --valid names: a part of the log, or a file, read as the log is read.
 
-    Raises UsageError if there is no file for --valid-where to filter.
+    Raises UsageError if --valid-where has no file to filter.
     """
     from gru4rec.clicks import is_part, read_clicks
 

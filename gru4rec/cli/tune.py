@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gru4rec.cli.options import click_log_options, device_option, read_options
-from gru4rec.cli.training_options import config_of, setting_options
+from gru4rec.cli.training_options import config_of, setting_options, valid_source
 
 if TYPE_CHECKING:
     from gru4rec.tuning import Trial
@@ -51,8 +51,8 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     measured on. With --study the same command goes on with a search that was stopped.
     """
     from gru4rec.atomic import write_beside
-    from gru4rec.cli.output import FORMATS
-    from gru4rec.cli.training_options import valid_source
+    from gru4rec.cli.output import write_table
+    from gru4rec.cli.progress import Display
     from gru4rec.clicks import read_clicks
     from gru4rec.errors import DataError
     from gru4rec.tuning import tune
@@ -62,31 +62,33 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     if output.is_dir() or not output.resolve().parent.is_dir():
         raise DataError(f"cannot write {output}: name a file in a folder that is there with -o")
     read = {**read_options(options), "also": config.encoder.inputs}
-    found = tune(
-        read_clicks(clicks, **read),
-        valid=valid_source(options, read),
-        config=config,
-        trials=options["trials"],
-        study=options["study"],
-        device=options["device"],
-        on_trial=_print_trial,
-    )
+    with Display("tuning") as display:
 
-    def write(file: Path) -> None:
-        file.write_text(found.config.to_toml(), encoding="utf-8")
+        def show(trial: "Trial") -> None:
+            display.say(_trial_line(trial))
+            display.show(trial.number + 1, options["trials"])
 
-    write_beside(output, write)
-    best = found.trials.head(_ROWS)
+        tuning = tune(
+            read_clicks(clicks, **read),
+            valid=valid_source(options, read),
+            config=config,
+            trials=options["trials"],
+            study=options["study"],
+            device=options["device"],
+            on_trial=show,
+        )
+    settings = tuning.config.to_toml()
+    write_beside(output, lambda file: file.write_text(settings, encoding="utf-8"))
+    best = tuning.trials.head(_ROWS)
     shown = best[[column.name for column in best if not column.is_null().all()]]
-    for text in FORMATS["table"]([shown.rename(lambda name: name.removeprefix("training."))]):
-        click.echo(text, nl=False)
+    write_table(shown.rename(lambda name: name.removeprefix("training.")), "table", None)
     click.echo(f"saved {output}; train with it: gru4rec train … -c {output}", err=True)
 
 
-def _print_trial(trial: "Trial") -> None:
+def _trial_line(trial: "Trial") -> str:
     measured = "diverged" if trial.measure is None else f"{trial.measure:.4f}"
     settings = "  ".join(
         f"{name.removeprefix('training.')} {f'{value:.3g}' if isinstance(value, float) else value}"
         for name, value in trial.settings.items()
     )
-    click.echo(f"trial {trial.number}: {measured}, {trial.state}  {settings}", err=True)
+    return f"trial {trial.number}: {measured}, {trial.state}  {settings}"

@@ -6,17 +6,16 @@ from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
     from gru4rec.clicks.column_types import with_plain_ids
-    from gru4rec.clicks.files import CARD
     from gru4rec.clicks.invalid_rows import ROW
     from gru4rec.clicks.item_lists import read_items
     from gru4rec.clicks.order import is_first
+    from gru4rec.clicks.paths import CARD
     from gru4rec.clicks.pieces import SHARD_ROWS, session_runs, write_parquet_pieces
     from gru4rec.clicks.reading import ClickLog, ClickSource, read_clicks, read_log
     from gru4rec.clicks.split import (
         END,
         PARTS,
         START,
-        Cut,
         assign_parts,
         is_part,
         seconds_of,
@@ -34,7 +33,6 @@ __all__ = [
     "START",
     "ClickLog",
     "ClickSource",
-    "Cut",
     "assign_parts",
     "generate_clicks",
     "is_first",

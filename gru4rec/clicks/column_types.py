@@ -1,11 +1,11 @@
 """Find the types of columns that came as text, and make ids plain."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 import polars as pl
 
-from gru4rec.clicks.files import DAMAGE
+from gru4rec.clicks.formats import DAMAGE
 from gru4rec.errors import DataError
 from gru4rec.schema import ARGUMENTS, ITEM_ID, SESSION_ID, USER_ID
 
@@ -30,36 +30,39 @@ def with_types(rows: pl.LazyFrame, columns: Iterable[str], ids: Iterable[str]) -
     if not text:
         return rows
     sound = rows.filter(pl.col(DAMAGE).is_null()) if DAMAGE in schema else rows
-    checks = []
-    for name in text:
-        known = pl.col(name).drop_nulls()
-        integer = known.str.contains(_INTEGER) & known.cast(pl.Int64, strict=False).is_not_null()
-        whole = known.str.contains(_WHOLE)
-        number = whole if name in ids else known.cast(pl.Float64, strict=False).is_not_null()
-        checks += [
-            (known.len() == 0).alias(f"none {name}"),
-            integer.all().alias(f"integer {name}"),
-            number.all().alias(f"number {name}"),
-            known.is_in(["true", "false"]).all().alias(f"truth {name}"),
-        ]
-    found = sound.select(checks).collect(engine="streaming").row(0, named=True)
-    casts = []
-    for name in text:
-        if found[f"none {name}"]:
-            continue
-        if found[f"integer {name}"]:
-            casts.append(pl.col(name).cast(pl.Int64, strict=False))
-        elif found[f"number {name}"]:
-            casts.append(pl.col(name).cast(pl.Float64, strict=False))
-        elif found[f"truth {name}"]:
-            casts.append(pl.col(name) == "true")
-    return rows.with_columns(casts)
+    checks = [check for name in text for check in _checks(name, is_id=name in ids)]
+    holds = sound.select(checks).collect(engine="streaming").row(0, named=True)
+    return rows.with_columns(_cast(name, holds) for name in text)
+
+
+def _checks(name: str, *, is_id: bool) -> Iterator[pl.Expr]:
+    """Ask of a text column whether it has no value, or only integers, numbers, truth values."""
+    known = pl.col(name).drop_nulls()
+    integer = known.str.contains(_INTEGER) & known.cast(pl.Int64, strict=False).is_not_null()
+    float_ = known.cast(pl.Float64, strict=False).is_not_null()
+    number = known.str.contains(_WHOLE) if is_id else float_
+    yield (known.len() == 0).alias(f"none {name}")
+    yield integer.all().alias(f"integer {name}")
+    yield number.all().alias(f"number {name}")
+    yield known.is_in(["true", "false"]).all().alias(f"truth {name}")
+
+
+def _cast(name: str, holds: Mapping[str, bool]) -> pl.Expr:
+    """Cast a text column to the type that the answers to its `_checks` allow."""
+    column = pl.col(name)
+    if holds[f"none {name}"]:
+        return column
+    if holds[f"integer {name}"]:
+        return column.cast(pl.Int64, strict=False)
+    if holds[f"number {name}"]:
+        return column.cast(pl.Float64, strict=False)
+    return column == "true" if holds[f"truth {name}"] else column
 
 
 def with_plain_ids(clicks: pl.LazyFrame) -> pl.LazyFrame:
-    """Ids as integers or text: whole floats, as tables with gaps have them, become integers.
+    """Make ids integers or text; whole floats, as tables with gaps have them, become integers.
 
-    Raises DataError for ids of another type, fractions, and floats too large to be exact.
+    Raise DataError for ids of another type, fractions, and floats too large to be exact.
     """
     for name, dtype in clicks.collect_schema().items():
         if name not in (SESSION_ID, ITEM_ID, USER_ID):

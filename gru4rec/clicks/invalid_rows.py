@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from gru4rec.clicks.files import DAMAGE, NO_TEXT
+from gru4rec.clicks.formats import DAMAGE, NO_TEXT
 from gru4rec.clicks.timestamps import EARLIEST, LATEST, RAW_TIME, earliest_meant
 from gru4rec.errors import DataError
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
@@ -21,76 +21,88 @@ ROW = "__gru4rec_row"
 def checked(
     clicks: pl.LazyFrame, *, place: Callable[[int], str], drop_invalid: bool, strict_times: bool
 ) -> tuple[pl.LazyFrame, int, dict[str, int]]:
-    """(the valid rows, how many rows there were, the invalid ones by what is wrong with them).
+    """Return (the valid rows, the number of all rows, the number of invalid ones by their fault).
 
-    `clicks` have their number in `ROW`, `DAMAGE`, and the columns of `gru4rec.schema`; `place` says
-    where the row of a number stands. Where every time lies before 1990, they pass as ticks of a
-    clock unless `strict_times`. Raises DataError for an invalid row unless `drop_invalid`, and
-    where no valid one is left.
+    `clicks` have their number in `ROW`, `DAMAGE`, and the columns of `schema`; `place` says where
+    the row of a number stands. If every time lies before 1990, the times pass as ticks of a clock,
+    unless `strict_times`.
+
+    Raise DataError for an invalid row unless `drop_invalid`, and where no valid one is left.
     """
-    wrong = _invalid(clicks, EARLIEST)
-    anywhere = pl.any_horizontal(*wrong.values()).any()
-    total, some = clicks.select(pl.len(), anywhere).collect(engine="streaming").row(0)
+    faults = _faults(clicks, EARLIEST)
+    any_fault = pl.any_horizontal(*faults.values()).any()
+    total, is_faulty = clicks.select(pl.len(), any_fault).collect(engine="streaming").row(0)
     if not total:
         raise DataError("the click log has no rows; check the file and where", mend_with=["where"])
-    if some and TIMESTAMP in clicks.collect_schema() and not strict_times:
-        wrong = _invalid(clicks, earliest_meant(clicks))
-    found = _count(clicks, wrong) if some else []
-    if found and not drop_invalid:
-        first = min(found, key=lambda row: row[ROW])
-        raise DataError(
-            f"click log has {first['what']} in {first['rows']} of {total} rows, first in "
-            f"{place(first[ROW])}{_seen(first)}; mend them, or drop such rows with "
-            "drop_invalid",
-            mend_with=["drop_invalid"],
-        )
-    if found:
-        dropped = sum(row["rows"] for row in found)
+    if is_faulty and TIMESTAMP in clicks.collect_schema() and not strict_times:
+        faults = _faults(clicks, earliest_meant(clicks))
+    counts = _count(clicks, faults) if is_faulty else []
+    if counts and not drop_invalid:
+        raise _refusal(counts, total, place)
+    if counts:
+        dropped = sum(count["rows"] for count in counts)
         logger.warning("dropped %d of %d rows with invalid ids or times", dropped, total)
         if dropped == total:
             raise DataError("every row of the click log is invalid; check the columns")
-        clicks = clicks.filter(~pl.any_horizontal(*wrong.values()))
+        clicks = clicks.filter(~pl.any_horizontal(*faults.values()))
     valid = clicks.drop(ROW, DAMAGE, RAW_TIME, strict=False)
-    return valid, total, {row["what"]: row["rows"] for row in found}
+    return valid, total, {count["fault"]: count["rows"] for count in counts}
 
 
-def _invalid(clicks: pl.LazyFrame, earliest: datetime) -> Mapping[str, pl.Expr]:
-    """What may be wrong with a row, and with which rows it is; the first that holds counts."""
+def _faults(clicks: pl.LazyFrame, earliest: datetime) -> Mapping[str, pl.Expr]:
+    """Return what may be wrong with a row, and which rows have that fault.
+
+    A row counts for the first fault that it has.
+    """
     schema = clicks.collect_schema()
-    wrong = {"damaged lines": pl.col(DAMAGE).is_not_null()}
+    faults = {"damaged lines": pl.col(DAMAGE).is_not_null()}
     for name in (SESSION_ID, USER_ID, ITEM_ID):
         if name in schema:
-            text = schema[name] == pl.String
-            column = pl.col(name)
-            empty = column.is_null() | (column == "" if text else False)
-            wrong[f"null or empty {name}"] = empty
-            if text:
-                wrong[f"{name} that is not UTF-8"] = column.str.contains(NO_TEXT, literal=True)
+            is_text, column = schema[name] == pl.String, pl.col(name)
+            empty = column == "" if is_text else False
+            faults[f"null or empty {name}"] = column.is_null() | empty
+            if is_text:
+                faults[f"{name} that is not UTF-8"] = column.str.contains(NO_TEXT, literal=True)
     if TIMESTAMP in schema:
-        wrong["null or unreadable times"] = pl.col(TIMESTAMP).is_null()
+        faults["null or unreadable times"] = pl.col(TIMESTAMP).is_null()
         years = f"before {EARLIEST.year} or after {LATEST.year} (is their unit mixed or wrong?)"
-        wrong[f"times {years}"] = ~pl.col(TIMESTAMP).is_between(earliest, LATEST)
-    return wrong
+        faults[f"times {years}"] = ~pl.col(TIMESTAMP).is_between(earliest, LATEST)
+    return faults
 
 
-def _count(clicks: pl.LazyFrame, wrong: Mapping[str, pl.Expr]) -> list[dict[str, Any]]:
-    """What is wrong with invalid rows: in how many, the first, what it holds; as in `wrong`."""
-    kinds = list(wrong)
-    which = pl.coalesce(pl.when(rows).then(number) for number, rows in enumerate(wrong.values()))
-    names = [name for name in (DAMAGE, RAW_TIME) if name in clicks.collect_schema()]
+def _count(clicks: pl.LazyFrame, faults: Mapping[str, pl.Expr]) -> list[dict[str, Any]]:
+    """Return a line for each fault that a row has, in the order of `faults`.
+
+    A line has the `fault`, the number of its `rows`, the `ROW` of the first of them, and what that
+    row holds in `DAMAGE` and `RAW_TIME`.
+    """
+    kinds = list(faults)
+    kind = pl.coalesce(pl.when(rows).then(number) for number, rows in enumerate(faults.values()))
+    shown = [name for name in (DAMAGE, RAW_TIME) if name in clicks.collect_schema()]
     counts = (
-        clicks.with_columns(which.alias("kind"))
+        clicks.with_columns(kind.alias("kind"))
         .filter(pl.col("kind").is_not_null())
         .group_by("kind")
-        .agg(pl.len().alias("rows"), pl.col(ROW).min(), pl.col(names).sort_by(ROW).first())
+        .agg(pl.len().alias("rows"), pl.col(ROW).min(), pl.col(shown).sort_by(ROW).first())
         .sort("kind")
         .collect(engine="streaming")
     )
-    return [{**row, "what": kinds[row["kind"]]} for row in counts.rows(named=True)]
+    return [{**line, "fault": kinds[line["kind"]]} for line in counts.rows(named=True)]
 
 
-def _seen(row: Mapping[str, Any]) -> str:
-    """What the first of the invalid rows holds, for the message."""
-    value = row[DAMAGE] if row["what"].startswith("damaged") else row.get(RAW_TIME)
-    told = row["what"].startswith(("damaged", "times", "null or unreadable"))
-    return f" ({value})" if told and value is not None else ""
+def _refusal(counts: list[dict[str, Any]], total: int, place: Callable[[int], str]) -> DataError:
+    """Make the error that names the first invalid row, and how many share its fault."""
+    first = min(counts, key=lambda count: count[ROW])
+    return DataError(
+        f"click log has {first['fault']} in {first['rows']} of {total} rows, first in "
+        f"{place(first[ROW])}{_seen(first)}; mend them, or drop such rows with drop_invalid",
+        mend_with=["drop_invalid"],
+    )
+
+
+def _seen(count: Mapping[str, Any]) -> str:
+    """Show what the first row of a fault holds, where that tells more than the fault does."""
+    fault = count["fault"]
+    value = count[DAMAGE] if fault.startswith("damaged") else count.get(RAW_TIME)
+    tells = fault.startswith(("damaged", "times", "null or unreadable"))
+    return f" ({value})" if tells and value is not None else ""

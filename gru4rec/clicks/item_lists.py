@@ -6,18 +6,19 @@ from gru4rec.clicks.reading import read_log
 from gru4rec.errors import DataError
 from gru4rec.schema import ITEM_ID
 
-_LINES = ("", ".txt", ".list")
+_SUFFIXES_OF_LINES = ("", ".txt", ".list")
 
 
 def read_items(path: str | Path, *, item_col: str | None = None) -> list[object]:
-    """The ids of a file, in its order; blank lines are passed over.
+    """Return the ids of a file, each once, in the order of the file; blank lines are passed over.
 
-    A file without a suffix or with .txt has an id on each line. Any other is a table as
-    `read_clicks` takes it, of which the column of items is read. Raises DataError if it is missing,
-    unreadable or empty.
+    A file without a suffix, or with .txt or .list, has an id on each line. Any other is a table as
+    `read_clicks` takes it, and its column of items is read.
+
+    Raise DataError if the file is missing, unreadable or empty.
     """
     path = Path(path)
-    if path.suffix.lower() not in _LINES or path.is_dir():
+    if path.suffix.lower() not in _SUFFIXES_OF_LINES or path.is_dir():
         table = read_log(path, {ITEM_ID: item_col}).clicks.select(ITEM_ID)
         ids: list[object] = table.unique(maintain_order=True).collect()[ITEM_ID].to_list()
     else:

@@ -1,4 +1,4 @@
-"""Where sessions begin among clicks that stand session after session."""
+"""Tell where sessions begin among clicks that stand session after session."""
 
 import polars as pl
 

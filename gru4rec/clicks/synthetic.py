@@ -1,6 +1,4 @@
-"""The seeded generator of learnable click logs."""
-
-from dataclasses import dataclass
+"""Generate click logs that a session model can learn, from a seed."""
 
 import numpy as np
 import polars as pl
@@ -15,73 +13,46 @@ _MAX_LENGTH = 60
 _TRIES = 6
 _LOG_PAUSE_MS = 10.3  # half of the clicks come within half a minute
 
-
-@dataclass(frozen=True)
-class _Behaviour:
-    """Chances of what a visitor does next; the rest is a walk on along the category."""
-
-    again: float = 0.10
-    """Clicks an earlier item of the session once more."""
-    popular: float = 0.08
-    """Clicks a popular item of the category."""
-    jump: float = 0.06
-    """Goes to another category."""
+# Chances of what a visitor does next: click an earlier item of the session once more, click a
+# popular item of the category, go to another category. Else the walk along the category goes on.
+_AGAIN, _POPULAR, _JUMP = 0.10, 0.08, 0.06
 
 
 def generate_clicks(
     *, sessions: int = 9_000, items: int = 600, categories: int = 12, days: int = 14, seed: int = 0
 ) -> pl.DataFrame:
-    """A click log that a session model can learn; the same one for the same arguments.
+    """Return a click log that a session model can learn; the same one for the same arguments.
 
     Items stand on a ring within their category. A session has a stride that nobody tells, and
-    mostly walks along its ring by it: the last click alone leaves several next items open, the last
-    two nearly settle it. Sometimes it repeats an item, visits a popular one, or jumps to another
-    category. Popularity follows Zipf's law, two fifths of the items appear during the `days`, all
-    lose interest with age, visits follow the hours of the day, session lengths a power law.
+    mostly walks along its ring by it. So the last click alone leaves several next items open, and
+    the last two nearly settle it. Sometimes a session repeats an item, visits a popular one, or
+    jumps to another category. Popularity follows Zipf's law. Two fifths of the items appear during
+    the `days`, and all lose interest with age. Visits follow the hours of the day, session lengths
+    a power law.
 
-    Columns, in time order: session_id (Int64), item_id (String), timestamp (Datetime, ms).
+    Columns: session_id (Int64), item_id (String), timestamp (Datetime, ms). Rows in time order.
     """
     random = np.random.default_rng(seed)
     shop = _Shop(random, items, categories, days)
     start_ms = _start_times(random, sessions, days)
     lengths = _lengths(random, sessions)
-    stride = random.choice(_STRIDES, sessions)
-    behaviour = _Behaviour()
-
-    clicked = np.empty((sessions, _MAX_LENGTH), dtype=np.int64)
-    times = np.empty((sessions, _MAX_LENGTH), dtype=np.int64)
-    clicked[:, 0] = shop.visit(random, shop.any_category(random, sessions), start_ms)
-    times[:, 0] = start_ms
-    for position in range(1, lengths.max()):
-        active = np.flatnonzero(lengths > position)
-        last = clicked[active, position - 1]
-        pause_ms = random.lognormal(_LOG_PAUSE_MS, 1.0, len(active)).astype(np.int64)
-        now = times[active, position - 1] + pause_ms
-        chance = random.random(len(active))
-        following = shop.walk(last, stride[active], now)
-        anywhere = shop.any_category(random, len(active))
-        category = np.where(chance < behaviour.jump, anywhere, shop.category_of[last])
-        visited = shop.visit(random, category, now)
-        following = np.where(chance < behaviour.jump + behaviour.popular, visited, following)
-        earlier = clicked[active, random.integers(0, position, len(active))]
-        following = np.where(chance > 1 - behaviour.again, earlier, following)
-        clicked[active, position], times[active, position] = following, now
+    clicked, times_ms = _visits(random, shop, start_ms, lengths)
 
     session, nth = np.nonzero(np.arange(_MAX_LENGTH) < lengths[:, None])
-    order = np.argsort(times[session, nth], kind="stable")
+    order = np.argsort(times_ms[session, nth], kind="stable")
     session, nth = session[order], nth[order]
     names = pl.Series([f"c{shop.category_of[i]:02d}-{i:04d}" for i in range(items)])
     return pl.DataFrame(
         {
             SESSION_ID: session + 1,
             ITEM_ID: names.gather(clicked[session, nth]),
-            TIMESTAMP: times[session, nth] + _START.astype(np.int64),
+            TIMESTAMP: times_ms[session, nth] + _START.astype(np.int64),
         }
     ).with_columns(pl.col(TIMESTAMP).cast(pl.Datetime("ms")))
 
 
 class _Shop:
-    """The catalog: categories of neighbouring item numbers, popularity, time of appearance."""
+    """The items: categories of neighbouring numbers, popularity, time of appearance."""
 
     def __init__(self, random: np.random.Generator, items: int, categories: int, days: int) -> None:
         self.category_of: IntArray = np.sort(np.arange(items) % categories)
@@ -97,13 +68,13 @@ class _Shop:
         self.life_ms = days * _DAY_MS
 
     def any_category(self, random: np.random.Generator, count: int) -> IntArray:
-        """Categories drawn by the popularity of their items."""
+        """Draw `count` categories by the popularity of their items."""
         points = random.random(count) * self.cumulative[-1]
         drawn = np.searchsorted(self.cumulative, points, side="right") - 1
         return np.asarray(self.category_of[np.minimum(drawn, len(self.category_of) - 1)])
 
     def visit(self, random: np.random.Generator, category: IntArray, now_ms: IntArray) -> IntArray:
-        """An item of each category by popularity, of those that are there, the younger likelier."""
+        """Draw an item of each category that has appeared, by popularity and youth."""
         low = self.cumulative[self.first[category]]
         high = self.cumulative[self.first[category] + self.size[category]]
         chosen = self.first[category].copy()
@@ -113,15 +84,17 @@ class _Shop:
             drawn = np.searchsorted(self.cumulative, points, side="right") - 1
             drawn = np.minimum(drawn, self.first[category] + self.size[category] - 1)
             age = now_ms - self.born_ms[drawn]
-            taken = (
-                open_ & (age >= 0) & (random.random(len(category)) < np.exp(-age / self.life_ms))
-            )
+            wanted = random.random(len(category)) < np.exp(-age / self.life_ms)
+            taken = open_ & (age >= 0) & wanted
             chosen[taken] = drawn[taken]
             open_ &= ~taken
         return chosen
 
     def walk(self, item: IntArray, stride: IntArray, now_ms: IntArray) -> IntArray:
-        """The item one stride along the ring, or the first on the way that has appeared."""
+        """Return the item one stride along the ring, or the first on that way that has appeared.
+
+        If none has within a few strides, the item itself.
+        """
         category = self.category_of[item]
         first, size = self.first[category], self.size[category]
         place = item
@@ -131,8 +104,47 @@ class _Shop:
         return np.where(stride == 0, place, item)
 
 
+def _visits(
+    random: np.random.Generator, shop: _Shop, start_ms: IntArray, lengths: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Return (items, times in ms) of every click [sessions, longest].
+
+    What lies past the length of a session is not set.
+    """
+    sessions = len(lengths)
+    stride = random.choice(_STRIDES, sessions)
+    clicked = np.empty((sessions, _MAX_LENGTH), dtype=np.int64)
+    times_ms = np.empty((sessions, _MAX_LENGTH), dtype=np.int64)
+    clicked[:, 0] = shop.visit(random, shop.any_category(random, sessions), start_ms)
+    times_ms[:, 0] = start_ms
+    for position in range(1, lengths.max()):
+        active = np.flatnonzero(lengths > position)
+        pause_ms = random.lognormal(_LOG_PAUSE_MS, 1.0, len(active)).astype(np.int64)
+        now_ms = times_ms[active, position - 1] + pause_ms
+        before = clicked[active, :position]
+        clicked[active, position] = _next_items(random, shop, before, stride[active], now_ms)
+        times_ms[active, position] = now_ms
+    return clicked, times_ms
+
+
+def _next_items(
+    random: np.random.Generator, shop: _Shop, before: IntArray, stride: IntArray, now_ms: IntArray
+) -> IntArray:
+    """Return what is clicked at `now_ms` after the clicks `before` [n, position] of sessions."""
+    sessions, position = before.shape
+    last = before[:, -1]
+    chance = random.random(sessions)
+    walked = shop.walk(last, stride, now_ms)
+    anywhere = shop.any_category(random, sessions)
+    category = np.where(chance < _JUMP, anywhere, shop.category_of[last])
+    visited = shop.visit(random, category, now_ms)
+    items = np.where(chance < _JUMP + _POPULAR, visited, walked)
+    earlier = before[np.arange(sessions), random.integers(0, position, sessions)]
+    return np.where(chance > 1 - _AGAIN, earlier, items)
+
+
 def _start_times(random: np.random.Generator, sessions: int, days: int) -> IntArray:
-    """Milliseconds since the first day: few visits at night, most in the evening."""
+    """Draw sorted milliseconds since the first day: few at night, most in the evening."""
     hours = np.arange(24)
     rhythm = 1.2 + np.sin((hours - 13) / 24 * 2 * np.pi)
     hour = random.choice(hours, sessions, p=rhythm / rhythm.sum())
@@ -141,7 +153,7 @@ def _start_times(random: np.random.Generator, sessions: int, days: int) -> IntAr
 
 
 def _lengths(random: np.random.Generator, sessions: int) -> IntArray:
-    """Clicks per session: P(n) ∝ n^−1.9 from 1 to the longest."""
+    """Draw the clicks of each session: P(n) ∝ (n + 1)^−1.9 for n from 1 to the longest."""
     sizes = np.arange(1, _MAX_LENGTH + 1)
     weights = (sizes + 1.0) ** -1.9
     return random.choice(sizes, sessions, p=weights / weights.sum())

@@ -1,18 +1,22 @@
 """Make Datetimes of times of any kind, and say which of them cannot be meant."""
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 
 import polars as pl
 
 from gru4rec.clicks.column_types import with_types
 from gru4rec.errors import DataError
-from gru4rec.schema import TIMESTAMP
+from gru4rec.schema import SESSION_ID, TIMESTAMP
 
 logger = logging.getLogger(__name__)
 
 RAW_TIME = "__gru4rec_time"
 """The column that keeps a time as it was given, for error messages."""
+
+OFFSET = "__gru4rec_offset"
+"""The column of milliseconds since the first date of the session, where times are dates."""
 
 EARLIEST, LATEST = datetime(1990, 1, 1), datetime(2100, 1, 1)
 """Times outside are not meant: their unit is wrong, or they stand for a missing value."""
@@ -32,6 +36,8 @@ def with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
     """Turn a time column of any kind into Datetime("us"), null where a time cannot be read.
 
     `RAW_TIME` holds the times as they were given. A column of nothing but nulls is dropped.
+
+    Raise DataError for a column of another type.
     """
     schema = clicks.collect_schema()
     if TIMESTAMP not in schema:
@@ -39,37 +45,20 @@ def with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
         return clicks
     if schema[TIMESTAMP] == pl.String:
         clicks = _numbers_of_text(with_types(clicks, [TIMESTAMP], ()))
-    time, dtype = pl.col(TIMESTAMP), clicks.collect_schema()[TIMESTAMP]
-    sizes = _sizes(time, dtype) if dtype.is_numeric() else {}
-    counts = clicks.select(pl.len(), time.count().alias("known"), **sizes)
-    found = counts.collect(engine="streaming").row(0, named=True)
-    if found["len"] and not found["known"]:
+    dtype = clicks.collect_schema()[TIMESTAMP]
+    counts = _count_times(clicks, dtype)
+    if counts["rows"] and not counts["known"]:
         logger.info("the time column is entirely null: clicks are taken in the order of the rows")
         return clicks.drop(TIMESTAMP)
-    shown = _in_calendar(time, dtype).cast(pl.String) if dtype.is_temporal() else time
-    clicks = clicks.with_columns(shown.alias(RAW_TIME))
-    if dtype.is_numeric():
-        _, unit, factor = max(_UNITS, key=lambda row: found[row[1]])
-        time = _from_numbers(time, dtype, unit, factor)
-    elif dtype == pl.String:
-        iso = pl.when(time.str.contains(_ISO)).then(time.str.strip_suffix(" UTC"))
-        time = iso.str.to_datetime(time_unit="us", strict=False, time_zone="UTC")
-        time = time.dt.replace_time_zone(None)
-    elif dtype == pl.Date:
-        time = _in_calendar(time, dtype).cast(pl.Datetime("us"))
-    elif isinstance(dtype, pl.Datetime):
-        time = _in_calendar(time, dtype)
-        time = time.dt.convert_time_zone("UTC") if dtype.time_zone else time
-        time = time.dt.replace_time_zone(None).dt.cast_time_unit("us")
-    else:
-        raise DataError(
-            f"cannot read times of type {dtype}; give integers, seconds, ISO strings or dates"
-        )
-    return clicks.with_columns(time.alias(TIMESTAMP))
+    time = pl.col(TIMESTAMP)
+    given = _in_calendar(time, dtype).cast(pl.String) if dtype.is_temporal() else time
+    return clicks.with_columns(
+        given.alias(RAW_TIME), _datetimes(time, dtype, counts).alias(TIMESTAMP)
+    )
 
 
 def _numbers_of_text(clicks: pl.LazyFrame) -> pl.LazyFrame:
-    """Times that came as text, as numbers where most of them are; what is none is null."""
+    """Turn times that came as text into numbers, where most are; what is none becomes null."""
     time = pl.col(TIMESTAMP)
     if clicks.collect_schema()[TIMESTAMP] != pl.String:
         return clicks
@@ -82,16 +71,16 @@ def _numbers_of_text(clicks: pl.LazyFrame) -> pl.LazyFrame:
     return clicks.with_columns(time.cast(dtype, strict=False))
 
 
-def _in_calendar(time: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Dates and times that a calendar can show, to the year 9999; null what lies beyond."""
-    unit = dtype.time_unit if isinstance(dtype, pl.Datetime) else "d"
-    per_second = {"d": 1 / 86400, "ms": 1e3, "us": 1e6, "ns": 1e9}.get(unit or "us", 1e6)
-    last = min(int(_YEAR_9999 * per_second), 2**63 - 2)
-    return pl.when(time.to_physical().cast(pl.Int64).is_between(-last, last)).then(time)
+def _count_times(clicks: pl.LazyFrame, dtype: pl.DataType) -> Mapping[str, int]:
+    """Count the `rows`, the `known` times and, of numbers, those as large as times in each unit."""
+    time = pl.col(TIMESTAMP)
+    sizes = _sizes(time, dtype) if dtype.is_numeric() else {}
+    counts = clicks.select(pl.len().alias("rows"), time.count().alias("known"), **sizes)
+    return counts.collect(engine="streaming").row(0, named=True)
 
 
 def _sizes(time: pl.Expr, dtype: pl.DataType) -> dict[str, pl.Expr]:
-    """How many numbers have the size that times have in each unit."""
+    """Count by unit the numbers that are as large as times in it are."""
     size = (time.fill_nan(None) if dtype.is_float() else time).cast(pl.Float64).abs()
     lower = (0.0, *(bound for bound, _, _ in _UNITS))
     return {
@@ -100,8 +89,28 @@ def _sizes(time: pl.Expr, dtype: pl.DataType) -> dict[str, pl.Expr]:
     }
 
 
+def _datetimes(time: pl.Expr, dtype: pl.DataType, counts: Mapping[str, int]) -> pl.Expr:
+    """Make Datetimes of times of a type; numbers are in the unit that most of them look like."""
+    if dtype.is_numeric():
+        _, unit, factor = max(_UNITS, key=lambda row: counts[row[1]])
+        return _from_numbers(time, dtype, unit, factor)
+    if dtype == pl.String:
+        iso = pl.when(time.str.contains(_ISO)).then(time.str.strip_suffix(" UTC"))
+        time = iso.str.to_datetime(time_unit="us", strict=False, time_zone="UTC")
+        return time.dt.replace_time_zone(None)
+    if dtype == pl.Date:
+        return _in_calendar(time, dtype).cast(pl.Datetime("us"))
+    if isinstance(dtype, pl.Datetime):
+        time = _in_calendar(time, dtype)
+        time = time.dt.convert_time_zone("UTC") if dtype.time_zone else time
+        return time.dt.replace_time_zone(None).dt.cast_time_unit("us")
+    raise DataError(
+        f"cannot read times of type {dtype}; give integers, seconds, ISO strings or dates"
+    )
+
+
 def _from_numbers(time: pl.Expr, dtype: pl.DataType, unit: str, factor: float) -> pl.Expr:
-    """Datetimes of numbers in a unit of `factor` microseconds."""
+    """Make Datetimes of numbers in a unit of `factor` microseconds."""
     if dtype.is_integer():
         logger.info("integer times are read as %s", unit)
         fits = time.cast(pl.Float64).abs() < _LARGEST / factor
@@ -113,8 +122,34 @@ def _from_numbers(time: pl.Expr, dtype: pl.DataType, unit: str, factor: float) -
     return micros.cast(pl.Datetime("us"))
 
 
+def _in_calendar(time: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Keep dates and times that a calendar can show, to the year 9999; what lies beyond is null."""
+    unit = dtype.time_unit if isinstance(dtype, pl.Datetime) else "d"
+    per_second = {"d": 1 / 86400, "ms": 1e3, "us": 1e6, "ns": 1e9}.get(unit or "us", 1e6)
+    last = min(int(_YEAR_9999 * per_second), 2**63 - 2)
+    return pl.when(time.to_physical().cast(pl.Int64).is_between(-last, last)).then(time)
+
+
+def with_offsets_added(clicks: pl.LazyFrame) -> pl.LazyFrame:
+    """Turn dates into times: the first date of the session, and `OFFSET` milliseconds more.
+
+    Raise DataError if there are no sessions or no dates.
+    """
+    if not {SESSION_ID, TIMESTAMP} <= set(clicks.collect_schema()):
+        raise DataError(
+            "time_offset_col needs a column of dates and one of sessions beside it",
+            mend_with=["time_offset_col"],
+        )
+    first = pl.col(TIMESTAMP).min().over(SESSION_ID)
+    time = (first + pl.duration(milliseconds=pl.col(OFFSET))).alias(TIMESTAMP)
+    return clicks.with_columns(time).drop(OFFSET)
+
+
 def earliest_meant(clicks: pl.LazyFrame) -> datetime:
-    """1990, or 1970 where every time is before 1990: the ticks of some clock that starts at 0."""
+    """Return the earliest time that can be meant: 1990, or 1970 if every time is before 1990.
+
+    Then the times are the ticks of a clock that starts at 0.
+    """
     late = (pl.col(TIMESTAMP) >= EARLIEST).any()
     if clicks.select(late | (pl.col(TIMESTAMP).count() == 0)).collect(engine="streaming").item():
         return EARLIEST

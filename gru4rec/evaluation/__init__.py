@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
-    from gru4rec.evaluation.comparison import evaluate
+    from gru4rec.evaluation.comparison import evaluate, extra_columns
     from gru4rec.evaluation.inspection import explain, neighbours, summary
-    from gru4rec.evaluation.report import html_page, report_needs, rows_asked_for
+    from gru4rec.evaluation.report import check_packages, evaluate_with_page
 
 __all__ = [
+    "check_packages",
     "evaluate",
+    "evaluate_with_page",
     "explain",
-    "html_page",
+    "extra_columns",
     "neighbours",
-    "report_needs",
-    "rows_asked_for",
     "summary",
 ]
 

@@ -1,6 +1,7 @@
 """Look into a recommender: what it is, which items are alike to it, why it recommends one."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,21 @@ from gru4rec.errors import DataError
 from gru4rec.model import session_vectors, unit
 from gru4rec.recommenders import GRU4Rec, Recommender, load
 from gru4rec.schema import ITEM_ID, RANK, SCORE
-from gru4rec.sessions import SESSIONS, SessionArrays, from_lists
+from gru4rec.sessions import SessionArrays, from_lists
 
 
 def summary(path: str | Path) -> pl.DataFrame:
-    """What a checkpoint is, as rows `what`, `value`, `why`: settings, counts, metrics, file sizes.
+    """Return what a checkpoint is, as rows `what`, `value`, `why`.
 
-    `why` is the reason of `auto` for a setting that it decided. Raises CheckpointError if the
+    That is settings, counts, metrics and file sizes; `why` is the reason of `auto` for a setting
+    that it decided. Raise CheckpointError if the
     checkpoint cannot be read.
     """
     recommender = load(path, device="cpu")
-    meta = dict(recommender.meta)
-    why = {f"settings.{name}": reason for name, reason in meta.pop("auto", {}).items()}
-    rows = dict(flat_values(meta))
+    meta = recommender.meta
+    why = {f"settings.{name}": reason for name, reason in (meta.auto or {}).items()}
+    rows = dict(flat_values(replace(meta, auto=None, history=None).to_dict()))
+    rows.pop("sessions", None)  # of the log: too long to read
     rows |= {f"settings.{name}": value for name, value in flat_values(recommender.settings_dict())}
     if isinstance(recommender, GRU4Rec):
         model = recommender.model
@@ -45,9 +48,9 @@ def summary(path: str | Path) -> pl.DataFrame:
 
 
 def neighbours(recommender: GRU4Rec, item_id: object, k: int = 10) -> pl.DataFrame:
-    """The k items whose output embeddings have the largest cosine with that of an item.
+    """Return the k items whose output embeddings have the largest cosine with that of an item.
 
-    Columns rank, item_id, cosine, support. Raises DataError for an unknown item or k < 1.
+    Columns rank, item_id, cosine, support. Raise DataError for an unknown item or k < 1.
     """
     if k < 1:
         raise DataError(f"k must be at least 1, got {k}")
@@ -57,13 +60,13 @@ def neighbours(recommender: GRU4Rec, item_id: object, k: int = 10) -> pl.DataFra
         vectors = unit(recommender.model.output_table.float())
         cosines = vectors @ vectors[index]
         cosines[index] = -2.0  # it is no neighbour of itself
-        found = torch.sort(cosines, descending=True, stable=True)
-    best = found.indices[: min(k, len(catalog) - 1)].cpu().numpy()
+        ordered = torch.sort(cosines, descending=True, stable=True)
+    best = ordered.indices[: min(k, len(catalog) - 1)].cpu().numpy()
     return pl.DataFrame(
         {
             RANK: np.arange(1, len(best) + 1),
             ITEM_ID: catalog.item_ids.gather(best),
-            "cosine": found.values[: len(best)].cpu().numpy(),
+            "cosine": ordered.values[: len(best)].cpu().numpy(),
             "support": catalog.support[best],
         }
     )
@@ -72,15 +75,15 @@ def neighbours(recommender: GRU4Rec, item_id: object, k: int = 10) -> pl.DataFra
 def explain(
     recommender: Recommender, items: Sequence[object], *, target: object = None
 ) -> pl.DataFrame:
-    """Which clicks of a session make its best item, or the item `target`, score as it does.
+    """Tell which clicks of a session make its best item, or the item `target`, score as it does.
 
-    A row per known click: position (from 1), item_id, `influence`: the score of the target less
-    that without this click, null where no other is left; for GRU4Rec `change`: how far the click
-    moved the session vector, as a share of its length, and for the encoder `gru`, as means over
-    units and layers, `reset`: how much of the state the click was read with, and `update`: how much
-    of it the click replaced. Columns target and score are those of the item that is explained.
+    Return a row per known click: position (from 1), item_id, `influence`: the score of the target
+    less that without this click, null where no other is left; for GRU4Rec `change`: how far the
+    click moved the session vector, as a share of its length, and for the encoder `gru`, as means
+    over units and layers, `reset`: how much of the state the click was read with, and `update`: how
+    much of it the click replaced. Columns target and score are those of the item that is explained.
 
-    Raises DataError if no click, or not the target, is known.
+    Raise DataError if no click, or not the target, is known.
     """
     known = _known(items, recommender)
     clicks = known.items.tolist()
@@ -108,24 +111,24 @@ def explain(
 def _scores(
     recommender: Recommender, sessions: Sequence[Sequence[object]], item: int
 ) -> list[float]:
-    """The score of an item after each session [S]; nan after one without a click."""
+    """Return the score of an item after each session [S]; nan after one without a click."""
     arrays = from_lists(sessions, recommender.catalog, side_inputs=recommender.side_inputs)
-    found = np.full(len(sessions), np.nan)
+    scores_S = np.full(len(sessions), np.nan)
     filled = np.flatnonzero(arrays.lengths)
     last = arrays.offsets[1:][filled] - 1
-    for clicks, scores in recommender.score(arrays, last):
-        found[filled[np.searchsorted(last, clicks)]] = scores[:, item].cpu().double().numpy()
-    scored: list[float] = found.tolist()
-    return scored
+    for rows, scores in recommender.score(arrays, last):
+        scores_S[filled[rows]] = scores[:, item].cpu().double().numpy()
+    as_list: list[float] = scores_S.tolist()
+    return as_list
 
 
 @torch.inference_mode()
 def _of_encoder(recommender: GRU4Rec, session: SessionArrays) -> dict[str, Any]:
-    """Columns on what each click did inside the encoder."""
+    """Return columns on what each click did inside the encoder."""
     model, clicks = recommender.model, np.arange(len(session.items))
     vectors = torch.zeros(len(clicks) + 1, model.encoder.output_size)
-    for some, found in session_vectors(model, session, clicks):
-        vectors[torch.from_numpy(some + 1)] = found.cpu()
+    for rows, vectors_of_rows in session_vectors(model, session, clicks):
+        vectors[torch.from_numpy(rows + 1)] = vectors_of_rows.cpu()
     moved = (vectors[1:] - vectors[:-1]).norm(dim=1) / vectors[1:].norm(dim=1).clamp_min(1e-12)
     columns = {"change": moved.numpy()}
     items = torch.tensor(session.items).to(model.output_table.device)
@@ -139,17 +142,17 @@ def _of_encoder(recommender: GRU4Rec, session: SessionArrays) -> dict[str, Any]:
 
 
 def _known(items: Sequence[object], recommender: Recommender) -> SessionArrays:
-    """A session of known items. Raises DataError if there are none."""
-    found = from_lists([list(items)], recommender.catalog, side_inputs=recommender.side_inputs)
-    if not len(found.items):
+    """Return a session of the known items. Raise DataError if there are none."""
+    session = from_lists([list(items)], recommender.catalog, side_inputs=recommender.side_inputs)
+    if not len(session.items):
         raise DataError(f"none of the items {list(items)} is in the catalog; see catalog.parquet")
-    return found
+    return session
 
 
 def flat_values(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Values by dotted keys, less what is too long to read."""
+    """Yield values by dotted keys."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from flat_values(value, f"{prefix}{key}.")
-        elif prefix or key not in (SESSIONS, "history"):
+        else:
             yield f"{prefix}{key}", value

@@ -19,8 +19,8 @@ def _gain(metric: str) -> Callable[[Outcomes, IntArray, int], Float64Array]:
 
 
 def _popularity(outcomes: Outcomes, support: IntArray, k: int) -> Float64Array:
-    found: Float64Array = (support / support.sum())[_asked(outcomes.best)[:, :k]].mean(axis=1)
-    return found
+    shares: Float64Array = (support / support.sum())[_asked(outcomes.best)[:, :k]].mean(axis=1)
+    return shares
 
 
 def _is_tied(outcomes: Outcomes, support: IntArray, k: int) -> Float64Array:
@@ -33,9 +33,11 @@ _OF_TARGETS: Mapping[str, Callable[[Outcomes, IntArray, int], Float64Array]] = {
     TIE_RATE: _is_tied,
 }
 METRICS: Sequence[str] = (*_OF_TARGETS, COVERAGE)
-"""`recall`, `mrr`, `ndcg`: see `metrics.GAINS`. `popularity`: mean share of the training clicks of
-the k recommended items. `tie_rate`: share of targets that score as another item does. `coverage`:
-share of the catalog that is among the k of some target."""
+"""What can be measured.
+
+`recall`, `mrr`, `ndcg`: see `metrics.GAINS`. `popularity`: mean share of the training clicks that
+the k recommended items have. `tie_rate`: share of targets that score as another item does.
+`coverage`: share of the catalog that is among the k of some target."""
 
 OF_LISTS = {"popularity", COVERAGE}
 """Those that need the recommended items, not ranks alone."""
@@ -52,14 +54,19 @@ class Measurement:
     """Not a number where there are no targets."""
     num_targets: int
     sums: Float64Array | None = None
-    """What the targets of each group of sessions add to it; None if it is no mean over targets, or
-    no intervals were asked for [G]."""
+    """What the targets of each group of sessions add to it [G].
+
+    None if it is no mean over targets, or no intervals were asked for.
+    """
     counts: Float64Array | None = None
     """Targets of each group [G]."""
 
 
 def drawn(rows: Sequence[Measurement], resamples: Resamples) -> Float64Array:
-    """The value of each in every draw of sessions; not a number where it is no mean [rows, R]."""
+    """Return the value of each row in every draw of sessions [rows, R].
+
+    It is not a number for a row that is no mean.
+    """
     nothing = resamples.grouped(np.empty(0, dtype=np.int64))
     sums = [nothing if row.sums is None else row.sums for row in rows]
     counts = [nothing if row.counts is None else row.counts for row in rows]
@@ -70,15 +77,15 @@ class _Part:
     """Some of the targets, under a name."""
 
     def __init__(self, name: str, sessions: IntArray, resamples: Resamples | None) -> None:
-        """`sessions`: those of the targets [M]."""
+        """Take the sessions of the targets [M]."""
         self.name, self._sessions, self._resamples = name, sessions, resamples
         self._counts = resamples.grouped(sessions) if resamples else None
 
-    def mean(self, metric: str, k: int | None, each: Float64Array) -> Measurement:
-        """A metric as the mean of what each target adds to it [M]."""
-        value = float(each.mean()) if len(each) else float("nan")
-        sums = self._resamples.grouped(self._sessions, each) if self._resamples else None
-        return Measurement(self.name, metric, k, value, len(each), sums, self._counts)
+    def mean(self, metric: str, k: int | None, gains: Float64Array) -> Measurement:
+        """Return a metric as the mean of what each target adds to it [M]."""
+        value = float(gains.mean()) if len(gains) else float("nan")
+        sums = self._resamples.grouped(self._sessions, gains) if self._resamples else None
+        return Measurement(self.name, metric, k, value, len(gains), sums, self._counts)
 
 
 def measurements(
@@ -90,9 +97,10 @@ def measurements(
     metrics: Sequence[str],
     by: Sequence[str],
 ) -> Iterator[Measurement]:
-    """Each metric at each k: of all known targets, with the unknown ones, then slice by slice.
+    """Yield each metric at each k: of all known targets, with the unknown ones, slice by slice.
 
-    `support`: clicks on each item in training [N]. With `resamples` means can be drawn again.
+    `support` are the clicks on each item in training [N]. With `resamples` means can be drawn
+    again.
     """
     every = np.ones(len(outcomes.ranks), dtype=bool)
     yield from _of_slice("all", every, outcomes, support, resamples, ks, metrics)

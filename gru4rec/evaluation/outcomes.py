@@ -1,5 +1,6 @@
 """What became of every target of a log: its rank, and what was recommended in its place."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,40 +46,42 @@ def outcomes_of(
     count_ties: bool = False,
     depth: int = 0,
     through_index: bool = False,
+    on_targets: Callable[[int], None] = lambda count: None,
 ) -> Outcomes:
     """Rank every click but the first of each session, given those before it, in one pass.
 
     With `depth` the best so many items are kept too. With `through_index` a target's rank is its
     place among the best `depth` that the recommender's own retrieval returns, infinite if it is not
-    among them.
+    among them. `on_targets` is told of how many more targets are done.
     """
     depth = min(depth, len(recommender.catalog))
     before = sessions.prefixes()
-    place = np.repeat(np.arange(len(sessions)), sessions.lengths)[before]
-    position = before - sessions.offsets[place] + 1
-    found = torch.full((len(before),), torch.inf, dtype=torch.float64)
+    session = np.repeat(np.arange(len(sessions)), sessions.lengths)[before]
+    position = before - sessions.offsets[session] + 1
+    all_ranks = torch.full((len(before),), torch.inf, dtype=torch.float64)
     tied = np.zeros(len(before), dtype=np.int32) if count_ties else None
     best = np.zeros((len(before), depth), dtype=np.int32) if depth else None
     targets = sessions.items[before + 1]
     if through_index:
-        for clicks, _, items in recommender.top(sessions, before, depth):
-            rows = np.searchsorted(before, clicks)
-            row, rank = np.nonzero(items == targets[rows][:, None])
-            found[torch.from_numpy(rows[row])] = torch.from_numpy(rank + 1.0)
+        for rows, _, items in recommender.top(sessions, before, depth):
+            is_target = items == targets[rows][:, None]
+            places = np.where(is_target.any(axis=1), is_target.argmax(axis=1) + 1.0, np.inf)
+            all_ranks[rows] = torch.from_numpy(places)
             if best is not None:
                 best[rows] = items
+            on_targets(len(targets[rows]))
     else:
-        for clicks, scores in recommender.score(sessions, before):
-            rows = np.searchsorted(before, clicks)
+        for rows, scores in recommender.score(sessions, before):
             wanted = torch.from_numpy(targets[rows]).to(scores.device)
-            found[torch.from_numpy(rows)] = ranks(scores, wanted, ties=ties).cpu()
+            all_ranks[rows] = ranks(scores, wanted, ties=ties).cpu()
             if tied is not None:
                 tied[rows] = num_tied(scores, wanted).cpu().numpy()
             if best is not None:
                 best[rows] = top_k(scores, depth).cpu().numpy()
+            on_targets(len(targets[rows]))
     return Outcomes(
-        ranks=found,
-        session=place,
+        ranks=all_ranks,
+        session=session,
         position=position,
         item=targets,
         tied=tied,

@@ -41,6 +41,8 @@ SLICES: Mapping[str, Callable[[Outcomes, IntArray], dict[str, BoolArray]]] = {
     "position": _by_position,
     "support": _by_support,
 }
-"""By name, the targets [M] of each slice, given the support of all items [N]. `length`: known
-clicks of the session; `position`: known clicks before the target; `support`: the items that make
-the first, second and last third of the training clicks, the popular first."""
+"""By name: the targets [M] of each slice, given the support of all items [N].
+
+`length`: by the known clicks of the session. `position`: by the known clicks before the target.
+`support`: by popularity of the item; head, middle and tail make a third of the training clicks
+each."""

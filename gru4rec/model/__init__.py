@@ -11,12 +11,11 @@ if TYPE_CHECKING:
     from gru4rec.model.encoding import session_vectors
     from gru4rec.model.network import Model, unit
     from gru4rec.model.streaming import running_vectors, states_after
-    from gru4rec.model.weight_files import AS_TRAINED, PRECISION, packed, unpacked
+    from gru4rec.model.weight_files import AS_TRAINED, packed, unpacked
 
 __all__ = [
     "AS_TRAINED",
     "ENCODERS",
-    "PRECISION",
     "Encoder",
     "Model",
     "Packing",

@@ -16,16 +16,16 @@ from gru4rec.sessions import SessionArrays, SessionParallelWindows, sides_of
 def session_vectors(
     model: Model, sessions: SessionArrays, clicks: IntArray, *, lanes: int = 256, steps: int = 32
 ) -> Iterator[tuple[IntArray, Tensor]]:
-    """Pairs (some of the clicks [n], the session vectors after them [n, D]), each click once.
+    """Yield rows of `clicks` [n] and the session vectors after them [n, D], each click once.
 
-    `clicks` are places in `sessions.items`. Windows bound the memory, also for a session of a
-    million clicks; they do not change the vectors.
+    `clicks` are places in `sessions.items`, each once. Windows bound the memory, also for a session
+    of a million clicks; they do not change the vectors.
     """
     if len(sessions) == 1 and 0 < len(sessions.items) <= lanes:
-        yield clicks, _of_one(model, sessions)[clicks]
+        yield np.arange(len(clicks)), _of_one(model, sessions)[clicks]
         return
-    wanted = np.zeros(len(sessions.items), dtype=bool)
-    wanted[clicks] = True
+    row_of_click = np.full(len(sessions.items), -1)
+    row_of_click[clicks] = np.arange(len(clicks))
     session = np.searchsorted(sessions.offsets, clicks, side="right") - 1
     read = np.zeros(len(sessions), dtype=np.int64)  # clicks of each session: none after the last
     np.maximum.at(read, session, clicks + 1 - sessions.offsets[session])
@@ -40,9 +40,10 @@ def session_vectors(
         state = model.encoder.carry(len(batch.lengths), after, carried, carried_from)
         inputs = inputs_of(model, sessions, batch.clicks)
         vectors, after = model.encoder(inputs, packing, state)
-        rows = np.flatnonzero(wanted[batch.clicks])
-        if len(rows):
-            yield batch.clicks[rows], vectors.index_select(0, torch.from_numpy(rows).to(device))
+        rows = row_of_click[batch.clicks]
+        wanted = np.flatnonzero(rows >= 0)
+        if len(wanted):
+            yield rows[wanted], vectors.index_select(0, torch.from_numpy(wanted).to(device))
 
 
 def _of_one(model: Model, session: SessionArrays) -> Tensor:

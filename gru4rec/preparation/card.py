@@ -16,8 +16,8 @@ Card = dict[str, Any]
 """What `card.json` holds."""
 
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
-_item = pl.col(ITEM_ID)
 _PAIRS = 20_000_000  # transitions counted at a time
+_item = pl.col(ITEM_ID)
 
 
 @dataclass
@@ -26,12 +26,15 @@ class Tally:
 
     rule: str
     setting: str = ""
+    """What the rule was told, such as "30m"."""
     clicks: int = 0
     sessions: int | None = None
+    """None while clicks have no sessions yet."""
     support: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """Columns item_id and support."""
 
     def add(self, clicks: pl.DataFrame) -> None:
-        """Count a shard, whose clicks stand session after session."""
+        """Count the clicks of a shard, which stand session after session."""
         self.clicks += clicks.height
         if SESSION_ID in clicks.columns:
             self.sessions = (self.sessions or 0) + clicks.select(is_first.sum()).item()
@@ -40,13 +43,13 @@ class Tally:
         self.support = both.group_by(ITEM_ID).agg(pl.col(SUPPORT).sum())
 
     def line(self, before: int) -> Card:
-        """The tally as a line of the card; `before` were the clicks before the rule."""
+        """Return the tally as a line of the card; there were `before` clicks before the rule."""
         line = bare_line(self.rule, self.setting, self.clicks, before)
         return {**line, "sessions": self.sessions, "items": self.support.height}
 
 
 def bare_line(rule: str, setting: str, clicks: int, before: int) -> Card:
-    """A line of the card of which only clicks are known."""
+    """Return a line of the card of which only clicks are known."""
     return {
         "rule": rule,
         "setting": setting,
@@ -58,16 +61,16 @@ def bare_line(rule: str, setting: str, clicks: int, before: int) -> Card:
 
 
 def quantiles(values: pl.Series) -> dict[str, float]:
-    """Mean and some quantiles, by the share of values that lie below."""
-    found = {f"{share:.0%}": values.quantile(share, "nearest") for share in _QUANTILES}
+    """Return the mean, and quantiles by the share of values that lie below."""
     mean: Any = values.mean()
-    return {"mean": round(mean, 3), **{share: float(value or 0) for share, value in found.items()}}
+    below = {f"{at:.0%}": float(values.quantile(at, "nearest") or 0) for at in _QUANTILES}
+    return {"mean": round(mean, 3), **below}
 
 
 def part_line(path: Path, known: pl.DataFrame | None) -> Card:
-    """Counts of a part on disk and, given the items that training knows, of what can be measured.
+    """Count a part on disk and, given the items `known` in training, what can be measured in it.
 
-    A target is a click that is not the first of its session; `measured` are the sessions of two
+    A target is a click that is not the first of its session. `measured` are the sessions of two
     known clicks or more, and their known clicks.
     """
     rows = pl.scan_parquet(path)
@@ -75,7 +78,7 @@ def part_line(path: Path, known: pl.DataFrame | None) -> Card:
 
 
 def _counts(rows: pl.LazyFrame) -> Card:
-    """Clicks, sessions and items of rows that stand session after session."""
+    """Count the clicks, sessions and items of rows that stand session after session."""
     counts = rows.select(
         pl.len().alias("clicks"),
         is_first.sum().alias("sessions"),
@@ -85,7 +88,7 @@ def _counts(rows: pl.LazyFrame) -> Card:
 
 
 def _measured(rows: pl.LazyFrame, known: pl.DataFrame) -> Card:
-    """What of a part can be measured, given the known items; see `part_line`."""
+    """Count what of a part can be measured, given the known items; see `part_line`."""
     flag = known.lazy().select(ITEM_ID, pl.lit(True).alias("known"))
     flagged = rows.select(SESSION_ID, ITEM_ID, (~is_first).alias("target")).join(
         flag, on=ITEM_ID, how="left", maintain_order="left"
@@ -115,9 +118,9 @@ def _measured(rows: pl.LazyFrame, known: pl.DataFrame) -> Card:
 
 
 def order_share(path: Path) -> float | None:
-    """The share of transitions that go to the most frequent follower of their first item.
+    """Return the share of transitions that go to the most frequent follower of their first item.
 
-    What a table of "after a comes b" could get right of the log it was made from.
+    So much could a table of "after a comes b" get right of the log that it was made from.
     """
     rows = pl.scan_parquet(path).select(SESSION_ID, ITEM_ID)
     pairs = rows.select(
@@ -139,30 +142,30 @@ def order_share(path: Path) -> float | None:
     return share(best, count)
 
 
-def share(some: int, whole: int) -> float | None:
-    """`some` of `whole` as a fraction, None of nothing."""
-    return round(some / whole, 6) if whole else None
+def share(part: int, whole: int) -> float | None:
+    """Return a part of a whole as a fraction, None of nothing."""
+    return round(part / whole, 6) if whole else None
 
 
 def compare(published: Published, card: Card, output: Path) -> Iterator[Card]:
-    """Each published count beside what was found.
+    """Yield each published count beside the one found here.
 
-    Papers count as train what a model learns from before the test, which is the train and the
-    valid part, and in the test part only what can be measured with that.
+    Papers count as train what a model learns from before the test: the train and the valid part.
+    In the test part they count only what can be measured with that.
     """
-    asked = published.to_dict()
-    found = {"read": {"clicks": card["rows"]["read"]}, "kept": card["rules"][-1]}
+    counts = published.to_dict()
+    ours = {"read": {"clicks": card["rows"]["read"]}, "kept": card["rules"][-1]}
     if card["rules"][0]["clicks"] == card["rows"]["read"]:
-        found["read"] = card["rules"][0]
-    if asked["train"] or asked["test"]:
+        ours["read"] = card["rules"][0]
+    if counts["train"] or counts["test"]:
         learned = [output / f"{part}.parquet" for part in ("train", "valid")]
         rows = pl.concat(pl.scan_parquet(path) for path in learned if path.exists())
-        found["train"] = _counts(rows)
+        ours["train"] = _counts(rows)
         test = output / "test.parquet"
-        if asked["test"] and test.exists():
+        if counts["test"] and test.exists():
             known = rows.select(ITEM_ID).unique().collect(engine="streaming")
-            found["test"] = _measured(pl.scan_parquet(test), known)["measured"]
-    for part, counts in asked.items():
-        for what, number in counts.items():
-            mine = found.get(part, {}).get(what)
-            yield {"of": part, "what": what, "published": number, "found": mine}
+            ours["test"] = _measured(pl.scan_parquet(test), known)["measured"]
+    for stage, numbers in counts.items():
+        for what, number in numbers.items():
+            our_number = ours.get(stage, {}).get(what)
+            yield {"of": stage, "what": what, "published": number, "found": our_number}

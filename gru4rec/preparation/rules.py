@@ -1,9 +1,10 @@
 """Apply the rules of a recipe to a log, shard by shard, and count what each leaves."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import polars as pl
@@ -16,8 +17,12 @@ from gru4rec.preparation.recipe import Rules
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
 
 CLICKS = "clicks"
+"""The column of the clicks of a session."""
 
 _GAP = "30m"  # a visit of a user ends after such a pause, unless told otherwise
+
+ShardWork = Callable[[pl.LazyFrame], pl.DataFrame]
+"""What is done to a shard."""
 
 NamedVerb = tuple[str, str, Callable[[pl.LazyFrame], pl.LazyFrame]]
 """The name of a rule, its setting, and what it does to clicks."""
@@ -28,69 +33,118 @@ class Ruled:
     """What the rules leave of a log."""
 
     shards: list[pl.LazyFrame]
-    """Clicks and their row number `ROW`; each shard has its sessions by start, equal ones by id."""
+    """Clicks with their row number `ROW`. In a shard sessions stand by start, equal ones by id."""
     spans: list[pl.DataFrame]
-    """For each shard its sessions in their order: id, start, end and clicks."""
+    """The sessions of each shard in their order: id, `START`, `END` and `CLICKS`."""
     tallies: list[Tally]
     """What there was of valid rows, and what each rule left."""
     revisits: int
     """Clicks on an item that the session had clicked before."""
 
 
-def apply_rules(log: ClickLog, rules: Rules, *, folder: Path, shard_rows: int) -> Ruled:
+@dataclass
+class _Sessions:
+    """What is known of the sessions of the shards so far; see `Ruled`."""
+
+    spans: list[pl.DataFrame] = field(default_factory=list)
+    revisits: int = 0
+
+
+def apply_rules(
+    log: ClickLog,
+    rules: Rules,
+    *,
+    folder: Path,
+    shard_rows: int,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> Ruled:
     """Apply all rules; in `folder` lie the shards of a log that needs more than one.
 
-    Raises DataError for a rule that the log cannot follow, and where nothing is left.
+    `told` is called twice for each shard, see `prepare`. Raise DataError for a rule that the log
+    cannot follow, and where nothing is left.
     """
-    named_verbs = list(_verbs(rules, log.clicks.collect_schema()))
-    tallies = [Tally("valid rows"), *(Tally(name, text) for name, text, _ in named_verbs)]
-    spans: list[pl.DataFrame] = []
-    revisits = 0
-
-    def by_session(shard: pl.LazyFrame) -> pl.DataFrame:
-        """The rules that look at one session or user at a time."""
-        clicks = shard.collect()
-        if SESSION_ID in clicks.columns:
-            clicks = verbs.order_clicks(clicks.lazy()).collect()
-        tallies[0].add(clicks)
-        for tally, (_, _, verb) in zip(tallies[1:], named_verbs, strict=True):
-            clicks = verb(clicks.lazy()).collect()
-            tally.add(clicks)
-        return clicks
-
-    def by_support(shard: pl.LazyFrame) -> pl.DataFrame:
-        """The rule that looks at items of the whole log; then the order of the sessions."""
-        nonlocal revisits
-        kept = verbs.keep_items(shard, items, rules.min_session_clicks).collect()
-        tallies[-1].add(kept)
-        different = kept.lazy().select(pl.col(SESSION_ID).rle_id(), ITEM_ID).unique()
-        revisits += kept.height - different.select(pl.len()).collect().item()
-        clicks, found = _by_start(kept)
-        spans.append(found)
-        return clicks
-
+    schema = log.clicks.collect_schema()
+    named_verbs = list(_verbs(rules, schema))
+    least = rules.min_item_clicks, rules.min_session_clicks
+    tallies = [
+        Tally("valid rows"),
+        *(Tally(name, text) for name, text, _ in named_verbs),
+        Tally("fewest clicks", "of an item {}, of a session {}".format(*least)),
+    ]
     raw = shards.cut(
         log.clicks.with_row_index(ROW), log.rows - sum(log.dropped.values()),
-        by=SESSION_ID if SESSION_ID in log.clicks.collect_schema() else USER_ID,
+        by=SESSION_ID if SESSION_ID in schema else USER_ID,
         folder=folder / "raw", shard_rows=shard_rows,
     )  # fmt: skip
-    made = shards.store(raw, by_session, folder / "made")
-    items, least = None, (rules.min_item_clicks, rules.min_session_clicks)
-    if rules.min_item_clicks > 1:
-        ids = shards.store(made, _numbered_sessions, folder / "ids")
-        items = verbs.supported_items(ids, *least, rounds=rules.filter_rounds)
-    tallies.append(Tally("fewest clicks", "of an item {}, of a session {}".format(*least)))
-    kept = shards.store(made, by_support, folder / "kept")
+    steps = count(1)
+
+    def telling(work: ShardWork, shard: pl.LazyFrame) -> pl.DataFrame:
+        clicks = work(shard)
+        told(next(steps), 2 * len(raw) + 1)
+        return clicks
+
+    make_sessions = partial(_make_sessions, named_verbs, tallies[:-1])
+    made = shards.store(raw, partial(telling, make_sessions), folder / "made")
+    items, sessions = _supported_items(made, rules, folder / "ids"), _Sessions()
+    keep = partial(_keep_supported, items, rules.min_session_clicks, tallies[-1], sessions)
+    kept = shards.store(made, partial(telling, keep), folder / "kept")
     for tally in tallies:
         if not tally.clicks:
             raise DataError(f"no click is left after the rule {tally.rule} {tally.setting}")
-    return Ruled(kept, spans, tallies, revisits)
+    return Ruled(kept, sessions.spans, tallies, sessions.revisits)
+
+
+def _make_sessions(
+    named_verbs: Sequence[NamedVerb], tallies: Sequence[Tally], shard: pl.LazyFrame
+) -> pl.DataFrame:
+    """Apply the rules that look at one session or user at a time, and count what each leaves."""
+    clicks = shard.collect()
+    if SESSION_ID in clicks.columns:
+        clicks = verbs.order_clicks(clicks.lazy()).collect()
+    tallies[0].add(clicks)
+    for tally, (_, _, verb) in zip(tallies[1:], named_verbs, strict=True):
+        clicks = verb(clicks.lazy()).collect()
+        tally.add(clicks)
+    return clicks
+
+
+def _supported_items(
+    made: Sequence[pl.LazyFrame], rules: Rules, folder: Path
+) -> pl.DataFrame | None:
+    """Return the items with enough clicks in the whole log, None for all."""
+    if rules.min_item_clicks == 1:
+        return None
+    ids = shards.store(made, _numbered_sessions, folder)
+    least = rules.min_item_clicks, rules.min_session_clicks
+    return verbs.supported_items(ids, *least, rounds=rules.filter_rounds)
+
+
+def _numbered_sessions(clicks: pl.LazyFrame) -> pl.DataFrame:
+    """Select the two columns that the search for a fixpoint reads again and again, made small."""
+    return clicks.select(pl.col(SESSION_ID).rle_id(), ITEM_ID).collect()
+
+
+def _keep_supported(
+    items: pl.DataFrame | None,
+    min_session_clicks: int,
+    tally: Tally,
+    sessions: _Sessions,
+    shard: pl.LazyFrame,
+) -> pl.DataFrame:
+    """Keep the clicks on `items`, count them and their sessions, and order these by start."""
+    kept = verbs.keep_items(shard, items, min_session_clicks).collect()
+    tally.add(kept)
+    different = kept.lazy().select(pl.col(SESSION_ID).rle_id(), ITEM_ID).unique()
+    sessions.revisits += kept.height - different.select(pl.len()).collect().item()
+    clicks, spans = _by_start(kept)
+    sessions.spans.append(spans)
+    return clicks
 
 
 def _verbs(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
-    """The rules that look at one session or user at a time, in their order."""
-    found = [*_kinds(rules, schema), *_gaps(rules, schema)]
-    yield from reversed(found) if rules.gap_before_events else found
+    """Yield the rules that look at one session or user at a time, in their order."""
+    events_then_gap = [*_kinds(rules, schema), *_gaps(rules, schema)]
+    yield from reversed(events_then_gap) if rules.gap_before_events else events_then_gap
     if rules.drop_doubles:
         yield "drop doubles", "", partial(verbs.drop_doubles, ignoring=(ROW,))
     if rules.drop_repeats:
@@ -101,13 +155,8 @@ def _verbs(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
         yield "most clicks", f"of a session {longest}, {how}", limit
 
 
-def _numbered_sessions(clicks: pl.LazyFrame) -> pl.DataFrame:
-    """The two columns that the search for a fixpoint reads again and again, as small as can be."""
-    return clicks.select(pl.col(SESSION_ID).rle_id(), ITEM_ID).collect()
-
-
 def _kinds(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
-    """The rule that keeps kinds of event."""
+    """Yield the rule that keeps kinds of event, if there is one."""
     if rules.events is None:
         return
     if rules.event_col not in schema:
@@ -121,7 +170,7 @@ def _kinds(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
 
 
 def _gaps(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
-    """The rule that ends sessions."""
+    """Yield the rule that ends sessions, if there is one."""
     by_user = SESSION_ID not in schema
     if rules.gap is None and not by_user:
         return
@@ -133,9 +182,13 @@ def _gaps(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
 
 
 def _by_start(clicks: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(clicks, sessions): sessions by start, equal ones by id; the order within stays."""
+    """Put sessions in the order of their starts, equal ones by id, each as it is inside.
+
+    Return (clicks, a row per session: its id, `START`, `END` and `CLICKS`).
+    """
     clock = TIMESTAMP if TIMESTAMP in clicks.columns else ROW
     first = clicks.select(is_first).to_series().arg_true()
+    # A session ends before the next one starts.
     last = pl.concat([first, pl.Series([clicks.height], dtype=first.dtype)]).slice(1) - 1
     spans = clicks[first].select(
         SESSION_ID,

@@ -22,9 +22,10 @@ _COMPRESSION: Final = "lz4"  # of files that are read once or twice and deleted
 def cut(
     clicks: pl.LazyFrame, rows: int, *, by: str, folder: Path, shard_rows: int
 ) -> list[pl.LazyFrame]:
-    """`clicks`, `rows` in number, in pieces of about `shard_rows`; equal values of `by` together.
+    """Cut `clicks`, `rows` in number, into shards of about `shard_rows`, files in `folder`.
 
-    The rows of a piece keep their order.
+    Equal values of `by` come into one shard. The rows of a shard keep their order. A log of one
+    shard is returned as it is.
     """
     count = -(-rows // shard_rows)
     if count == 1:
@@ -32,7 +33,7 @@ def cut(
     key = (pl.col(by).hash() % count).alias(_SHARD)
     target = pl.PartitionBy(folder, key=key, include_key=False)
     clicks.sink_parquet(target, mkdir=True, compression=_COMPRESSION, engine="streaming")
-    return [pl.scan_parquet(sorted(one.iterdir())) for one in sorted(folder.iterdir())]
+    return [pl.scan_parquet(sorted(shard.iterdir())) for shard in sorted(folder.iterdir())]
 
 
 def store(
@@ -40,7 +41,7 @@ def store(
     work: Callable[[pl.LazyFrame], pl.DataFrame],
     folder: Path,
 ) -> list[pl.LazyFrame]:
-    """What `work` makes of each shard: in `folder`, or in memory if there is one shard."""
+    """Return what `work` makes of each shard: in files in `folder`, of one shard in memory."""
     if len(shards) == 1:
         return [work(shards[0]).lazy()]
     folder.mkdir()
@@ -59,10 +60,10 @@ def merge(
     *,
     shard_rows: int,
 ) -> Iterator[pl.DataFrame]:
-    """The sessions of all shards by their rank, in pieces of about `shard_rows` rows.
+    """Yield the sessions of all shards by their rank, in pieces of about `shard_rows` rows.
 
-    `ranks` and `lengths` are, for each shard, those of its sessions in the order they stand in,
-    which is that of their ranks; a session of rank −1 is left out.
+    `ranks` and `lengths` hold an array for each shard: the rank and the rows of each of its
+    sessions. Sessions stand in their shard in the order of their ranks. One of rank −1 is left out.
     """
     sizes = [int(length[rank >= 0].sum()) for rank, length in zip(ranks, lengths, strict=True)]
     highest = max((int(rank.max()) for rank in ranks if len(rank)), default=-1) + 1
@@ -70,14 +71,14 @@ def merge(
     edges = np.linspace(0, highest, pieces + 1).astype(np.int64)
     offsets = [np.concatenate(([0], np.cumsum(length))) for length in lengths]
     for low, high in pairwise(edges):
-        found = []
+        frames = []
         for shard, rank, length, offset in zip(shards, ranks, lengths, offsets, strict=True):
-            here = np.flatnonzero((rank >= low) & (rank < high))
-            if not len(here):
+            sessions = np.flatnonzero((rank >= low) & (rank < high))
+            if not len(sessions):
                 continue
-            first, last = here[0], here[-1] + 1
-            rows = shard.slice(offset[first], offset[last] - offset[first]).collect()
-            place = pl.Series(_RANK, np.repeat(rank[first:last], length[first:last]))
-            found.append(rows.with_columns(place).filter(place >= 0))
-        if found:
-            yield pl.concat(found).sort(_RANK, maintain_order=True).drop(_RANK)
+            first, end = sessions[0], sessions[-1] + 1
+            rows = shard.slice(offset[first], offset[end] - offset[first]).collect()
+            row_ranks = pl.Series(_RANK, np.repeat(rank[first:end], length[first:end]))
+            frames.append(rows.with_columns(row_ranks).filter(row_ranks >= 0))
+        if frames:
+            yield pl.concat(frames).sort(_RANK, maintain_order=True).drop(_RANK)

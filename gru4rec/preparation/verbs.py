@@ -14,6 +14,7 @@ from gru4rec.clicks import is_first
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
 
 SUPPORT = "support"
+"""The column of the clicks on an item."""
 
 _session, _item, _time = pl.col(SESSION_ID), pl.col(ITEM_ID), pl.col(TIMESTAMP)
 
@@ -26,18 +27,18 @@ _clicks = pl.when(_is_last).then(_place + 1).backward_fill()
 
 
 def keep_events(clicks: pl.LazyFrame, column: str, kinds: Sequence[object]) -> pl.LazyFrame:
-    """The clicks whose `column`, as text, is one of `kinds`: ("view",) of an event column."""
+    """Keep the clicks whose `column`, as text, is one of `kinds`: ("view",) of an event column."""
     return clicks.filter(pl.col(column).cast(pl.String).is_in([str(kind) for kind in kinds]))
 
 
 def drop_doubles(clicks: pl.LazyFrame, *, ignoring: Sequence[str] = ()) -> pl.LazyFrame:
-    """The first of the rows that are equal in every column, those of `ignoring` aside."""
+    """Keep the first of rows that are equal in every column, those of `ignoring` aside."""
     columns = [name for name in clicks.collect_schema() if name not in ignoring]
     return clicks.unique(columns, keep="first", maintain_order=True)
 
 
 def order_clicks(clicks: pl.LazyFrame) -> pl.LazyFrame:
-    """Session after session, each in time order, equal times in the order of the rows."""
+    """Sort clicks session after session, each in time order, equal times in the order of rows."""
     by = [name for name in (SESSION_ID, TIMESTAMP) if name in clicks.collect_schema()]
     return clicks.sort(by, maintain_order=True)
 
@@ -45,8 +46,9 @@ def order_clicks(clicks: pl.LazyFrame) -> pl.LazyFrame:
 def sessionise(clicks: pl.LazyFrame, gap: timedelta, *, by: str = USER_ID) -> pl.LazyFrame:
     """Cut the clicks of each user, or of each longer session, where none came for over `gap`.
 
-    The n-th session of user u gets the session_id "u-n", text that no other session can have. The
-    order is that of `order_clicks`, user after user.
+    `by` is the column of the user or the longer session. The n-th session of user u gets the
+    session_id "u-n", text that no other session can have. The order is that of `order_clicks`, user
+    after user.
     """
     ordered = clicks.sort(by, TIMESTAMP, maintain_order=True)
     new_user = (pl.col(by) != pl.col(by).shift(1)).fill_null(True)
@@ -56,7 +58,7 @@ def sessionise(clicks: pl.LazyFrame, gap: timedelta, *, by: str = USER_ID) -> pl
 
 
 def drop_repeats(clicks: pl.LazyFrame) -> pl.LazyFrame:
-    """The first of the clicks on one item that follow each other in a session."""
+    """Keep the first of the clicks on one item that follow each other in a session."""
     return clicks.filter(is_first | (_item != _item.shift(1)))
 
 
@@ -65,11 +67,11 @@ LONG_SESSIONS: Mapping[str, Callable[[int], pl.Expr]] = {
     "newest": lambda longest: _place >= _clicks - longest,
     "drop": lambda longest: _clicks <= longest,
 }
-"""What to keep of a session of more than `longest` clicks: its first ones, its newest, nothing."""
+"""What to keep of a session of more than `longest` clicks: its first ones, its newest, none."""
 
 
 def limit_length(clicks: pl.LazyFrame, longest: int, *, how: str = "cut") -> pl.LazyFrame:
-    """Sessions of at most `longest` clicks; `how` is a key of `LONG_SESSIONS`."""
+    """Make sessions have at most `longest` clicks; `how` is a key of `LONG_SESSIONS`."""
     return clicks.filter(LONG_SESSIONS[how](longest))
 
 
@@ -80,11 +82,11 @@ def supported_items(
     *,
     rounds: int | None = None,
 ) -> pl.DataFrame:
-    """The items with enough clicks in sessions that have enough clicks on such items.
+    """Return the items with enough clicks in sessions that have enough clicks on such items.
 
-    Each round counts the clicks of the items left, in the sessions that are long enough by the
-    items left, and drops items; it ends when nothing more is dropped (a fixpoint, the largest there
-    is) or after `rounds`. `shards` hold whole sessions each. Columns item_id and support.
+    Each round counts the clicks on the items left, in the sessions that have enough of them, and
+    drops items with too few. It ends when nothing more is dropped (a fixpoint, the largest there
+    is) or after `rounds`. A shard holds whole sessions. The columns are item_id and support.
     """
     left: pl.DataFrame | None = None
     for _ in count() if rounds is None else range(rounds):
@@ -106,7 +108,7 @@ def supported_items(
 def keep_items(
     clicks: pl.LazyFrame, items: pl.DataFrame | None, min_session_clicks: int
 ) -> pl.LazyFrame:
-    """The clicks on `items` (None: on all) in the sessions that have enough of them."""
+    """Keep the clicks on `items` (None: on all) in the sessions that have enough of them."""
     if items is not None:
         known = items.lazy().select(ITEM_ID)
         clicks = clicks.join(known, on=ITEM_ID, how="semi", maintain_order="left")

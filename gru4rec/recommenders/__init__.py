@@ -6,6 +6,7 @@ from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
     from gru4rec.recommenders.baselines import BASELINES, make_baseline
+    from gru4rec.recommenders.baselines.baseline import Baseline
     from gru4rec.recommenders.baselines.item_to_item import ItemKNN, Markov, SequentialRules
     from gru4rec.recommenders.baselines.popularity import (
         Popularity,
@@ -18,17 +19,16 @@ if TYPE_CHECKING:
     from gru4rec.recommenders.fusion import Fusion
     from gru4rec.recommenders.gru4rec import GRU4Rec
     from gru4rec.recommenders.loading import load
-    from gru4rec.recommenders.recommender import OF_MODEL, OF_POPULARITY, Recommender
+    from gru4rec.recommenders.recommender import Recommender
 
 __all__ = [
     "BASELINES",
-    "OF_MODEL",
-    "OF_POPULARITY",
     "SKNN",
     "STAN",
     "VMISKNN",
     "VSKNN",
     "VSTAN",
+    "Baseline",
     "Fusion",
     "GRU4Rec",
     "ItemKNN",

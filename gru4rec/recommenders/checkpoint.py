@@ -26,6 +26,7 @@ from gru4rec.layout import (
     check_free,
     is_unfinished,
 )
+from gru4rec.recommenders.meta import Meta
 from gru4rec.serving import ItemIndex
 from gru4rec.sessions import Catalog
 
@@ -35,7 +36,10 @@ T = TypeVar("T")
 
 
 class _Part(Protocol):
-    def save(self, path: Path) -> None: ...
+    """A recommender that is part of another one."""
+
+    def contents(self) -> "Checkpoint":
+        """See `Recommender.contents`."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ class Checkpoint:
 
     config: Mapping[str, Any]
     """The settings."""
-    meta: Mapping[str, Any]
-    """The kind of `recommender`, versions, counts, …: what `meta.json` says, less its files."""
+    meta: Meta
+    """What `meta.json` says, less the fingerprints of its files."""
     catalog: Catalog
     weights: Mapping[str, Tensor] | None = None
     index: ItemIndex | None = None
@@ -54,17 +58,12 @@ class Checkpoint:
     parts: Sequence[_Part] = ()
     """The recommenders that make one, each in a folder of its own."""
 
-    @property
-    def kind(self) -> str:
-        """The name of the recommender that was saved."""
-        return str(self.meta["recommender"])
-
 
 def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> None:
     """Write a folder beside `path` and swap it in by renames.
 
     A reader finds the older checkpoint or this one, never a mix. What a crash on the way leaves is
-    mended by the next `save`; until then `load` finds the older one. Raises CheckpointError as
+    mended by the next write; until then a read finds the older one. Raise CheckpointError as
     `check_free` does, or when the disk refuses.
     """
     path = Path(path).resolve()
@@ -82,20 +81,20 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = 
             if checkpoint.learned is not None:
                 checkpoint.learned.write_parquet(new / LEARNED)
             for number, part in enumerate(checkpoint.parts):
-                part.save(new / PARTS / str(number))
+                write_checkpoint(part.contents(), new / PARTS / str(number))
             written = [*new.glob("*.*"), *new.glob(f"{PARTS}/*/{META}")]
             files = {
                 file.relative_to(new).as_posix(): _fingerprint(file) for file in sorted(written)
             }
-            _write_json({**checkpoint.meta, "files": files}, new / META)
+            _write_json({**checkpoint.meta.to_dict(), "files": files}, new / META)
     except (OSError, SafetensorError, RuntimeError, pl.exceptions.PolarsError) as error:
         raise CheckpointError(f"cannot write the checkpoint {path}: {error}") from error
 
 
 def read_checkpoint(path: str | Path, make: Callable[[Checkpoint, Path], T]) -> T:
-    """What `make` makes of the contents of a folder, given with the folder itself for its parts.
+    """Return what `make` makes of the contents of a folder, given with the folder for its parts.
 
-    Nothing in it is executed or unpickled. Raises CheckpointError if it is missing or incomplete,
+    Nothing in it is executed or unpickled. Raise CheckpointError if it is missing or incomplete,
     if a file is not the one that was saved, or if `make` finds that it does not fit together.
     """
     path = Path(path).resolve()
@@ -104,17 +103,17 @@ def read_checkpoint(path: str | Path, make: Callable[[Checkpoint, Path], T]) -> 
         folder = path if path.is_dir() else atomic.beside(path, "old")  # just then being replaced
         began = _stamp(folder)
         try:
-            found = make(_read(folder, path), folder)
+            made = make(_read(folder, path), folder)
         except CheckpointError as error:
             failure = error
             continue
         if _stamp(folder) == began:  # else some of it was read before a swap, some after
-            return found
+            return made
     raise failure
 
 
 def _read(folder: Path, path: Path) -> Checkpoint:
-    """What a folder holds; `path` is the one that was asked for."""
+    """Return what a folder holds; `path` is the one that was asked for."""
     if is_unfinished(folder) and not (folder / META).exists():
         raise CheckpointError(
             f"the training at {path} was interrupted; go on with it first, by resume",
@@ -137,7 +136,7 @@ def _read(folder: Path, path: Path) -> Checkpoint:
                 )
         return Checkpoint(
             dict(json.loads((folder / CONFIG).read_text(encoding="utf-8"))),
-            {"recommender": "gru4rec", **meta},
+            Meta.from_dict(meta),
             Catalog.from_frame(pl.read_parquet(folder / CATALOG)),
             load_file(folder / WEIGHTS) if WEIGHTS in files else None,
             ItemIndex.load(folder / INDEX) if INDEX in files else None,
@@ -153,11 +152,10 @@ def _read(folder: Path, path: Path) -> Checkpoint:
 
 
 def parts_of(folder: Path) -> list[Path]:
-    """The folders of the recommenders that make one, in their order."""
-    found = (folder / PARTS).iterdir() if (folder / PARTS).is_dir() else ()
-    return sorted(
-        (part for part in found if part.name.isdecimal()), key=lambda part: int(part.name)
-    )
+    """Return the folders of the recommenders that make one, in their order."""
+    parts = (folder / PARTS).iterdir() if (folder / PARTS).is_dir() else ()
+    numbered = [part for part in parts if part.name.isdecimal()]
+    return sorted(numbered, key=lambda part: int(part.name))
 
 
 def _refuse_missing(folder: Path, names: Iterable[str]) -> None:
@@ -173,7 +171,7 @@ def _write_json(content: Mapping[str, Any], path: Path) -> None:
 
 
 def _stamp(folder: Path) -> bytes | None:
-    """What tells one checkpoint at a path from another."""
+    """Return what tells one checkpoint at a path from another."""
     try:
         return (folder / META).read_bytes()
     except OSError:

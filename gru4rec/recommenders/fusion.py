@@ -4,20 +4,20 @@ import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import Float64Array, IntArray
+from gru4rec.arraytypes import Float64Array, IntArray, Rows
 from gru4rec.clicks import ClickSource
 from gru4rec.errors import CheckpointError, ConfigError, DataError, Gru4RecError, choose
-from gru4rec.metrics import mrr_at, ranks, recall_at
-from gru4rec.recommenders.checkpoint import Checkpoint, write_checkpoint
+from gru4rec.metrics import mrr_at, ranks, recall_at, recall_plus_mrr
+from gru4rec.recommenders.checkpoint import Checkpoint
+from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.recommender import Recommender
-from gru4rec.sessions import NO_SIDE_INPUTS, SESSIONS, TIMES, SessionArrays
+from gru4rec.sessions import NO_SIDE_INPUTS, SessionArrays
 from gru4rec.training import parts_of_log
 
 logger = logging.getLogger(__name__)
@@ -63,8 +63,11 @@ class Fusion(Recommender):
         weights: Sequence[float] | None = None,
         how: str = "probabilities",
     ) -> None:
-        """Raises ConfigError for less than two parts, bad weights, an unknown `how`, and parts that
-        read different side inputs."""
+        """Mix `parts` by `weights`, of what `how` makes of their scores.
+
+        Raise ConfigError for less than two parts, bad weights, an unknown `how`, and parts that
+        read different side inputs.
+        """
         choose("way of fusion", how, HOW)
         if len(parts) < 2:
             raise ConfigError(f"a fusion needs two recommenders or more, got {len(parts)}")
@@ -101,46 +104,44 @@ class Fusion(Recommender):
         return self if held_out is None else self.weigh(held_out)
 
     def weigh(self, held_out: ClickSource) -> Self:
-        """Choose the weights on sessions that no part has learned from: of all that are multiples
-        of a step those with the largest Recall@20 + MRR@20, on at most 5,000 targets.
+        """Choose the weights on sessions that no part has learned from; return self.
 
-        Raises DataError if no session has two clicks on known items.
+        Of all weights that are multiples of a step, take those with the largest Recall@20 + MRR@20,
+        on at most 5,000 targets. Raise DataError if no session has two clicks on known items.
         """
         sessions = self.reader.prefixes(held_out).with_targets()
         clicks = sessions.prefixes(most=_MOST_TARGETS)
         if not len(clicks):
             raise DataError("no session to fit the weights of a fusion on has two known clicks")
         tried = torch.tensor(list(_simplex(len(self.parts))), dtype=torch.float32)
-        found: list[list[Tensor]] = [[] for _ in tried]
-        for some, mixed_PMN in self._parts_scores(sessions, clicks):
-            targets = torch.from_numpy(sessions.items[some + 1]).to(mixed_PMN.device)
+        ranks_of_tried = torch.empty(len(tried), len(clicks), dtype=torch.float64)
+        for rows, mixed_PMN in self._parts_scores(sessions, clicks):
+            targets = torch.from_numpy(sessions.items[clicks[rows] + 1]).to(mixed_PMN.device)
             for number, weights in enumerate(tried.to(mixed_PMN.device)):
                 scores = torch.tensordot(weights, mixed_PMN, dims=1)
-                found[number].append(ranks(scores, targets).cpu())
-        ranked = [torch.cat(each) for each in found]
-        worth = [recall_at(20, each) + mrr_at(20, each) for each in ranked]
-        best = int(np.argmax(worth))
+                ranks_of_tried[number, rows] = ranks(scores, targets).cpu()
+        best = int(np.argmax([recall_plus_mrr(tried_ranks) for tried_ranks in ranks_of_tried]))
         self.weights = tried[best].tolist()
         named = zip(self.parts, self.weights, strict=True)
         logger.info(
             "fusion: weights %s: Recall@20 %.4f, MRR@20 %.4f on %d targets",
             ", ".join(f"{part.name} {weight:.2f}" for part, weight in named),
-            recall_at(20, ranked[best]), mrr_at(20, ranked[best]), len(clicks),
+            recall_at(20, ranks_of_tried[best]), mrr_at(20, ranks_of_tried[best]), len(clicks),
         )  # fmt: skip
         return self
 
-    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
-        """See `Recommender.score`."""
+    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
+        """See `Scorer.score`."""
         weights = torch.tensor(self.weights, dtype=torch.float32)
-        for some, mixed_PMN in self._parts_scores(sessions, clicks):
-            yield some, torch.tensordot(weights.to(mixed_PMN.device), mixed_PMN, dims=1)
+        for rows, mixed_PMN in self._parts_scores(sessions, clicks):
+            yield rows, torch.tensordot(weights.to(mixed_PMN.device), mixed_PMN, dims=1)
 
     def _parts_scores(
         self, sessions: SessionArrays, clicks: IntArray
-    ) -> Iterator[tuple[IntArray, Tensor]]:
-        """What each part makes of the items after each click, a few clicks at a time [P, M, N]."""
+    ) -> Iterator[tuple[Rows, Tensor]]:
+        """Yield rows of `clicks`, and what each part makes of the items after them [P, M, N]."""
         parts = [part.score(sessions, clicks) for part in self.parts]
-        for scored in zip(*parts, strict=True):  # all in the same pieces, see `Recommender.score`
+        for scored in zip(*parts, strict=True):  # all in the same pieces, see `Scorer.score`
             mixed = [
                 HOW[self.how](part, scores).to(dtype=torch.float32, device="cpu")
                 for part, (_, scores) in zip(self.parts, scored, strict=True)
@@ -156,32 +157,32 @@ class Fusion(Recommender):
                 "learned from, without what was held out of it"
             )
         read = [part.side_inputs for part in self.parts if len(part.side_inputs)]
-        if any(list(each.values.items()) != list(read[0].values.items()) for each in read):
+        values = [list(side_inputs.values.items()) for side_inputs in read]
+        if any(values_of_part != values[0] for values_of_part in values):
             raise ConfigError(
                 "the parts of a fusion read different side inputs; give them the same"
             )
         self.catalog, self.side_inputs = first.catalog, read[0] if read else NO_SIDE_INPUTS
-        self.meta = {
-            "recommender": self.name,
-            "versions": {"gru4rec": version("gru4rec")},
-            "parts": [part.name for part in self.parts],
-            **{key: first.meta[key] for key in (TIMES, SESSIONS) if key in first.meta},
-        }
+        self.meta = Meta(
+            recommender=self.name,
+            versions={"gru4rec": version("gru4rec")},
+            parts=[part.name for part in self.parts],
+            seen=first.meta.seen,
+        )
 
     def settings_dict(self) -> dict[str, Any]:
-        """See `Recommender.settings_dict`."""
+        """See `Scorer.settings_dict`."""
         return {"how": self.how, "weights": self.weights}
 
-    def save(self, path: str | Path, *, force: bool = False) -> None:
-        """See `Recommender.save`; the parts are checkpoints in a folder of this one."""
-        catalog = self.catalog
-        saved = Checkpoint(self.settings_dict(), self.meta, catalog, parts=self.parts)
-        write_checkpoint(saved, path, force=force)
+    def contents(self) -> Checkpoint:
+        """See `Scorer.contents`; the parts are checkpoints in a folder of this one."""
+        return Checkpoint(self.settings_dict(), self.meta, self.catalog, parts=self.parts)
 
     @classmethod
-    def of(cls, saved: Checkpoint, parts: Sequence[Recommender]) -> Self:
-        """The fusion of a checkpoint. Raises CheckpointError if it does not fit together."""
+    def of(cls, saved: Checkpoint, *, device: str = "auto") -> Self:
+        """See `Scorer.of`; the parts of the checkpoint are recommenders already."""
         try:
+            parts = cast(Sequence[Recommender], saved.parts)
             return cls(parts, weights=saved.config["weights"], how=saved.config["how"])
         except (Gru4RecError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
@@ -190,12 +191,12 @@ class Fusion(Recommender):
 
 
 def _default_weights(parts: int) -> Float64Array:
-    """0.75 for the first, the rest for the others alike."""
+    """Return 0.75 for the first, the rest for the others alike."""
     return np.array([_FIRST, *[(1 - _FIRST) / (parts - 1)] * (parts - 1)])
 
 
 def _simplex(parts: int) -> Iterator[tuple[float, ...]]:
-    """All weights that are multiples of a step and add to 1."""
+    """Yield all weights that are multiples of a step and add to 1."""
     steps = _STEPS.get(parts, 5)
     for cuts in itertools.combinations_with_replacement(range(steps + 1), parts - 1):
         yield tuple(np.diff((0, *cuts, steps)) / steps)

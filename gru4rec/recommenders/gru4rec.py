@@ -1,56 +1,37 @@
 """GRU4Rec as a recommender: settings, training, recommendation, saving and loading."""
 
-import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import Float32Array, IntArray
+from gru4rec.arraytypes import Float32Array, IntArray, Rows
 from gru4rec.clicks import ClickSource
 from gru4rec.config import AUTO, Config
 from gru4rec.errors import CheckpointError, ConfigError, choose
 from gru4rec.layout import META
-from gru4rec.metrics import mrr_at, recall_at
 from gru4rec.model import (
     AS_TRAINED,
     ENCODERS,
-    PRECISION,
     Model,
     find_device,
-    has_fast_bf16,
     packed,
     running_vectors,
     session_vectors,
     states_after,
     unpacked,
 )
-from gru4rec.recommenders.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from gru4rec.recommenders.checkpoint import Checkpoint, write_checkpoint
+from gru4rec.recommenders.meta import Meta
+from gru4rec.recommenders.model_scores import measured, scores_after
 from gru4rec.recommenders.recommender import Recommender
-from gru4rec.serving import AnyVectors, ItemFilter, ItemIndex, best_allowed, row_blocks, row_chunks
-from gru4rec.sessions import RunningSession, SessionArrays, SideInputs, arrays_of
-from gru4rec.training import (
-    LOSSES,
-    Choice,
-    Hooks,
-    Keeper,
-    LogStatistics,
-    Progress,
-    Trainer,
-    TrainingBatches,
-    TrainingLog,
-    log_choices,
-    resolve,
-    settings_of,
-)
-
-logger = logging.getLogger(__name__)
+from gru4rec.serving import AnyVectors, ItemFilter, ItemIndex, search_allowed
+from gru4rec.sessions import Catalog, RunningSession, SessionArrays, SideInputs, arrays_of
+from gru4rec.training import LOSSES, Hooks, Progress, Trained, TrainingLog, decide, train
 
 _PACKAGES = ("gru4rec", "torch", "faiss-cpu", "polars", "numpy", "safetensors")
 
@@ -62,12 +43,14 @@ class GRU4Rec(Recommender):
     `index` and `meta` (versions, seed, counts, metrics, history, seconds).
     """
 
+    # M clicks, N items, S sessions, D components of an item vector
+
     name = "gru4rec"
 
     def __init__(self, config: Config | None = None, *, device: str = "auto") -> None:
-        """What `config` leaves open, `auto` decides at `fit`.
+        """Take settings; what `config` leaves open, `auto` decides at `fit`.
 
-        Raises ConfigError for an unknown encoder or loss, DeviceError for an absent device.
+        Raise ConfigError for an unknown encoder or loss, DeviceError for an absent device.
         """
         self._asked = self.config = config if config is not None else Config()
         self.inputs = self.config.encoder.inputs
@@ -99,202 +82,187 @@ class GRU4Rec(Recommender):
         there, if any, to the same weights: to the bit on a CPU with as many threads. Once
         `stopping()` is true the state is kept, and StoppedError raised.
 
-        Raises DataError if there is nothing to learn from, DivergenceError, and CheckpointError or
+        Raise DataError if there is nothing to learn from, DivergenceError, and CheckpointError or
         ConfigError if the state cannot be kept, or is of another log or other settings. A fit that
         fails leaves the recommender as it was.
         """
-        fresh = type(self)(self._asked, device=self.device.type)
         log = TrainingLog.read(clicks, valid, self.inputs)
-        hooks = Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping)
-        fresh._keep = Path(keep).resolve() if keep is not None else None
-        keeper = Keeper(fresh._keep, log.fingerprint()) if fresh._keep is not None else None
-        fresh._fit(log, hooks, keeper, resume)
-        vars(self).update(vars(fresh))
+        folder = None if keep is None else Path(keep).resolve()
+        trained = train(
+            log,
+            self._asked,
+            device=self.device,
+            measure=measured,
+            hooks=Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping),
+            keep=folder,
+            resume=resume,
+        )
+        index = ItemIndex.build(_vectors_of(trained.model))
+        meta = self._meta_of(trained, log)
+        self._take(trained.config, trained.model, log.catalog, log.side_inputs, index, meta)
+        self._keep = folder
         return self
 
-    def _fit(self, log: TrainingLog, hooks: Hooks, keeper: Keeper | None, resume: bool) -> None:
-        started, earlier = time.perf_counter(), 0.0
-        self.catalog, self.side_inputs = log.catalog, log.side_inputs
-        snapshot = keeper.begin(resume=resume) if keeper else None
-        asked = settings_of(snapshot, self._asked) if snapshot else self._asked
-        self.config, choices = self._decide(asked, log.statistics)
-        log_choices(log.statistics, choices)
+    def _take(
+        self,
+        config: Config,
+        model: Model,
+        catalog: Catalog,
+        side_inputs: SideInputs,
+        index: ItemIndex,
+        meta: Meta,
+    ) -> None:
+        """Become the recommender of a model."""
+        self.config, self.model, self.index, self.meta = config, model, index, meta
+        self.catalog, self.side_inputs = catalog, side_inputs
 
-        self.model = Model(self.config, len(self.catalog), self.side_inputs)
-        self.model.initialize(torch.Generator().manual_seed(self.config.seed))
-        batches = TrainingBatches(log.sessions, self.catalog.support, self.config)
-        trainer = Trainer(self.model, batches, self.config, self.device)
-        if (targets := log.cheap_to_measure()) is not None:
-            hooks = replace(hooks, validate=lambda: _measured(self.target_ranks(targets)))
-        reasons = {choice.setting: choice.reason for choice in choices}
-        if snapshot is not None:
-            trainer.restore(snapshot.position, snapshot.tensors)
-            earlier, reasons = snapshot.seconds, dict(snapshot.reasons)
-        if keeper is not None:
-            saving = keeper.saving(self.config, reasons, since=started - earlier)
-            hooks = replace(hooks, save=saving)
-        history = trainer.run(hooks)
-        self.index = ItemIndex.build(self.item_vectors())
-        self.meta = {
-            "recommender": self.name,
-            "versions": {package: version(package) for package in _PACKAGES},
-            "seed": self.config.seed,
-            "counts": vars(log.statistics),
-            **log.trained_on,
-            "inputs": {name: list(values) for name, values in self.side_inputs.values.items()},
-            "auto": reasons,
-            "metrics": _of_kept_epoch(history, f"{self.config.training.stop_on}@20")
-            if targets is not None
-            else {},
-            "history": history,
-            "device": str(self.device),
-            "seconds": round(earlier + time.perf_counter() - started, 3),
-        }
+    def _meta_of(self, trained: Trained, log: TrainingLog) -> Meta:
+        return Meta(
+            recommender=self.name,
+            versions={package: version(package) for package in _PACKAGES},
+            seed=trained.config.seed,
+            counts=vars(log.statistics),
+            seen=log.seen,
+            inputs={name: list(values) for name, values in log.side_inputs.values.items()},
+            auto=trained.reasons,
+            metrics=trained.metrics,
+            history=trained.history,
+            device=str(self.device),
+            seconds=round(trained.seconds, 3),
+        )
 
     def decide(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Config:
-        """The config that `fit` would train with: every setting decided. Trains nothing."""
+        """Return the config that `fit` would train with: every setting decided. Train nothing."""
         log = TrainingLog.read(clicks, valid, self.inputs)
-        return self._decide(self._asked, log.statistics)[0]
+        return decide(self._asked, log.statistics, self.device)[0]
 
-    def _decide(self, asked: Config, statistics: LogStatistics) -> tuple[Config, list[Choice]]:
-        return resolve(asked, statistics, fast_bf16=has_fast_bf16(self.device))
-
-    @torch.inference_mode()
-    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
-        """See `Recommender.score`."""
-        item_vectors = self.model.item_vectors().t()
-        for block in row_blocks(clicks):
-            vectors = item_vectors.new_empty(len(block), self.model.encoder.output_size)
-            for some, found in session_vectors(self.model, sessions, block):
-                vectors[torch.from_numpy(np.searchsorted(block, some)).to(vectors.device)] = found
-            queries = self.model.query_vectors(vectors)
-            for rows in row_chunks(np.arange(len(block)), len(self.catalog)):
-                yield block[rows], queries[rows[0] : rows[-1] + 1] @ item_vectors
+    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
+        """See `Scorer.score`."""
+        return scores_after(self.model, sessions, clicks)
 
     def probabilities(self, scores_MN: Tensor) -> Tensor:
-        """Scores as shares of 1 [M, N]: their softmax, as cross-entropy learns them."""
+        """Return scores as shares of 1 [M, N]: their softmax, as cross-entropy learns them."""
         return torch.softmax(scores_MN, dim=1)
 
     @torch.inference_mode()
     def top(
-        self, sessions: SessionArrays, clicks: IntArray, k: int, *, only: ItemFilter | None = None
-    ) -> Iterator[tuple[IntArray, Float32Array, IntArray]]:
-        """See `Recommender.top`: through the index; if that is exact, on a GPU by scores."""
+        self,
+        sessions: SessionArrays,
+        clicks: IntArray,
+        k: int,
+        *,
+        item_filter: ItemFilter | None = None,
+    ) -> Iterator[tuple[Rows, Float32Array, IntArray]]:
+        """See `Scorer.top`: through the index; if that is exact, on a GPU by scores."""
         if self.device.type == "cuda" and self.index.is_exact:
-            yield from super().top(sessions, clicks, k, only=only)
+            yield from super().top(sessions, clicks, k, item_filter=item_filter)
             return
-        for some, vectors in session_vectors(self.model, sessions, clicks):
-            yield some, *self._search(vectors, k, only, sessions, some)
+        for rows, vectors in session_vectors(self.model, sessions, clicks):
+            yield rows, *self._search(vectors, k, item_filter, sessions, clicks[rows])
+
+    @torch.inference_mode()
+    def top_running(
+        self, sessions: Sequence[RunningSession], k: int, *, item_filter: ItemFilter | None = None
+    ) -> tuple[Float32Array, IntArray]:
+        """See `Scorer.top_running`: by the session vectors that are kept."""
+        # All clicks are needed only to leave them out.
+        last = None if item_filter is not None and item_filter.exclude_clicked else 1
+        arrays = arrays_of(sessions, self.side_inputs, last=last)
+        vectors = running_vectors(self.model, sessions, self.side_inputs)
+        return self._search(vectors, k, item_filter, arrays, arrays.offsets[1:] - 1)
 
     def _search(
         self,
-        vectors: Tensor,
+        vectors_SD: Tensor,
         k: int,
-        only: ItemFilter | None,
+        item_filter: ItemFilter | None,
         sessions: SessionArrays,
         clicks: IntArray,
     ) -> tuple[Float32Array, IntArray]:
-        """Scores and items [S, k] of the best that may be recommended, by session vectors [S, D]
-        and the sessions up to and with the clicks [S]."""
-        queries = self.model.query_vectors(vectors).cpu().numpy()
-        if only is None:
-            return self.index.search(queries, k)
-        return best_allowed(self.index, queries, k, only, sessions, clicks)
+        """Return scores and items [S, k] of the best that may be recommended.
 
-    def settings_dict(self) -> dict[str, Any]:
-        """See `Recommender.settings_dict`."""
-        return self.config.to_dict()
+        By session vectors, and the sessions up to and with the clicks [S].
+        """
+        queries = self.model.query_vectors(vectors_SD).cpu().numpy()
+        if item_filter is None:
+            return self.index.search(queries, k)
+        return search_allowed(self.index, queries, k, item_filter, sessions, clicks)
 
     def next_states(
         self, states: Sequence[Float32Array | None], items: IntArray, sides: IntArray
     ) -> Sequence[Float32Array | None]:
-        """See `Recommender.next_states`: the encoder's state and vector, if it streams."""
+        """See `Scorer.next_states`: the encoder's state and vector, if it streams."""
         return states_after(self.model, states, items, sides)
 
-    @torch.inference_mode()
-    def best_next(
-        self, sessions: Sequence[RunningSession], k: int, only: ItemFilter | None
-    ) -> tuple[Float32Array, IntArray]:
-        """See `Recommender.best_next`."""
-        scores, items = self._popular(len(sessions), k, only)
-        known = [row for row, session in enumerate(sessions) if session.items]
-        if known:
-            some = [sessions[row] for row in known]
-            # All clicks are needed only to leave them out.
-            last = None if only is not None and only.exclude_clicked else 1
-            arrays = arrays_of(some, self.side_inputs, last=last)
-            vectors = running_vectors(self.model, some, self.side_inputs)
-            found = self._search(vectors, items.shape[1], only, arrays, arrays.offsets[1:] - 1)
-            scores[known], items[known] = found
-        return scores, items
+    def settings_dict(self) -> dict[str, Any]:
+        """See `Scorer.settings_dict`."""
+        return self.config.to_dict()
 
-    def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Write the checkpoint folder `path`; with `force` it replaces an older checkpoint whole.
-
-        What `fit` kept there of this recommender's training gives way without it.
-        Raises CheckpointError if something stands there or when the disk refuses, NotFittedError
-        before `fit`.
-        """
+    def contents(self) -> Checkpoint:
+        """See `Scorer.contents`."""
         catalog = self.catalog
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
-        weights = packed(weights, **self.meta.get(PRECISION, AS_TRAINED))
-        saved = Checkpoint(self.settings_dict(), self.meta, catalog, weights, self.index)
-        own = self._keep == Path(path).resolve() and not (self._keep / META).exists()
-        write_checkpoint(saved, path, force=force or own)
+        weights = packed(weights, **(self.meta.stored_as or AS_TRAINED))
+        return Checkpoint(self.settings_dict(), self.meta, catalog, weights, self.index)
 
-    @classmethod
-    def load(cls, path: str | Path, *, device: str = "auto") -> Self:
-        """The recommender that `save` wrote. Raises CheckpointError if it is not there whole."""
-        return read_checkpoint(path, lambda saved, folder: cls.of(saved, device=device))
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """See `Recommender.save`; what `fit` kept there of this training gives way unforced."""
+        own = self._keep == Path(path).resolve() and not (self._keep / META).exists()
+        write_checkpoint(self.contents(), path, force=force or own)
 
     @classmethod
     def of(cls, saved: Checkpoint, *, device: str = "auto") -> Self:
-        """The recommender of a checkpoint. Raises CheckpointError if it does not fit together."""
-        if saved.kind != cls.name:
-            raise CheckpointError(f"the checkpoint is of {saved.kind}, not gru4rec; use g4r.load")
+        """See `Scorer.of`."""
         try:
             recommender = cls(Config.from_dict(saved.config), device=device)
         except ConfigError as error:
             raise CheckpointError(f"cannot read the settings of the checkpoint: {error}") from error
         if saved.weights is None or saved.index is None:
             raise CheckpointError("the checkpoint has no weights or no index; train again")
-        recommender.meta, recommender.catalog = saved.meta, saved.catalog
-        recommender.side_inputs = SideInputs(saved.meta.get("inputs", {}))
-        recommender.model = Model(recommender.config, len(saved.catalog), recommender.side_inputs)
+        side_inputs = SideInputs(saved.meta.inputs or {})
+        model = Model(recommender.config, len(saved.catalog), side_inputs)
         try:
-            recommender.model.load(unpacked(saved.weights))
+            model.load(unpacked(saved.weights))
         except RuntimeError as error:
             raise CheckpointError(
                 "the weights of the checkpoint do not fit its config; train again"
             ) from error
-        recommender.model.to(recommender.device)
-        vectors = recommender.kept_vectors()
+        vectors = _kept_vectors_of(model.to(recommender.device))
         if (len(saved.index), saved.index.width) != (len(saved.catalog), vectors.shape[1]):
             raise CheckpointError(
                 "the index of the checkpoint does not fit its catalog and weights; train again"
             )
-        recommender.index = saved.index.with_vectors(vectors)
+        index = saved.index.with_vectors(vectors)
+        recommender._take(recommender.config, model, saved.catalog, side_inputs, index, saved.meta)
         return recommender
 
-    @torch.inference_mode()
+    def with_weights_as(self, stored_as: Mapping[str, str]) -> Self:
+        """Return a copy whose weights are kept in other bits, as `packed` takes them."""
+        copy = type(self)(self.config, device=self.device.type)
+        weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
+        model = Model(self.config, len(self.catalog), self.side_inputs)
+        model.load(unpacked(packed(weights, **stored_as)))
+        index = self.index.with_vectors(_kept_vectors_of(model.to(copy.device)))
+        meta = replace(self.meta, stored_as=stored_as)
+        copy._take(self.config, model, self.catalog, self.side_inputs, index, meta)
+        return copy
+
     def item_vectors(self) -> Float32Array:
-        """The vectors of all items whose dot products with a session's are their scores [N, D]."""
-        vectors: Float32Array = self.model.item_vectors().cpu().numpy()
-        return vectors
+        """Return the vectors [N, D] of items whose dot products with a session's are the scores."""
+        return _vectors_of(self.model)
 
-    @torch.inference_mode()
     def kept_vectors(self) -> AnyVectors:
-        """The same in the precision of the item table, which holds them exactly."""
-        dtype = self.model.output_table.dtype
-        vectors: AnyVectors = self.model.item_vectors().to(dtype).cpu().numpy()
-        return vectors
+        """Return the same in the precision of the item table, which holds them exactly."""
+        return _kept_vectors_of(self.model)
 
 
-def _of_kept_epoch(history: list[dict[str, float]], measure: str) -> dict[str, float]:
-    """The validation metrics of the epoch whose weights training kept: the first of the best."""
-    kept = max(history, key=lambda row: row[measure])
-    return {"epoch": kept["epoch"], "recall@20": kept["recall@20"], "mrr@20": kept["mrr@20"]}
+@torch.inference_mode()
+def _vectors_of(model: Model) -> Float32Array:
+    vectors: Float32Array = model.item_vectors().cpu().numpy()
+    return vectors
 
 
-def _measured(ranks: Tensor) -> dict[str, float]:
-    return {"recall@20": recall_at(20, ranks), "mrr@20": mrr_at(20, ranks)}
+@torch.inference_mode()
+def _kept_vectors_of(model: Model) -> AnyVectors:
+    vectors: AnyVectors = model.item_vectors().to(model.output_table.dtype).cpu().numpy()
+    return vectors

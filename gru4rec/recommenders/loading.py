@@ -1,5 +1,7 @@
 """Load a recommender of any kind from its checkpoint."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from gru4rec.errors import CheckpointError
@@ -9,20 +11,27 @@ from gru4rec.recommenders.fusion import Fusion
 from gru4rec.recommenders.gru4rec import GRU4Rec
 from gru4rec.recommenders.recommender import Recommender
 
+KINDS: Mapping[str, type[Recommender]] = {
+    GRU4Rec.name: GRU4Rec,
+    Fusion.name: Fusion,
+    **BASELINES,
+}
+"""The kinds of recommenders by the names that checkpoints know."""
+
 
 def load(path: str | Path, *, device: str = "auto") -> Recommender:
-    """The recommender saved at `path`: GRU4Rec, a baseline or a fusion.
+    """Return the recommender saved at `path`: GRU4Rec, a baseline or a fusion.
 
-    Raises CheckpointError if it is not there whole.
+    Raise CheckpointError if it is not there whole.
     """
 
     def make(saved: Checkpoint, folder: Path) -> Recommender:
-        if saved.kind == "gru4rec":
-            return GRU4Rec.of(saved, device=device)
-        if saved.kind in BASELINES:
-            return BASELINES[saved.kind].of(saved)
-        if saved.kind == Fusion.name:
-            return Fusion.of(saved, [load(part, device=device) for part in parts_of(folder)])
-        raise CheckpointError(f"{path} is of a newer gru4rec: no recommender {saved.kind!r}")
+        kind = KINDS.get(saved.meta.recommender)
+        if kind is None:
+            raise CheckpointError(
+                f"{path} is of a newer gru4rec: no recommender {saved.meta.recommender!r}"
+            )
+        parts = [load(part, device=device) for part in parts_of(folder)]
+        return kind.of(replace(saved, parts=parts), device=device)
 
     return read_checkpoint(path, make)

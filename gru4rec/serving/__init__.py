@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
-    from gru4rec.serving.answers import answer_table
-    from gru4rec.serving.chunks import row_blocks, row_chunks
-    from gru4rec.serving.filtered_search import best_allowed
+    from gru4rec.serving.answers import OF_MODEL, OF_POPULARITY, answers_in_pieces
+    from gru4rec.serving.best_items import best_of_sessions
+    from gru4rec.serving.chunks import chunks_of_block, row_blocks, row_chunks
+    from gru4rec.serving.filtered_search import search_allowed
     from gru4rec.serving.filters import ItemFilter
     from gru4rec.serving.index import AnyVectors, ItemIndex
     from gru4rec.serving.live_session import LiveSession
@@ -16,16 +17,20 @@ if TYPE_CHECKING:
     from gru4rec.serving.session_store_file import SessionId
 
 __all__ = [
+    "OF_MODEL",
+    "OF_POPULARITY",
     "AnyVectors",
     "ItemFilter",
     "ItemIndex",
     "LiveSession",
     "SessionId",
     "SessionStore",
-    "answer_table",
-    "best_allowed",
+    "answers_in_pieces",
+    "best_of_sessions",
+    "chunks_of_block",
     "row_blocks",
     "row_chunks",
+    "search_allowed",
     "top_k",
 ]
 

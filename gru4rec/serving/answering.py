@@ -1,17 +1,27 @@
-"""What serving asks of a recommender: to follow running sessions, and to answer them."""
+"""What serving asks of a recommender: to follow running sessions, and to find the best items."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from gru4rec.arraytypes import Float32Array, IntArray
+from gru4rec.arraytypes import Float32Array, IntArray, Rows
 from gru4rec.serving.filters import ItemFilter
-from gru4rec.sessions import Follows, RunningSession
+from gru4rec.sessions import Follows, RunningSession, SessionArrays
 
 
 class Answering(Follows, Protocol):
-    """A recommender, as far as the answers for running sessions know it."""
+    """A recommender, as far as serving knows it."""
 
-    def best_next(
-        self, sessions: Sequence[RunningSession], k: int, only: ItemFilter | None
+    def top(
+        self,
+        sessions: SessionArrays,
+        clicks: IntArray,
+        k: int,
+        *,
+        item_filter: ItemFilter | None = None,
+    ) -> Iterator[tuple[Rows, Float32Array, IntArray]]:
+        """See `Recommender.top`."""
+
+    def top_running(
+        self, sessions: Sequence[RunningSession], k: int, *, item_filter: ItemFilter | None = None
     ) -> tuple[Float32Array, IntArray]:
-        """See `Recommender.best_next`."""
+        """See `Recommender.top_running`."""

@@ -1,14 +1,25 @@
 """The best items of sessions as the table that is returned."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 import numpy as np
 import polars as pl
 
 from gru4rec.arraytypes import Float32Array, IntArray
-from gru4rec.schema import ITEM_ID, RANK, SCORE, SESSION_ID
-from gru4rec.sessions import Catalog
+from gru4rec.schema import ITEM_ID, RANK, REASON, SCORE, SESSION_ID, UNKNOWN
+from gru4rec.serving.answering import Answering
+from gru4rec.serving.best_items import best_of_sessions
+from gru4rec.serving.filters import ItemFilter
+from gru4rec.sessions import Catalog, SessionArrays
+
+logger = logging.getLogger(__name__)
+
+OF_MODEL, OF_POPULARITY = "model", "popularity"
+"""Why items are recommended."""
+
+_ROWS_AT_ONCE = 2_000_000  # of an answer
 
 
 # S sessions, k items of each
@@ -19,10 +30,10 @@ def answer_table(
     items: IntArray,
     explained: Mapping[str, pl.Series] = MappingProxyType({}),
 ) -> pl.DataFrame:
-    """Columns session_id, rank (from 1), item_id and score of scores and items [S, k], best first.
-    `explained` are more columns, by session [S].
+    """Return session_id, rank (from 1), item_id and score of scores and items [S, k], best first.
 
-    A score of −∞ is of an item that may not be recommended: it has no row.
+    `explained` are further columns, by session [S]. A score of −∞ is of an item that may not be
+    recommended: it has no row.
     """
     count, k = scores.shape
     session = np.repeat(np.arange(count), k)
@@ -36,3 +47,32 @@ def answer_table(
         }
     )
     return table if np.isfinite(scores).all() else table.filter(pl.col(SCORE).is_finite())
+
+
+def answers_in_pieces(
+    recommender: Answering,
+    pieces: Iterable[SessionArrays],
+    k: int,
+    *,
+    item_filter: ItemFilter | None,
+    explain: bool,
+) -> Iterator[pl.DataFrame]:
+    """Answer sessions that come in pieces, some at a time; log what was passed over at the end."""
+    at_once, unknown, popular = max(1, _ROWS_AT_ONCE // max(1, k)), 0, 0
+    for piece in pieces:
+        for sessions in piece.pieces(at_once):
+            scores, items = best_of_sessions(recommender, sessions, k, item_filter)
+            explained = _explained(sessions) if explain else {}
+            yield answer_table(sessions.session_ids, recommender.catalog, scores, items, explained)
+        unknown += piece.num_unknown
+        popular += int((piece.lengths == 0).sum())
+    if unknown:
+        logger.warning("skipped %d clicks on items that are not in the catalog", unknown)
+    if popular:
+        logger.warning("%d sessions have no known item and get the popular items", popular)
+
+
+def _explained(sessions: SessionArrays) -> dict[str, pl.Series]:
+    """Return how the answer for each session comes about [S], by the names of columns."""
+    reasons = [OF_MODEL if length else OF_POPULARITY for length in sessions.lengths]
+    return {REASON: pl.Series(reasons, dtype=pl.String), UNKNOWN: pl.Series(sessions.unknown)}

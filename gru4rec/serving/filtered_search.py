@@ -12,36 +12,38 @@ _MOST, _SHARE = 500, 8
 
 
 # Q queries, k results, F items fetched, D components
-def best_allowed(
+def search_allowed(
     index: ItemIndex,
     queries: Float32Array,
     k: int,
-    only: ItemFilter,
+    item_filter: ItemFilter,
     sessions: SessionArrays,
     clicks: IntArray,
 ) -> tuple[Float32Array, IntArray]:
-    """Scores and items [Q, k] of the best items that `only` lets pass, −∞ where there are no more.
+    """Return scores and items [Q, k] of the best that the filter lets pass; −∞ for no more.
 
     `queries` [Q, D] are of the sessions up to and with the `clicks` [Q]. The index is asked for
-    more items than k; where too few of them pass, or it were asked for very many, the scores of all
+    more items than k. Where too few of them pass, or it were asked for very many, the scores of all
     items decide.
     """
 
-    def by_all_scores(rows: IntArray) -> tuple[Float32Array, IntArray]:
-        of_rows = clicks[rows]
-        return index.search_all(
-            queries[rows], k, lambda scores, some: only.mask(scores, sessions, of_rows[some])
+    def scan(rows: IntArray) -> tuple[Float32Array, IntArray]:
+        clicks_of_rows = clicks[rows]
+        return index.scan(
+            queries[rows],
+            k,
+            lambda scores, part: item_filter.mask(scores, sessions, clicks_of_rows[part]),
         )
 
-    fetched = only.reach(k, sessions, clicks)
-    together = index.is_exact and len(queries) >= MANY
-    if together or fetched > min(_MOST, len(index) // _SHARE):
-        return by_all_scores(np.arange(len(queries)))
+    fetched = item_filter.reach(k, sessions, clicks)
+    many = index.is_exact and len(queries) >= MANY
+    if many or fetched > min(_MOST, len(index) // _SHARE):
+        return scan(np.arange(len(queries)))
     scores, items = index.search(queries, fetched)
-    passing = only.passes(items, sessions, clicks)
+    passing = item_filter.passes(items, sessions, clicks)
     first = np.argsort(~passing, axis=1, kind="stable")[:, :k]
     scores, items = np.take_along_axis(scores, first, 1), np.take_along_axis(items, first, 1)
     short = np.flatnonzero(passing.sum(axis=1) < k)
     if len(short):
-        scores[short], items[short] = by_all_scores(short)
+        scores[short], items[short] = scan(short)
     return scores, items

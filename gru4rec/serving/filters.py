@@ -35,9 +35,9 @@ class ItemFilter:
         deny: Iterable[object] = (),
         exclude_clicked: bool = False,
     ) -> Self | None:
-        """The filter of lists of item ids; None if it lets all pass.
+        """Return the filter of lists of item ids; None if it lets all pass.
 
-        Unknown ids are logged and passed over. Raises DataError if nothing is left to recommend.
+        Unknown ids are logged and passed over. Raise DataError if nothing is left to recommend.
         """
         allowed = np.full(len(catalog), allow is None)
         for ids, may in ((() if allow is None else allow, True), (deny, False)):
@@ -66,7 +66,7 @@ class ItemFilter:
             scores_MN[tuple(clicked.to(scores_MN.device))] = -torch.inf
 
     def passes(self, items: IntArray, sessions: SessionArrays, clicks: IntArray) -> BoolArray:
-        """Whether each of the items [M, F] may be recommended after its click."""
+        """Say whether each of the items [M, F] may be recommended after its click."""
         passing: BoolArray = self.allowed[items]
         if self.exclude_clicked:
             size = len(self.allowed)
@@ -76,7 +76,7 @@ class ItemFilter:
         return passing
 
     def reach(self, k: int, sessions: SessionArrays, clicks: IntArray) -> int:
-        """How many of the best items to look at so that k of them may well pass."""
+        """Return how many of the best items to look at so that k of them may well pass."""
         clicked = clicks + 1 - sessions.starts_of(clicks) if self.exclude_clicked else np.zeros(1)
         # If the best were allowed as often as any, 1 / share of them would do on average.
         wanted = k if self._allows_all else 2 * k / self._share + 10
@@ -92,7 +92,7 @@ class ItemFilter:
 
 
 def _clicked(sessions: SessionArrays, clicks: IntArray) -> tuple[IntArray, IntArray]:
-    """The rows of `clicks`, and the items of their sessions up to and with them [e] each."""
+    """Return the rows of `clicks`, and the items of their sessions up to and with them [e]."""
     starts = sessions.starts_of(clicks)
     places, rows = ranges(starts, clicks + 1 - starts)
     return rows, sessions.items[places]

@@ -31,17 +31,19 @@ class ItemIndex:
 
     # Q queries, N items, k results, F items that FAISS proposes, D components
     def __init__(self, index: Any, vectors: AnyVectors | None = None) -> None:
-        """`vectors` are those of all items [N, D], which a flat index does not need; they may be
-        float16, if that holds them exactly."""
+        """Take an index of FAISS, and the vectors of all items [N, D], unless it is flat.
+
+        The vectors may be float16, if that holds them exactly.
+        """
         self._index = index
         self.is_exact = isinstance(index, faiss.IndexFlat)
         self._vectors = None if self.is_exact else vectors
 
     @classmethod
     def build(cls, item_vectors: Float32Array, factory: str = "Flat") -> "ItemIndex":
-        """An index over the vectors of all items [N, D], of a FAISS factory string.
+        """Build an index over the vectors of all items [N, D], of a FAISS factory string.
 
-        Raises ConfigError if FAISS knows no such index, or cannot build it of these items.
+        Raise ConfigError if FAISS knows no such index, or cannot build it of these items.
         """
         vectors = np.ascontiguousarray(item_vectors)
         try:
@@ -56,7 +58,7 @@ class ItemIndex:
         return cls(index, vectors)
 
     def with_vectors(self, item_vectors: AnyVectors) -> "ItemIndex":
-        """The index with the vectors [N, D] to score what it proposes."""
+        """Return the index with the vectors [N, D] to score what it proposes."""
         return ItemIndex(self._index, item_vectors)
 
     def __len__(self) -> int:
@@ -104,35 +106,37 @@ class ItemIndex:
         return 1024 if isinstance(self._index, faiss.IndexHNSW) else 1
 
     def set_effort(self, effort: int) -> None:
-        """How thoroughly to search: lists that are looked through (IVF), or the length of the queue
-        of candidates (HNSW). It is saved with the index."""
+        """Set how thoroughly to search; it is saved with the index.
+
+        The lists that are looked through (IVF), or the length of the queue of candidates (HNSW).
+        """
         if isinstance(self._index, faiss.IndexIVF):
             self._index.nprobe = effort
         elif isinstance(self._index, faiss.IndexHNSW):
             self._index.hnsw.efSearch = effort
 
     def search(self, queries: Float32Array, k: int) -> tuple[Float32Array, IntArray]:
-        """Scores [Q, k'] and item indexes [Q, k'] of the best k' = min(k, N) items, best first."""
+        """Return scores and items [Q, k'] of the best k' = min(k, N) items, best first."""
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         wanted = min(k, len(self))
         if not self.is_exact:
             return self._search_approximately(queries, wanted)
         if len(queries) >= MANY:
-            return self.search_all(queries, wanted)
+            return self.scan(queries, wanted)
         scores, items = self._find(queries, min(wanted + 1, len(self)))
         tied = np.flatnonzero(scores[:, wanted - 1] == scores[:, -1]) if wanted < len(self) else ()
         scores, items = _ordered(scores, items, wanted)
         if len(tied):  # which of the equal ones FAISS returned is chance: look at all
-            scores[tied], items[tied] = self.search_all(queries[tied], wanted)
+            scores[tied], items[tied] = self.scan(queries[tied], wanted)
         return scores, items
 
-    def search_all(
+    def scan(
         self,
         queries: Float32Array,
         k: int,
         mask: Callable[[torch.Tensor, slice], None] | None = None,
     ) -> tuple[Float32Array, IntArray]:
-        """As `search`, by the scores of all items, whatever the index.
+        """Search as `search` does, by the scores of all items, whatever the index.
 
         `mask` may change them before the best are taken: scores [q, N] of a slice of the queries.
         """
@@ -151,7 +155,7 @@ class ItemIndex:
         return scores, items
 
     def _find(self, queries: Float32Array, k: int) -> tuple[Float32Array, IntArray]:
-        """What FAISS finds."""
+        """Return what FAISS finds."""
         threads = faiss.omp_get_max_threads()
         try:
             if len(queries) == 1:  # FAISS takes half the time if it does not share this out
@@ -174,7 +178,7 @@ class ItemIndex:
             scores[rows], items[rows] = _ordered(exact, proposed, wanted)
         short = np.flatnonzero(np.isinf(scores[:, -1]))
         if len(short):
-            scores[short], items[short] = self.search_all(queries[short], wanted)
+            scores[short], items[short] = self.scan(queries[short], wanted)
         return scores, items
 
     def save(self, path: Path) -> None:
@@ -183,7 +187,7 @@ class ItemIndex:
 
     @classmethod
     def load(cls, path: Path) -> "ItemIndex":
-        """Raises CheckpointError if FAISS cannot read the file."""
+        """Read an index file. Raise CheckpointError if FAISS cannot."""
         try:
             return cls(faiss.read_index(str(path)))
         except RuntimeError as error:
@@ -195,6 +199,6 @@ def _empty(queries: int, k: int) -> tuple[Float32Array, IntArray]:
 
 
 def _ordered(scores: Float32Array, items: IntArray, wanted: int) -> tuple[Float32Array, IntArray]:
-    """The best of each row, equal scores by item index."""
+    """Return the best of each row, equal scores by item index."""
     order = np.lexsort((items, -scores), axis=1)[:, :wanted]
     return np.take_along_axis(scores, order, 1), np.take_along_axis(items, order, 1)

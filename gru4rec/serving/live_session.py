@@ -8,6 +8,7 @@ import polars as pl
 
 from gru4rec.schema import ITEM_ID, RANK, SCORE
 from gru4rec.serving.answering import Answering
+from gru4rec.serving.best_items import best_of_running
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.sessions import Click, RunningSession, refuse_other, take_in
 
@@ -25,12 +26,12 @@ class LiveSession:
         self._lock = RLock()
 
     def click(self, item_id: object, /, **known: object) -> bool:
-        """Add a click. False if the item is not in the catalog: of it only the time is kept.
+        """Add a click. Return False if the item is not in the catalog: only its time is kept.
 
         `known` is what is known of it for the model's side inputs: `timestamp`, a datetime, and
         the columns by their names; what is left out is unknown.
 
-        Raises DataError for what is no id (a fraction, a truth value, a list), for a name that no
+        Raise DataError for what is no id (a fraction, a truth value, a list), for a name that no
         side input is made of, and if the recommender was fitted again.
         """
         with self._lock:
@@ -48,16 +49,20 @@ class LiveSession:
         allow: Iterable[object] | None = None,
         deny: Iterable[object] = (),
     ) -> pl.DataFrame:
-        """The k best next items: rank (from 1), item_id, score.
+        """Return the k best next items: rank (from 1), item_id, score.
 
         As `Recommender.recommend` gives for these clicks; before a known click, the popular items.
-        Raises DataError for k < 1, if no item may be recommended, and after another fit.
+        Raise DataError for k < 1, if no item may be recommended, and after another fit.
         """
         refuse_other(self._recommender, self._catalog)
-        only = ItemFilter.of(self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked)
+        item_filter = ItemFilter.of(
+            self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked
+        )
         with self._lock:
-            (scores,), (items,) = self._recommender.best_next([self._session], k, only)
-        if only is not None:
+            (scores,), (items,) = best_of_running(
+                self._recommender, [self._session], k, item_filter
+            )
+        if item_filter is not None:
             left = np.isfinite(scores)
             scores, items = scores[left], items[left]
         ids = pl.Series(

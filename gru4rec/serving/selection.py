@@ -8,7 +8,8 @@ _GROUP = 16  # items whose best score is looked at first; of 8 to 64 the fastest
 
 # M rows, N items, G groups
 def top_k(scores_MN: Tensor, k: int) -> Tensor:
-    """Items of the k largest scores of each row [M, k]; of equal ones the lower index first."""
+    """Return the items of the k largest scores of each row [M, k]; of equal ones the lower index
+    first."""
     size = scores_MN.shape[1]
     if 4 * k > size:
         return torch.sort(scores_MN, dim=1, descending=True, stable=True).indices[:, :k]
@@ -27,7 +28,7 @@ def top_k(scores_MN: Tensor, k: int) -> Tensor:
 
 
 def _largest(scores_MN: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest scores of each row, falling, and their items [M, k]; which of equal ones, any.
+    """Return the k largest scores of each row, falling, and their items [M, k]; any of equal ones.
 
     The k groups with the largest best scores hold k largest scores. A row is so read once, in order
     and by wide instructions, which takes a fifth of `torch.topk`'s time.

@@ -17,6 +17,7 @@ from gru4rec.errors import ConfigError, DataError
 from gru4rec.schema import SESSION_ID
 from gru4rec.serving.answering import Answering
 from gru4rec.serving.answers import answer_table
+from gru4rec.serving.best_items import best_of_running
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.serving.session_store_file import SessionId, read_sessions, write_sessions
 from gru4rec.sessions import (
@@ -52,9 +53,9 @@ class SessionStore:
         minutes: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`most` sessions are held; `clock` gives the time in seconds.
+        """Hold `most` sessions; `clock` gives the time in seconds.
 
-        Raises ConfigError for limits that are not above 0, NotFittedError before `fit`.
+        Raise ConfigError for limits that are not above 0, NotFittedError before `fit`.
         """
         if most < 1 or not minutes > 0:
             raise ConfigError(
@@ -87,14 +88,14 @@ class SessionStore:
         `LiveSession.click` takes; all may be arrays or columns. Items outside the catalog are
         passed over.
 
-        Raises DataError for lists of different lengths, for what is no id of a session or an item,
+        Raise DataError for lists of different lengths, for what is no id of a session or an item,
         and for what is no side input. Then no click is taken in.
         """
         lengths = {len(ids), len(items), *map(len, known.values())}
         if len(lengths) > 1:
             raise DataError(f"give a session id for each item, got lists of {sorted(lengths)}")
         # Arrays and columns as plain values: their numbers are no Python integers.
-        ids, items, *values = (_plain(each) for each in (ids, items, *known.values()))
+        ids, items, *values = (_plain(column) for column in (ids, items, *known.values()))
         with self._lock:
             refuse_other(self._recommender, self._catalog)
             self._drop_old()
@@ -107,7 +108,7 @@ class SessionStore:
         items: Sequence[object],
         known: Mapping[str, Sequence[object]],
     ) -> list[Click]:
-        """The clicks, checked; nothing is changed yet."""
+        """Return the clicks, checked; nothing is changed yet."""
         sessions: dict[SessionId, RunningSession] = {}
         times: dict[SessionId, datetime | None] = {}
         clicks = []
@@ -133,8 +134,8 @@ class SessionStore:
                 rounds.append([])
             rounds[counts[session_id]].append(click)
             counts[session_id] += 1
-        for one in rounds:
-            take_in(self._recommender, one)
+        for clicks_of_round in rounds:
+            take_in(self._recommender, clicks_of_round)
         for session_id, click in zip(ids, clicks, strict=True):
             self._stored[session_id] = _Stored(click.session, now)
             self._stored.move_to_end(session_id)
@@ -149,20 +150,22 @@ class SessionStore:
         allow: Iterable[object] | None = None,
         deny: Iterable[object] = (),
     ) -> pl.DataFrame:
-        """The k best next items of sessions: session_id, rank (from 1), item_id, score.
+        """Return the k best next items of sessions: session_id, rank (from 1), item_id, score.
 
         As `Recommender.recommend` gives for their clicks; a session that is not there gets the
-        popular items. Raises DataError for k < 1, ids of different types, if no item may be
+        popular items. Raise DataError for k < 1, ids of different types, if no item may be
         recommended, and after another fit.
         """
-        only = ItemFilter.of(self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked)
+        item_filter = ItemFilter.of(
+            self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked
+        )
         ids = _plain(ids)
         with self._lock:
             refuse_other(self._recommender, self._catalog)
             self._drop_old()
-            found = [self._stored.get(each) for each in ids]
-            sessions = [RunningSession() if one is None else one.session.copy() for one in found]
-        scores, items = self._recommender.best_next(sessions, k, only)
+            stored = [self._stored.get(session_id) for session_id in ids]
+            sessions = [RunningSession() if one is None else one.session.copy() for one in stored]
+        scores, items = best_of_running(self._recommender, sessions, k, item_filter)
         try:
             named = pl.Series(SESSION_ID, ids)
         except TypeError as error:
@@ -170,35 +173,42 @@ class SessionStore:
         return answer_table(named, self._catalog, scores, items)
 
     def end(self, session_id: SessionId) -> bool:
-        """Forget a session. False if it is not there."""
+        """Forget a session. Return False if it is not there."""
         with self._lock:
             return self._stored.pop(session_id, None) is not None
 
     def save(self, path: str | Path) -> None:
         """Write the sessions to a Parquet file: their clicks by item ids.
 
-        Raises DataError where the file cannot be written; an older one then stays.
+        Raise DataError where the file cannot be written; an older one then stays.
         """
         with self._lock:
             self._drop_old()
-            rows = [(name, one.clicked, one.session.copy()) for name, one in self._stored.items()]
+            rows = [
+                (session_id, stored.clicked, stored.session.copy())
+                for session_id, stored in self._stored.items()
+            ]
         write_sessions(Path(path), rows, self._catalog, self._side_inputs)
 
     def restore(self, path: str | Path) -> None:
         """Take in the sessions that a store saved, of this recommender or of an older one.
 
         Their clicks are read again, those on unknown items left out. A session that is here already
-        stays as it is; the limits of this store hold. Raises DataError for a file of another kind.
+        stays as it is; the limits of this store hold. Raise DataError for a file of another kind.
         """
         side_inputs = self._recommender.side_inputs
         saved = list(read_sessions(Path(path), self._catalog, side_inputs))
         with self._lock:
             refuse_other(self._recommender, self._catalog)
             self._drop_old()
-            new = [each for each in saved if each[0] not in self._stored]
-            read_again(self._recommender, [session for _, _, session in new])
-            self._stored |= {name: _Stored(session, clicked) for name, clicked, session in new}
-            by_click = sorted(self._stored.items(), key=lambda one: one[1].clicked)
+            new = {
+                session_id: _Stored(session, clicked)
+                for session_id, clicked, session in saved
+                if session_id not in self._stored
+            }
+            read_again(self._recommender, [stored.session for stored in new.values()])
+            self._stored |= new
+            by_click = sorted(self._stored.items(), key=lambda entry: entry[1].clicked)
             self._stored = OrderedDict(by_click)
             self._make_room()
             self._drop_old()
@@ -220,7 +230,7 @@ class SessionStore:
 
 
 def _is_id(value: object) -> bool:
-    """Whether a value is an integer or a text that can be written as UTF-8: no half of a pair."""
+    """Say whether a value is an integer, or a text that UTF-8 can write: no half of a pair."""
     if isinstance(value, str):
         return not any("\ud800" <= character <= "\udfff" for character in value)
     return isinstance(value, int) and not isinstance(value, bool)

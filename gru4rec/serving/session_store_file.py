@@ -26,14 +26,14 @@ def write_sessions(
 ) -> None:
     """Write (id, when its last click came, session) of each; beside the path, then renamed.
 
-    Ids are JSON, since numbers and texts may stand beside each other. Raises DataError where the
+    Ids are JSON, since numbers and texts may stand beside each other. Raise DataError where the
     file cannot be written.
     """
     rows = list(sessions)
     lists = pl.List(pl.String)
     table = pl.DataFrame(
         {
-            SESSION_ID: [json.dumps(each) for each, _, _ in rows],
+            SESSION_ID: [json.dumps(session_id) for session_id, _, _ in rows],
             _CLICKED: [clicked for _, clicked, _ in rows],
             _LAST_TIME: [session.last_time for _, _, session in rows],
             _ITEMS: [catalog.ids_of(session.items) for _, _, session in rows],
@@ -61,9 +61,9 @@ def write_sessions(
 def read_sessions(
     path: Path, catalog: Catalog, side_inputs: SideInputs
 ) -> Iterator[tuple[SessionId, float, RunningSession]]:
-    """What `write_sessions` wrote, less the states; by this recommender's catalog and codes.
+    """Yield what `write_sessions` wrote, less the states, by this catalog and these codes.
 
-    Clicks on unknown items are left out, values of unknown side inputs too. Raises DataError for a
+    Clicks on unknown items are left out, values of unknown side inputs too. Raise DataError for a
     file that is none of these.
     """
     try:

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
-    from gru4rec.sessions.arrays import SessionArrays, from_lists, ranges, sides_of, to_arrays
+    from gru4rec.sessions.arrays import SessionArrays, ranges, sides_of
     from gru4rec.sessions.batching.background import prefetch
     from gru4rec.sessions.batching.batch import SessionBatch, block_sizes_of
     from gru4rec.sessions.batching.session_parallel import SessionParallelWindows
     from gru4rec.sessions.batching.whole_session import WholeSessions
     from gru4rec.sessions.catalog import Catalog
+    from gru4rec.sessions.conversion import from_lists, to_arrays
     from gru4rec.sessions.reader import Prefixes, SessionReader
     from gru4rec.sessions.running_session import (
         Click,
@@ -21,18 +22,17 @@ if TYPE_CHECKING:
         refuse_other,
         take_in,
     )
-    from gru4rec.sessions.seen_sessions import SESSIONS, TIMES, trained_on, warn_of_leaks
+    from gru4rec.sessions.seen_sessions import SeenSessions, warn_of_leaks
     from gru4rec.sessions.side_inputs import NO_SIDE_INPUTS, SideInputs
 
 __all__ = [
     "NO_SIDE_INPUTS",
-    "SESSIONS",
-    "TIMES",
     "Catalog",
     "Click",
     "Follows",
     "Prefixes",
     "RunningSession",
+    "SeenSessions",
     "SessionArrays",
     "SessionBatch",
     "SessionParallelWindows",
@@ -49,7 +49,6 @@ __all__ = [
     "sides_of",
     "take_in",
     "to_arrays",
-    "trained_on",
     "warn_of_leaks",
 ]
 

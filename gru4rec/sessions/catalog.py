@@ -1,4 +1,4 @@
-"""The items known to a model: item_id ↔ item index, and each item's support."""
+"""Number the items that a model knows: item_id ↔ item index, and each item's support."""
 
 import re
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _SUPPORT = "support"
 class Catalog:
     """Items by falling support, equal ones by id: index 0 is the most popular item.
 
-    So the order of the rows of a log does not matter, items met often lie together in memory, and
+    This order does not depend on the rows of the log. Items met often lie together in memory. And
     the rule "equal scores: the lower index first" prefers the more popular item.
     """
 
@@ -34,17 +34,17 @@ class Catalog:
 
     @classmethod
     def of(cls, clicks: pl.LazyFrame) -> Self:
-        """The catalog of every item of a log."""
+        """Make the catalog of every item of a log."""
         items = clicks.group_by(ITEM_ID).agg(pl.len().cast(pl.Int64).alias(_SUPPORT))
         return cls.from_frame(items.sort([_SUPPORT, ITEM_ID], descending=[True, False]).collect())
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame) -> Self:
-        """The inverse of `to_frame`."""
+        """Make a catalog of the frame that `to_frame` returns."""
         return cls(frame[ITEM_ID], frame[_SUPPORT].to_numpy())
 
     def to_frame(self) -> pl.DataFrame:
-        """Columns item_id and support, in the order of the item indexes."""
+        """Return the columns item_id and support, in the order of the item indexes."""
         return pl.DataFrame({ITEM_ID: self.item_ids, _SUPPORT: self.support})
 
     @cached_property
@@ -59,15 +59,12 @@ class Catalog:
     def _index_by_id(self) -> dict[object, int]:
         return {item_id: index for index, item_id in enumerate(self._ids)}
 
-    def index_of(self, item_id: object) -> int | None:
-        """The item index of one id, None if it is unknown."""
-        return self._index_by_id.get(item_id)
-
     def find(self, item_id: object) -> int | None:
-        """The item index of an id in the catalog's type, or of one that is cast to it as those of a
-        log are; None if it is unknown.
+        """Return the item index of an id of any type, None if it is unknown.
 
-        Raises DataError for what is no id: a fraction, a truth value, a list, nothing.
+        An id of another type than the catalog's is cast to it, as those of a log are.
+
+        Raise DataError for what is no id: a fraction, a truth value, a list, nothing.
         """
         if isinstance(item_id, float) and item_id.is_integer():
             item_id = int(item_id)
@@ -80,20 +77,21 @@ class Catalog:
         return self._index_by_id.get(item_id)
 
     def ids_of(self, indexes: Iterable[int]) -> list[Any]:
-        """The ids of a few items."""
+        """Return the ids of a few items."""
         return [self._ids[index] for index in indexes]
 
     def popular(self, k: int, allowed: BoolArray | None = None) -> tuple[Float32Array, IntArray]:
-        """(scores, item indexes) of the k most clicked items, of those `allowed` [N] if given,
-        scored by their share of clicks; fewer where there are no more."""
-        most = min(k, len(self))
-        items = np.arange(most) if allowed is None else np.flatnonzero(allowed)[:most]
+        """Return (scores, item indexes) of the k most clicked items, or of all if there are fewer.
+
+        The score of an item is its share of the clicks. With `allowed` [N] others are left out.
+        """
+        items = np.arange(min(k, len(self))) if allowed is None else np.flatnonzero(allowed)[:k]
         return (self.support[items] / self._num_clicks).astype(np.float32), items
 
     def encode(self, clicks: pl.LazyFrame, name: str) -> pl.LazyFrame:
-        """`clicks` with the item index of each row as column `name` (UInt32), null if unknown.
+        """Add the item index of each row as column `name` (UInt32), null if it is unknown.
 
-        Ids of another type than the catalog's are cast to it; one that cannot be is unknown.
+        Ids of another type than the catalog's are cast to it. One that cannot be is unknown.
         """
         index = pl.int_range(len(self), dtype=pl.UInt32, eager=True)
         ids = pl.col(ITEM_ID).cast(self.item_ids.dtype, strict=False)

@@ -9,8 +9,9 @@ import polars as pl
 
 from gru4rec.clicks import SHARD_ROWS, ClickSource, read_clicks, session_runs
 from gru4rec.errors import DataError
-from gru4rec.sessions.arrays import SessionArrays, from_lists, to_arrays
+from gru4rec.sessions.arrays import SessionArrays
 from gru4rec.sessions.catalog import Catalog
+from gru4rec.sessions.conversion import from_lists, to_arrays
 from gru4rec.sessions.side_inputs import SideInputs
 
 Prefixes: TypeAlias = ClickSource | Sequence[Sequence[object]]
@@ -18,22 +19,27 @@ Prefixes: TypeAlias = ClickSource | Sequence[Sequence[object]]
 
 @dataclass(frozen=True)
 class SessionReader:
-    """Makes arrays of sessions, with what a recommender asks of them."""
+    """What a recommender asks of sessions, and how to read arrays that have it."""
 
     catalog: Catalog
+    """The items it knows."""
     side_inputs: SideInputs
+    """What it reads of a click besides the item."""
     times: bool
     """Whether it asks when clicks were made."""
 
     def prefixes(self, prefixes: Prefixes) -> SessionArrays:
-        """Sessions as `Recommender.recommend` takes them, in their order."""
+        """Read sessions, as `Recommender.recommend` takes them, in their order."""
         lists = _lists(prefixes)
         if lists is None:
             return self.arrays(self._log(prefixes), by_start=False)
         return from_lists(lists, self.catalog, side_inputs=self.side_inputs, times=self.times)
 
     def pieces(self, prefixes: Prefixes) -> Iterator[SessionArrays]:
-        """The same, of a large log a few million clicks at a time, if its sessions stand whole."""
+        """Read them as `prefixes` does, but a large log a few million clicks at a time.
+
+        A log whose sessions do not stand whole is one piece.
+        """
         if _lists(prefixes) is not None:
             yield self.prefixes(prefixes)
             return
@@ -43,7 +49,7 @@ class SessionReader:
     def arrays(
         self, clicks: pl.LazyFrame, *, by_start: bool = True, first_row: int = 0
     ) -> SessionArrays:
-        """The sessions of a log; see `to_arrays`."""
+        """Return the sessions of a log; see `to_arrays`."""
         return to_arrays(
             clicks,
             self.catalog,
@@ -58,9 +64,9 @@ class SessionReader:
 
 
 def _lists(prefixes: Prefixes) -> Sequence[Sequence[object]] | None:
-    """Prefixes that are lists of items; None if they are a click log.
+    """Return prefixes that are lists of items, None if they are a click log.
 
-    Raises DataError for lists of something else.
+    Raise DataError for lists of something else.
     """
     if not isinstance(prefixes, list | tuple) or any(
         isinstance(prefix, str | Path) for prefix in prefixes

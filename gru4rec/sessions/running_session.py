@@ -1,4 +1,4 @@
-"""What is remembered of running sessions, and how a click is taken in."""
+"""Remember running sessions, and take their clicks in."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,34 +11,34 @@ import polars as pl
 from gru4rec.arraytypes import Float32Array, IntArray
 from gru4rec.errors import DataError
 from gru4rec.schema import TIMESTAMP
-from gru4rec.sessions.arrays import SessionArrays
+from gru4rec.sessions.arrays import SessionArrays, offsets_of
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.sessions.side_inputs import SideInputs, naive
 
 
 @dataclass(slots=True)
 class RunningSession:
-    """What is remembered of one visitor's clicks; of one on an unknown item only the time."""
+    """What is remembered of one visitor's clicks; of a click on an unknown item only the time."""
 
     items: list[int] = field(default_factory=list)
     """Item index of each click."""
     sides: list[list[int]] = field(default_factory=list)
-    """Codes of its side inputs, if there are any."""
+    """Codes of the side inputs of each click, if there are any."""
     times: list[float | None] = field(default_factory=list)
-    """Seconds since 1970, where they are known."""
+    """Seconds since 1970 of each click, None where the time is unknown."""
     last_time: datetime | None = None
-    """When the last click was made, also if its item is unknown."""
+    """When the last click was made, even if its item is unknown."""
     state: Float32Array | None = None
-    """What the recommender keeps of it, in one row; see `Recommender.next_states`."""
+    """What the recommender keeps of the session, in one row; see `Recommender.next_states`."""
 
     def copy(self) -> "RunningSession":
-        """The same, not changed by later clicks."""
-        parts = (self.items[:], self.sides[:], self.times[:])
-        return RunningSession(*parts, self.last_time, self.state)
+        """Return a copy that later clicks do not change."""
+        lists = (self.items[:], self.sides[:], self.times[:])
+        return RunningSession(*lists, self.last_time, self.state)
 
 
 class Follows(Protocol):
-    """A recommender, as far as the clicks of running sessions know it."""
+    """What the clicks of running sessions need of a recommender."""
 
     side_inputs: SideInputs
 
@@ -58,8 +58,11 @@ class Click:
 
     session: RunningSession
     item: int | None
+    """Its item index, None for an unknown item."""
     sides: list[int]
+    """Codes of its side inputs."""
     time: datetime | None
+    """When it was made, without a zone, in UTC."""
 
     @classmethod
     def read(
@@ -70,9 +73,9 @@ class Click:
         known: Mapping[str, object],
         before: datetime | None,
     ) -> "Click":
-        """A click on an item of which `known` is known, after one at the time `before`.
+        """Read a click on an item, of which `known` is known, after a click at the time `before`.
 
-        Raises DataError for what is no id, and for names and values that are no side inputs.
+        Raise DataError for what is no id, and for names and values that are no side inputs.
         """
         index = recommender.catalog.find(item)
         codes = recommender.side_inputs.codes(known, before)
@@ -80,7 +83,7 @@ class Click:
 
 
 def take_in(recommender: Follows, clicks: Sequence[Click]) -> None:
-    """Add a click to each of several sessions, all of them different; after an error to none."""
+    """Add a click to each of several different sessions; after an error no session has changed."""
     known = [(click, click.item) for click in clicks if click.item is not None]
     states = _next_states(
         recommender, [(click.session, item, click.sides) for click, item in known]
@@ -97,24 +100,25 @@ def take_in(recommender: Follows, clicks: Sequence[Click]) -> None:
 
 
 def read_again(recommender: Follows, sessions: Sequence[RunningSession]) -> None:
-    """Give sessions the states that their clicks make."""
+    """Give sessions the states that their clicks make, read from the first one on."""
     for session in sessions:
         session.state = None
-    place, left = 0, [session for session in sessions if session.items]
-    while left:
+    place, longer = 0, [session for session in sessions if session.items]
+    while longer:
         clicks = [
-            (each, each.items[place], each.sides[place] if each.sides else []) for each in left
+            (session, session.items[place], session.sides[place] if session.sides else [])
+            for session in longer
         ]
-        for session, state in zip(left, _next_states(recommender, clicks), strict=True):
+        for session, state in zip(longer, _next_states(recommender, clicks), strict=True):
             session.state = state
         place += 1
-        left = [session for session in left if len(session.items) > place]
+        longer = [session for session in longer if len(session.items) > place]
 
 
 def _next_states(
     recommender: Follows, clicks: Sequence[tuple[RunningSession, int, list[int]]]
 ) -> Sequence[Float32Array | None]:
-    """The states after clicks: their sessions, items and codes of side inputs."""
+    """Return the states after clicks, each given as its session, item and codes."""
     if not clicks:
         return []
     items = np.array([item for _, item, _ in clicks], dtype=np.int64)
@@ -125,18 +129,18 @@ def _next_states(
 def arrays_of(
     sessions: Sequence[RunningSession], side_inputs: SideInputs, *, last: int | None = None
 ) -> SessionArrays:
-    """Running sessions as sessions 0, 1, …; of each the `last` clicks."""
+    """Return running sessions as sessions 0, 1, …; of each the `last` clicks, or all."""
     since = slice(None if last is None else -last, None)
-    items = [session.items[since] for session in sessions]
+    lists = [session.items[since] for session in sessions]
+    items = np.array([item for clicked in lists for item in clicked], dtype=np.int64)
     sides = [codes for session in sessions for codes in session.sides[since]]
     times = [time for session in sessions for time in session.times[since]]
     timed = None not in times
-    lengths = [len(each) for each in items]
     return SessionArrays(
         pl.Series(range(len(sessions))),
-        np.array([item for each in items for item in each], dtype=np.int64),
-        np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))),
-        np.array(sides, dtype=np.uint16).reshape(sum(lengths), len(side_inputs)),
+        items,
+        offsets_of([len(clicked) for clicked in lists]),
+        np.array(sides, dtype=np.uint16).reshape(len(items), len(side_inputs)),
         np.array(times if timed else range(len(times)), dtype=np.float64),
         timed and bool(times),
     )
@@ -147,7 +151,7 @@ def _seconds(time: datetime) -> float:
 
 
 def refuse_other(recommender: Follows, catalog: Catalog) -> None:
-    """Raise DataError if a recommender does not have the catalog any more."""
+    """Raise DataError if a recommender no longer has the catalog that sessions were begun with."""
     if recommender.catalog is not catalog:
         raise DataError(
             "the recommender was fitted again since this session began; start a new one"

@@ -4,8 +4,9 @@ import base64
 import hashlib
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -17,77 +18,87 @@ from gru4rec.sessions.arrays import SessionArrays
 logger = logging.getLogger(__name__)
 
 _KEPT = 2048
-TIMES, SESSIONS = "times", "sessions"
 
 
-def trained_on(log: pl.LazyFrame, sessions: SessionArrays) -> dict[str, Any]:
-    """What `meta.json` keeps of a training log, to be recognised later.
+@dataclass(frozen=True)
+class SeenSessions:
+    """What is kept of a training log to recognise it later; no click can be read from it."""
 
-    `times`: first and last time in ISO form, None where it has none. `sessions`: of the hashes of
-    all sessions the 2,048 smallest, from which no click can be read.
-    """
-    smallest = np.sort(_hashes(sessions))[:_KEPT]
-    return {TIMES: _time_range(log), SESSIONS: base64.b64encode(smallest.tobytes()).decode()}
+    times: Mapping[str, str] | None = None
+    """First and last time in ISO form; None for a log without times."""
+    sketch: str = ""
+    """Of the hashes of all sessions the 2,048 smallest, in base 64."""
 
+    @classmethod
+    def of(cls, log: pl.LazyFrame, sessions: SessionArrays) -> Self:
+        """Return what is kept of a log and its sessions."""
+        smallest = np.sort(_hashes(sessions))[:_KEPT]
+        return cls(_time_range(log), base64.b64encode(smallest.tobytes()).decode())
 
-def leaks(meta: Mapping[str, Any], clicks: pl.LazyFrame, sessions: SessionArrays) -> list[str]:
-    """What is wrong with measuring a recommender on sessions, in a line each; mostly nothing.
+    def leaks(self, clicks: pl.LazyFrame, sessions: SessionArrays) -> list[str]:
+        """Return what is wrong with measuring on `sessions` of `clicks`: a line each, mostly none.
 
-    `meta` is that of the recommender, `sessions` are those of `clicks` as it reads them.
-    """
-    found = []
-    times = meta.get(TIMES)
-    if times and TIMESTAMP in clicks.collect_schema():
-        end = datetime.fromisoformat(times["last"])
+        `sessions` are as the recommender that saw these reads them.
+        """
+        return [*self._early(clicks, len(sessions)), *self._known(sessions)]
+
+    def _early(self, clicks: pl.LazyFrame, num_sessions: int) -> list[str]:
+        if not self.times or TIMESTAMP not in clicks.collect_schema():
+            return []
+        end = datetime.fromisoformat(self.times["last"])
         starts = clicks.group_by(SESSION_ID).agg(pl.col(TIMESTAMP).min())
         early = starts.select((pl.col(TIMESTAMP) <= end).sum()).collect().item()
-        if early:
-            found.append(
-                f"{early} of {len(sessions)} sessions begin before the end of the training log "
-                f"({times['last']}): a figure is honest only on what comes later; split by time"
-            )
-    kept = np.frombuffer(base64.b64decode(meta.get(SESSIONS, "")), dtype=np.uint64)
-    if len(kept):
+        if not early:
+            return []
+        return [
+            f"{early} of {num_sessions} sessions begin before the end of the training log "
+            f"({self.times['last']}): a figure is honest only on what comes later; split by time"
+        ]
+
+    def _known(self, sessions: SessionArrays) -> list[str]:
+        kept = np.frombuffer(base64.b64decode(self.sketch), dtype=np.uint64)
+        if not len(kept):
+            return []
         # The sketch is a random sample of the training sessions: those with a hash up to its last.
         complete = len(kept) < _KEPT
         hashes = _hashes(sessions)
         comparable = hashes if complete else hashes[hashes <= kept[-1]]
         known = np.isin(comparable, kept).sum()
-        if known:
-            found.append(
-                f"{'' if complete else 'about '}{100 * known / len(comparable):.0f} % of the "
-                "sessions were in the training log: leave them out"
-            )
-    return found
+        if not known:
+            return []
+        return [
+            f"{'' if complete else 'about '}{100 * known / len(comparable):.0f} % of the "
+            "sessions were in the training log: leave them out"
+        ]
 
 
 def warn_of_leaks(
-    metas: Mapping[str, Mapping[str, Any]],
+    seen: Mapping[str, SeenSessions],
     clicks: pl.LazyFrame,
     sessions: Mapping[str, SessionArrays],
 ) -> None:
-    """Log what is wrong with measuring each recommender, by its name, on sessions of `clicks`."""
-    said: dict[str, list[str]] = {}
-    for name, meta in metas.items():
-        for line in leaks(meta, clicks, sessions[name]):
-            said.setdefault(line, []).append(name)
-    for line, names in said.items():
+    """Log what is wrong with measuring recommenders, by their names, on sessions of `clicks`."""
+    names_by_line: dict[str, list[str]] = {}
+    for name, training_sessions in seen.items():
+        for line in training_sessions.leaks(clicks, sessions[name]):
+            names_by_line.setdefault(line, []).append(name)
+    for line, names in names_by_line.items():
         logger.warning("%s: %s", ", ".join(names), line)
 
 
 def _hashes(sessions: SessionArrays) -> UInt64Array:
-    """A hash of the id and the items of each session of two known clicks or more."""
+    """Return a hash of the id and the items of each session of two known clicks or more."""
     sessions = sessions.with_targets()
     items = sessions.items.astype(np.int64)
-    found = np.empty(len(sessions), dtype=np.uint64)
+    hashes = np.empty(len(sessions), dtype=np.uint64)
     ids = sessions.session_ids.cast(pl.String)
     for number, (name, start, end) in enumerate(
         zip(ids, sessions.offsets[:-1].tolist(), sessions.offsets[1:].tolist(), strict=True)
     ):
         digest = hashlib.blake2b(f"{name}\0".encode(), digest_size=8)
         digest.update(items[start:end].tobytes())
-        found[number] = int.from_bytes(digest.digest(), "little")
-    return found
+        hashes[number] = int.from_bytes(digest.digest(), "little")
+    return hashes
 
 
 def _time_range(log: pl.LazyFrame) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""What is known of a click besides its item: the time since the click before it, event types, …"""
+"""Code what is known of a click besides its item: the time since the last one, event types, …"""
 
 import logging
 import math
@@ -21,7 +21,7 @@ _MOST_VALUES = 1000
 _GAP_BUCKETS = 24
 _PREFIX = "_side_"
 
-# What a number is written as in one form only: 3 for 3. and 3.00, 2.5 for 2.50.
+# How a number is written in one form only: 3 for 3. and 3.00, 2.5 for 2.50.
 _PLAIN_NUMBERS = ((r"^(-?\d+)\.0*$", "${1}"), (r"^(-?\d+\.\d*[1-9])0+$", "${1}"))
 
 
@@ -43,11 +43,11 @@ class _OfTime:
     """A side input made of the times of a session's clicks; its codes begin at 1."""
 
     size: int
-    """How many codes there are."""
+    """The number of codes."""
     codes: Callable[[], pl.Expr]
-    """Those of the clicks of a log."""
+    """Returns the codes of the clicks of a log."""
     code: Callable[[datetime | None, datetime], int]
-    """That of one click, by the time of the click before it and its own."""
+    """Returns the code of one click, by the time of the click before it and its own."""
 
 
 OF_TIME: Mapping[str, _OfTime] = {
@@ -58,8 +58,10 @@ OF_TIME: Mapping[str, _OfTime] = {
         lambda before, now: now.hour + 1,
     ),
 }
-"""Side inputs made of times; a column of such a name is not read. `gap`: ⌊log₂(seconds since the
-click before it + 1)⌋, code 0 for the first click; `hour`: of the day, as the log's times have it.
+"""Side inputs made of times; a column of such a name is not read.
+
+`gap`: ⌊log₂(seconds since the click before + 1)⌋ + 1, at most 24; 0 for the first click.
+`hour`: the hour of the day, as the log's times have it, + 1.
 """
 
 
@@ -67,8 +69,8 @@ click before it + 1)⌋, code 0 for the first click; `hour`: of the day, as the 
 class SideInputs:
     """The side inputs of a model and the values it knows of each; code 0 is for all others.
 
-    Nothing (a first click's gap, a null, a column or times that a log at serving time lacks) and
-    values that the training log did not have are code 0.
+    Code 0 stands for nothing (the gap of a first click, a null, a column or times that a log at
+    serving time lacks) and for values that the training log did not have.
     """
 
     values: Mapping[str, Sequence[str]]
@@ -76,9 +78,10 @@ class SideInputs:
 
     @classmethod
     def of(cls, clicks: pl.LazyFrame, names: Sequence[str]) -> Self:
-        """The side inputs of that name and the 1,000 most frequent values that a log has of each.
+        """Make the side inputs of these names, with the 1,000 most frequent values of each column.
 
-        Raises DataError if the log lacks the column, or times, or the column is that of the ids.
+        Raise DataError if the log lacks a column, or times; if a column is one of ids, or has a
+        type that is no number, text, time or truth value.
         """
         columns = clicks.collect_schema().names()
         if ids := sorted({SESSION_ID, ITEM_ID} & set(names)):
@@ -87,7 +90,7 @@ class SideInputs:
                 mend_with=["inputs"],
             )
         for name in names:
-            needed = TIMESTAMP if name in OF_TIME else name
+            needed = _source_of(name)
             if needed not in columns:
                 raise DataError(
                     f"the side input {name!r} needs a column {needed!r}, and the click log lacks "
@@ -106,7 +109,7 @@ class SideInputs:
 
     @property
     def sizes(self) -> list[int]:
-        """Codes of each, with code 0."""
+        """The number of codes of each, with code 0."""
         return [
             1 + (OF_TIME[name].size if name in OF_TIME else len(values))
             for name, values in self.values.items()
@@ -118,14 +121,14 @@ class SideInputs:
         return [f"{_PREFIX}{name}" for name in self.values]
 
     def encode(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """`rows`, session after session in time order, with the code of each side input (UInt16).
+        """Add the code of each side input (UInt16) to rows, session after session in time order.
 
-        Logs once what is missing from them and coded 0.
+        What the rows lack is coded 0, and logged.
         """
         columns = rows.collect_schema().names()
         codes = {}
         for name, values in self.values.items():
-            if (TIMESTAMP if name in OF_TIME else name) not in columns:
+            if _source_of(name) not in columns:
                 logger.warning("the clicks lack what the side input %r is made of: unknown", name)
                 code = pl.lit(0)
             elif name in OF_TIME:
@@ -139,13 +142,13 @@ class SideInputs:
         return rows.with_columns(**codes)
 
     def codes(self, known: Mapping[str, object], before: object) -> list[int]:
-        """The codes of one click of which `known` is known, after one at the time `before`.
+        """Return the codes of one click, of which `known` is known, after a click at `before`.
 
-        Raises DataError for a name that no side input is made of, a time that is no datetime, and a
+        Raise DataError for a name that no side input is made of, a time that is no datetime, and a
         value that is a list or the like.
         """
-        needed = {TIMESTAMP if name in OF_TIME else name for name in self.values}
-        if strange := sorted(known.keys() - needed - {TIMESTAMP}):
+        needed = {TIMESTAMP, *map(_source_of, self.values)}
+        if strange := sorted(known.keys() - needed):
             raise DataError(f"no side input {strange[0]!r}; choose from {', '.join(self.values)}")
         if not self.values:
             return []
@@ -159,13 +162,13 @@ class SideInputs:
         return codes
 
     def text_of(self, name: str, code: int) -> str | None:
-        """What a code of a side input stands for; None for code 0."""
+        """Return what a code of a side input stands for; None for code 0."""
         if code == 0:
             return None
         return str(code) if name in OF_TIME else self.values[name][code - 1]
 
     def code_of(self, name: str, text: str | None) -> int:
-        """The inverse of `text_of`: code 0 for None and for a value that is unknown here."""
+        """Return the code that stands for a text: 0 for None and for a value that is unknown."""
         if text is None:
             return 0
         return int(text) if name in OF_TIME else self._places[name].get(text, 0)
@@ -182,8 +185,13 @@ class SideInputs:
 NO_SIDE_INPUTS = SideInputs({})
 
 
+def _source_of(name: str) -> str:
+    """Return the column that a side input is made of."""
+    return TIMESTAMP if name in OF_TIME else name
+
+
 def _text(name: str) -> pl.Expr:
-    """A column's values as text; a number is the same as integer, as float and as written."""
+    """Write a column's values as text; a number is the same as integer, as float and as written."""
     text = pl.col(name).cast(pl.String)
     for pattern, plain in _PLAIN_NUMBERS:
         text = text.str.replace(pattern, plain)
@@ -191,7 +199,7 @@ def _text(name: str) -> pl.Expr:
 
 
 def _text_of(name: str, value: object) -> str | None:
-    """What `_text` makes of one value. Raises DataError for one that a column cannot hold."""
+    """Return what `_text` makes of one value. Raise DataError for one that no column can hold."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -199,16 +207,19 @@ def _text_of(name: str, value: object) -> str | None:
             value = re.sub(pattern, r"\1", value)
         return value
     try:
-        found = pl.DataFrame({name: [value]}).select(_text(name)).item()
+        text = pl.DataFrame({name: [value]}).select(_text(name)).item()
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
         raise DataError(
             f"{name} must be a number, a text or a truth value, got {value!r}"
         ) from None
-    return None if found is None else str(found)
+    return None if text is None else str(text)
 
 
 def naive(time: object) -> datetime | None:
-    """A time as a log has it: without a zone, in UTC if it has one."""
+    """Return a time as a log has it, without a zone: one that has a zone is turned to UTC.
+
+    Raise DataError for what is no datetime.
+    """
     if time is None:
         return None
     if not isinstance(time, datetime):
@@ -217,7 +228,7 @@ def naive(time: object) -> datetime | None:
 
 
 def _frequent(clicks: pl.LazyFrame, name: str) -> list[str]:
-    """The most frequent values of a column as text, equal counts in alphabetical order."""
+    """Return the most frequent values of a column as text, equal counts in alphabetical order."""
     counts = clicks.select(_text(name)).drop_nulls().group_by(name).agg(pl.len())
-    found = counts.sort(["len", name], descending=[True, False]).head(_MOST_VALUES).collect()
-    return found[name].to_list()
+    values = counts.sort(["len", name], descending=[True, False]).head(_MOST_VALUES).collect()
+    return values[name].to_list()

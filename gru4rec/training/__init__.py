@@ -5,30 +5,24 @@ from typing import TYPE_CHECKING
 from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
-    from gru4rec.training.auto import Choice, LogStatistics, log_choices, resolve
-    from gru4rec.training.batch import TrainingBatches
     from gru4rec.training.losses import LOSSES
     from gru4rec.training.presets import preset
-    from gru4rec.training.resume import Keeper, load_snapshot, settings_of
-    from gru4rec.training.trainer import Hooks, Progress, Trainer
+    from gru4rec.training.resume import load_snapshot
+    from gru4rec.training.run import Trained, decide, train
+    from gru4rec.training.trainer import Hooks, Progress
     from gru4rec.training.training_log import TrainingLog, parts_of_log
 
 __all__ = [
     "LOSSES",
-    "Choice",
     "Hooks",
-    "Keeper",
-    "LogStatistics",
     "Progress",
-    "Trainer",
-    "TrainingBatches",
+    "Trained",
     "TrainingLog",
+    "decide",
     "load_snapshot",
-    "log_choices",
     "parts_of_log",
     "preset",
-    "resolve",
-    "settings_of",
+    "train",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__)

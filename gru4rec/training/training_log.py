@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import polars as pl
 
@@ -15,10 +15,10 @@ from gru4rec.errors import DataError
 from gru4rec.sessions import (
     NO_SIDE_INPUTS,
     Catalog,
+    SeenSessions,
     SessionArrays,
     SideInputs,
     to_arrays,
-    trained_on,
 )
 from gru4rec.training.auto import LogStatistics
 
@@ -39,8 +39,8 @@ class TrainingLog:
     """Its sessions of two clicks or more."""
     held_out: SessionArrays | None
     """The sessions to measure on after each epoch."""
-    trained_on: dict[str, Any]
-    """What a checkpoint keeps to recognise the log; see `leaks.trained_on`."""
+    seen: SeenSessions
+    """What a checkpoint keeps to recognise the log."""
     side_inputs: SideInputs = NO_SIDE_INPUTS
     """What is read of a click besides its item."""
 
@@ -67,7 +67,7 @@ class TrainingLog:
             raise DataError(
                 "no session of the validation log has two clicks on items of the training log"
             )
-        return cls(catalog, sessions, targets, trained_on(log, sessions), sides)
+        return cls(catalog, sessions, targets, SeenSessions.of(log, sessions), sides)
 
     @property
     def statistics(self) -> LogStatistics:

@@ -52,7 +52,7 @@ def tune(
     after theirs is pruned, and so is one that diverges. With `study`, a file, the search can be
     stopped at any time and gone on with, one process at a time; `trials` counts those of all times.
 
-    Raises MissingExtraError without Optuna, ConfigError if `study` is of another log or nothing is
+    Raise MissingExtraError without Optuna, ConfigError if `study` is of another log or nothing is
     left to search, DataError for fewer than one trial or if none came to its end.
     """
     import_extra("optuna", extra="tune")
@@ -87,14 +87,14 @@ def tune(
         except DivergenceError as error:
             raise TrialPruned from error
         trial.set_user_attr(_CONFIG, fitted.config.to_dict())
-        return float(fitted.meta["metrics"][measure])
+        return float((fitted.meta.metrics or {})[measure])
 
     left = trials - sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in search.trials)
     if left > 0:
         search.optimize(
             run, n_trials=left, callbacks=[lambda _, frozen: on_trial(Trial.of(frozen))]
         )
-    return _found(search, measure, list(space))
+    return _tuning_of(search, measure, list(space))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Trial:
 
     @classmethod
     def of(cls, trial: "optuna.trial.FrozenTrial") -> "Trial":
-        """What Optuna says of it."""
+        """Return what Optuna says of it."""
         state = trial.state.name.lower()
         values = trial.intermediate_values
         value = trial.value if trial.value is not None else values.get(max(values, default=0))
@@ -124,7 +124,7 @@ class Trial:
 def _parts(
     clicks: ClickSource, valid: ClickSource, inputs: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(the log to train on, the log to measure on), read once for all trials."""
+    """Return the log to train on and the log to measure on, read once for all trials."""
     log = read_clicks(clicks, also=inputs)
     if isinstance(valid, str) and is_part(valid):
         log, held_out = split_last(log, valid)
@@ -134,9 +134,9 @@ def _parts(
 
 
 def _open_study(path: str | Path | None, told: Mapping[str, Any], *, seed: int) -> "optuna.Study":
-    """A study in the file `path`, begun or gone on with; in memory without a path.
+    """Open a study in the file `path`, begun or gone on with; in memory without a path.
 
-    Raises ConfigError if the file's study was `told` something else, or is none.
+    Raise ConfigError if the file's study was `told` something else, or is none.
     """
     import optuna
     from optuna.storages import JournalStorage
@@ -186,8 +186,8 @@ def _requeue(study: "optuna.Study", first: Mapping[str, Any]) -> None:
         study.enqueue_trial(dict(first))
 
 
-def _found(study: "optuna.Study", measure: str, names: list[str]) -> Tuning:
-    """The best trial's config, and the table of all."""
+def _tuning_of(study: "optuna.Study", measure: str, names: list[str]) -> Tuning:
+    """Return the best trial's config, and the table of all."""
     frozen = [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
     if not any(trial.state.name == "COMPLETE" for trial in frozen):
         raise DataError("no trial came to its end; allow more trials")

@@ -21,14 +21,14 @@ class Dimension:
     """A setting, and the value of it with which this one matters."""
 
     def nearest(self, value: Any) -> Any:
-        """The value that is tried in place of `value`."""
+        """Return the value that is tried in place of `value`."""
         if self.choices:
             return value if value in self.choices else self.choices[0]
         value = min(self.high, max(self.low, value))
         return value if self.step is None else self._rounded(value)
 
     def draw(self, trial: "optuna.Trial", name: str) -> Any:
-        """The value that a trial tries."""
+        """Return the value that a trial tries."""
         if self.choices:
             return trial.suggest_categorical(name, self.choices)
         if self.step is None:
@@ -68,15 +68,15 @@ schedule. Units, epochs and negatives are left to `auto`. A setting stands after
 def suggest(
     trial: "optuna.Trial", space: Mapping[str, Dimension], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What a trial tries of a space: a value for each setting that matters beside the others.
+    """Return what a trial tries of a space: a value for each setting that matters there.
 
     `given` are the settings outside the space.
     """
-    found: dict[str, Any] = {}
+    tried: dict[str, Any] = {}
     for name, dimension in space.items():
-        if dimension.where is None or _matters(dimension.where, {**given, **found}):
-            found[name] = dimension.draw(trial, name)
-    return found
+        if dimension.where is None or _matters(dimension.where, {**given, **tried}):
+            tried[name] = dimension.draw(trial, name)
+    return tried
 
 
 def _matters(where: tuple[str, Any], settings: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ import polars as pl
 
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.evaluation import evaluate
-from gru4rec.model import AS_TRAINED, PRECISION, Model, packed, unpacked
+from gru4rec.model import AS_TRAINED, packed
 from gru4rec.recommenders import GRU4Rec
 from gru4rec.schema import ITEM_ID, SESSION_ID
 from gru4rec.tuning.index_choice import choose_index, ivf
@@ -32,23 +32,17 @@ _METRICS = ("recall", "mrr")
 def shrink(
     recommender: GRU4Rec, *, encoder: str | None = None, items: str | None = None
 ) -> GRU4Rec:
-    """A copy with weights in fewer bits: `encoder` float32, bf16 or int8, `items` float32, float16
-    or sq8; what is left out stays as it is kept.
+    """Return a copy with weights in fewer bits; what is left out stays as it is kept.
+
+    `encoder` is float32, bf16 or int8, `items` float32, float16 or sq8.
 
     With fewer bits for items it has another index, which is not exact: over vectors of those, of
     the structure as before or, if that was flat, of IVF, found 99 % of the exact best 20 by the
-    walks of `choose_index`. Raises ConfigError for unknown names, DataError if it cannot find them.
+    walks of `choose_index`. Raise ConfigError for unknown names, DataError if it cannot find them.
     """
     kept = kept_in(recommender)
     asked = {"encoder": encoder or kept["encoder"], "items": items or kept["items"]}
-    weights = {name: weight.cpu() for name, weight in recommender.model.state_dict().items()}
-    small = GRU4Rec(recommender.config, device=recommender.device.type)
-    small.catalog, small.side_inputs = recommender.catalog, recommender.side_inputs
-    small.meta = {**recommender.meta, PRECISION: asked}
-    small.model = Model(small.config, len(small.catalog), small.side_inputs)
-    small.model.load(unpacked(packed(weights, **asked)))
-    small.model.to(small.device)
-    small.index = recommender.index.with_vectors(small.kept_vectors())
+    small = recommender.with_weights_as(asked)
     if items in _STORAGE:
         structure, storage = recommender.index.structure, _STORAGE[items]
         kind = f"{structure}{storage}" if structure else ivf(len(small.catalog), storage)
@@ -57,24 +51,25 @@ def shrink(
 
 
 def compare(recommenders: Iterable[GRU4Rec], clicks: ClickSource) -> pl.DataFrame:
-    """Recommenders beside the first of them, by what the sessions of a log get through their
-    indexes.
+    """Set recommenders beside the first of them, by what sessions get through their indexes.
 
-    A row each: encoder, items; mib of weights and index; p50_ms and p99_ms of a click with its best
-    20, one after the other; recall@20 and mrr@20, and their changes. Raises DataError if there is
-    nothing to measure on.
+    Return a row for each: encoder, items; mib of weights and index; p50_ms and p99_ms of a click
+    with its best 20, one after the other; recall@20 and mrr@20, and their changes. Raise DataError
+    if there is nothing to measure on.
     """
     log: pl.DataFrame | None = None
     rows: list[dict[str, Any]] = []
-    for each in recommenders:
+    for recommender in recommenders:
         if log is None:
-            log = read_clicks(clicks, also=list(each.side_inputs.values)).collect()
-        found = evaluate({each.name: each}, log, ks=[_K], through_index=True, intervals=False)
-        figures = dict(zip(found["metric"], found["value"], strict=True))
-        p50, p99 = np.percentile(_latencies(each, log), (50, 99))
+            log = read_clicks(clicks, also=list(recommender.side_inputs.values)).collect()
+        measured = evaluate(
+            {recommender.name: recommender}, log, ks=[_K], through_index=True, intervals=False
+        )
+        figures = dict(zip(measured["metric"], measured["value"], strict=True))
+        p50, p99 = np.percentile(_latencies(recommender, log), (50, 99))
         row = {
-            **kept_in(each),
-            "mib": _num_bytes(each) / 2**20,
+            **kept_in(recommender),
+            "mib": _num_bytes(recommender) / 2**20,
             "p50_ms": 1e3 * p50,
             "p99_ms": 1e3 * p99,
             "recall@20": figures["recall"],
@@ -88,18 +83,18 @@ def compare(recommenders: Iterable[GRU4Rec], clicks: ClickSource) -> pl.DataFram
 
 
 def kept_in(recommender: GRU4Rec) -> dict[str, str]:
-    """How a recommender keeps its `encoder` and its `items`."""
-    return dict(recommender.meta.get(PRECISION, AS_TRAINED))
+    """Return how a recommender keeps its `encoder` and its `items`."""
+    return dict(recommender.meta.stored_as or AS_TRAINED)
 
 
 def _num_bytes(recommender: GRU4Rec) -> int:
-    """Size of the files of weights and index, about."""
+    """Return the size of the files of weights and index, about."""
     weights = packed(recommender.model.state_dict(), **kept_in(recommender))
     return sum(weight.nbytes for weight in weights.values()) + recommender.index.num_bytes
 
 
 def _latencies(recommender: GRU4Rec, log: pl.DataFrame) -> list[float]:
-    """Seconds of clicks and the answers to them."""
+    """Time clicks and the answers to them, in seconds."""
     took = []
     sessions = log.group_by(SESSION_ID, maintain_order=True).agg(ITEM_ID)
     for items in sessions[ITEM_ID]:

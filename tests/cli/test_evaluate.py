@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -223,14 +224,28 @@ def test_csv_and_json_and_files_say_the_same(
 
 
 @pytest.mark.parametrize("options", [(), ("--format", "table")])
-def test_a_table_has_a_line_for_each_row(
+def test_a_table_has_a_row_for_each_recommender_and_a_column_for_each_figure(
     run: Run, model: Path, log: Path, options: tuple[str, ...]
 ) -> None:
-    result = run("evaluate", model, log, "-k", 5, *options)
+    result = run("evaluate", model, log, "-k", 5, "-k", 20, *options)
     assert result.exit_code == 0
     assert result.stderr.count("\n") == result.stderr.count("training log") == 2  # it is the same
+    titles, rule, row, empty, notes = result.stdout.splitlines()
+    assert titles.split() == ["recall@5", "recall@20", "mrr@5", "mrr@20"]
+    assert set(rule) == {"-"}
+    assert re.fullmatch(r"gru4rec(  0\.\d{3} ±0\.\d{3}){4}", row)
+    assert empty == ""
+    assert notes == "1,095 targets, 0 clicks on unknown items; ±: half of the 95 % interval"
+
+
+def test_a_table_that_goes_to_a_file_is_the_long_one(
+    run: Run, model: Path, log: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "measured.txt"
+    assert run("evaluate", model, log, "-k", 5, "--format", "table", "-o", path).exit_code == 0
     lines = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in result.stdout.splitlines()
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in path.read_text().splitlines()
     ]
     assert lines[0][:5] == ["recommender", "metric", "k", "value", "num_targets"]
     assert [line[:3] for line in lines[2:]] == [["gru4rec", metric, "5"] for metric in METRICS]
@@ -305,10 +320,11 @@ def test_what_click_refuses_ends_with_exit_status_2(
     assert "--format" in usage_error("evaluate", model, log, "--format", "parquet")
 
 
+@pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
 def test_what_a_report_needs_is_looked_for_before_anything_is_measured(
-    refusal: Refusal, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    refusal: Refusal, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, package: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, package, None)
     said = refusal("evaluate", model, tmp_path / "no.csv", "--report", tmp_path / "page.html")
     assert "pip install 'gru4rec[report]'" in said
 

@@ -331,7 +331,7 @@ def test_a_file_that_is_written_in_pieces_is_that_of_one_piece(
     run: Run, model: Path, log: Path, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("recommend", model, log, "-k", 3, "-o", tmp_path / f"whole.{suffix}")
-    monkeypatch.setattr("gru4rec.recommenders.recommender._ROWS_AT_ONCE", 30)
+    monkeypatch.setattr("gru4rec.serving.answers._ROWS_AT_ONCE", 30)
     monkeypatch.setattr("gru4rec.sessions.reader.SHARD_ROWS", 50)
     result = run("recommend", model, log, "-k", 3, "-o", tmp_path / f"pieces.{suffix}")
     assert result.exit_code == 0, result.stderr
@@ -347,7 +347,7 @@ def test_a_failure_midway_leaves_the_older_file(
     output = tmp_path / "next.parquet"
     run("recommend", model, log, "-k", 3, "-o", output)
     before = output.read_bytes()
-    monkeypatch.setattr("gru4rec.recommenders.recommender._ROWS_AT_ONCE", 30)
+    monkeypatch.setattr("gru4rec.serving.answers._ROWS_AT_ONCE", 30)
     answered: list[int] = []
 
     def fail(*args: Any) -> None:
@@ -355,7 +355,7 @@ def test_a_failure_midway_leaves_the_older_file(
         if len(answered) > 3:
             raise g4r.DataError("the disk of the log broke")
 
-    monkeypatch.setattr("gru4rec.recommenders.recommender.answer_table", _after(fail))
+    monkeypatch.setattr("gru4rec.serving.answers.answer_table", _after(fail))
     result = run("recommend", model, log, "-k", 2, "-o", output)
     assert result.exit_code == 2
     assert "the disk of the log broke" in result.stderr

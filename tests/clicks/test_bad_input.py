@@ -407,7 +407,7 @@ def test_a_log_of_one_item_is_prepared_and_learned(tmp_path: Path) -> None:
     config = gru4rec.Config().replace({**TINY, "training.epochs": 1})
     fitted = gru4rec.GRU4Rec(config, device="cpu").fit(path)
     assert fitted.catalog.item_ids.to_list() == ["x"]
-    losses = [epoch["loss"] for epoch in fitted.meta["history"]]
+    losses = [epoch["loss"] for epoch in fitted.meta.history]
     assert losses == pytest.approx([0.0], abs=0.01)  # no other item to take; bf16 rounds
 
 

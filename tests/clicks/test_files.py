@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from gru4rec.clicks.column_types import with_types
-from gru4rec.clicks.files import SCANNERS, scan_files
+from gru4rec.clicks.files import scan_files
+from gru4rec.clicks.formats import SCANNERS
 from gru4rec.errors import DataError
 
 ROWS = pl.DataFrame({"session_id": [9007199254740993, 2], "item_id": ["a", "b"], "ts": [10, 20]})

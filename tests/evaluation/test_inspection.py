@@ -15,7 +15,7 @@ def test_the_summary_has_settings_counts_sizes_and_the_reasons_of_auto(trained, 
     trained.save(tmp_path / "model")
     rows = {row["what"]: row for row in summary(tmp_path / "model").to_dicts()}
     assert rows["recommender"]["value"] == "gru4rec"
-    assert rows["counts.sessions"]["value"] == str(trained.meta["counts"]["sessions"])
+    assert rows["counts.sessions"]["value"] == str(trained.meta.counts["sessions"])
     assert rows["counts.items"]["value"] == str(len(trained.catalog))
     assert rows["settings.encoder.hidden_size"]["value"] == "16"
     assert rows["settings.training.loss"]["why"] != ""
@@ -42,7 +42,7 @@ def test_neighbours_have_the_largest_cosines(trained):
     table = neighbours(trained, "c00-0001", k=5)
     vectors = trained.model.output_table.detach().numpy()
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    mine = trained.catalog.index_of("c00-0001")
+    mine = trained.catalog.find("c00-0001")
     cosines = vectors @ vectors[mine]
     expected = [each for each in np.argsort(-cosines) if each != mine][:5]
     assert table["item_id"].to_list() == trained.catalog.item_ids.gather(expected).to_list()

@@ -16,9 +16,7 @@ from toys import TINY, clicks_of
 
 import gru4rec as g4r
 from gru4rec.evaluation import plots
-from gru4rec.evaluation.report import KS, html_page, report_needs, rows_asked_for
-
-ASKED = {"ks": [5], "metrics": ["recall"], "by": [], "against": None, "intervals": True}
+from gru4rec.evaluation.report import KS, evaluate_with_page
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +26,23 @@ def page() -> str:
     trained = g4r.GRU4Rec(config, device="cpu").fit(train, valid=test)
     fusion = g4r.Fusion([trained, g4r.VSTAN().fit(train)])
     peers = {"fusion": fusion, "<b>gru</b>": trained, "sr": g4r.SequentialRules().fit(train)}
-    clicks = test.collect()
-    table = g4r.evaluate(peers, clicks, **report_needs(**ASKED, first="fusion"))
-    return html_page(table, peers, clicks)
+    return evaluate_with_page(peers, test)[1]
+
+
+def row_of(page: str, name: str) -> list[tuple[str, str]]:
+    """(class, content) of each figure of a recommender in the comparison."""
+    (row,) = re.findall(rf"<tr><td>{re.escape(name)}</td>(<td class=.*)</tr>", page)
+    return re.findall(r'<td class="number (\w*)">(.*?)</td>', row)
+
+
+def cells_of(page: str, name: str) -> list[str]:
+    """The text of each figure of a recommender in the comparison."""
+    return [re.sub("<[^>]+>", "", content) for _, content in row_of(page, name)]
+
+
+def kinds_of(page: str, name: str) -> list[str]:
+    """How each figure of a recommender is marked."""
+    return [kind for kind, _ in row_of(page, name)]
 
 
 class _Tags(HTMLParser):
@@ -69,23 +81,34 @@ def test_the_page_is_whole_and_loads_nothing(page):
 
 def test_every_picture_is_sound_svg_with_its_numbers(page):
     pictures = re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page)
-    # comparison, curves, three slices, a session, and the training of GRU4Rec alone and as a part
-    assert len(pictures) == 8
+    # two of the comparison, three curves, two of each of three slices, and three of the training of
+    # GRU4Rec alone and as a part
+    assert len(pictures) == 2 + 3 + 2 * 3 + 2 * 3
     for picture in pictures:
         ElementTree.fromstring(base64.b64decode(picture))
-    text = base64.b64decode(pictures[1]).decode()
-    assert all(f">{k}<" in text for k in KS)
-    assert "NDCG@k" in text
+    for picture, name in zip(pictures[2:5], ("Recall", "MRR", "NDCG"), strict=True):
+        text = base64.b64decode(picture).decode()
+        assert all(f">{k}<" in text for k in KS)
+        assert f"{name}@k" in text
+
+
+def test_each_click_of_a_session_has_a_bar_for_what_it_did(page):
+    section = page[page.index("Why: one session") : page.index("<h2>Training")]
+    assert re.findall(r'<th class="over">(\w+)</th>', section) == [
+        "influence", "change", "reset", "update",
+    ]  # fmt: skip
+    shares = [int(share) for share in re.findall(r"--share: (\d+)%", section)]
+    columns = [shares[number::4] for number in range(4)]
+    assert 4 <= len(columns[0]) <= 8
+    assert all(max(column) == 100 and min(column) >= 0 for column in columns)
 
 
 def test_differences_are_to_the_recommender_that_was_asked_for(log):
     peers = {"sr": g4r.SequentialRules().fit(log), "popularity": g4r.Popularity().fit(log)}
-    asked = {**ASKED, "against": "popularity"}
-    table = g4r.evaluate(peers, log, **report_needs(**asked, first="sr"))
-    page = html_page(table, peers, log, against="popularity")
+    _, page = evaluate_with_page(peers, log, against="popularity")
     assert "differences are to popularity" in page
-    assert re.search(r"<td>sr</td><td>[^<]+</td><td>\+", page)
-    assert re.search(r"<td>popularity</td><td>[^<]+</td><td></td>", page)
+    assert cells_of(page, "sr")[1].startswith("+")
+    assert cells_of(page, "popularity")[1] == ""
 
 
 def test_ids_of_another_type_and_with_dollar_signs_are_shown(log):
@@ -95,8 +118,7 @@ def test_ids_of_another_type_and_with_dollar_signs_are_shown(log):
         (clicks_of([[1, 2, 3, 4, 5]]), clicks_of([["1", "2", "3", "4", "5"]])),
     ):
         peers = {"$a$ $\\frac$": g4r.SequentialRules().fit(train)}
-        table = g4r.evaluate(peers, test, **report_needs(**ASKED, first="$a$ $\\frac$"))
-        assert "Why: one session" in html_page(table, peers, test)
+        assert "Why: one session" in evaluate_with_page(peers, test)[1]
 
 
 def test_an_interval_that_rounding_puts_beside_its_value_is_drawn():
@@ -112,32 +134,66 @@ def test_names_are_escaped(page):
     assert "&lt;b&gt;gru&lt;/b&gt;" in page
 
 
-def test_the_figures_are_those_of_the_evaluation(page):
-    assert re.search(r"<td>sr</td><td>0\.\d{4}\n0\.\d{4} to 0\.\d{4}</td><td>[+-]", page)
+def test_markup_in_ids_of_items_and_sessions_is_escaped():
+    mark = "<img src=x onerror='alert(1)'>"
+    items = [f"{mark}&{n}" for n in range(5)]
+    log = clicks_of([items] * 3).with_columns(
+        pl.col("session_id").cast(pl.String).str.replace("^", mark)
+    )
+    _, page = evaluate_with_page({mark: g4r.SequentialRules().fit(log)}, log)
+    assert mark not in page
+    assert page.count("&lt;img src=x onerror=&#39;alert(1)&#39;&gt;") >= 5 + 1 + 1
+    assert "&amp;4" in page
+
+
+def test_the_figures_are_those_of_the_evaluation(log):
+    peers = {"sr": g4r.SequentialRules().fit(log), "popularity": g4r.Popularity().fit(log)}
+    table, page = evaluate_with_page(peers, log, ks=[20], against="sr")
+    for name in peers:
+        row = table.filter(recommender=name, metric="recall").row(0, named=True)
+        recall, difference, *_ = cells_of(page, name)
+        assert recall == f"{row['value']:.4f} {row['low']:.4f} to {row['high']:.4f}"
+        if name != "sr":
+            assert difference.startswith(f"{row['difference']:+.4f} ")
+
+
+def test_the_best_figure_is_marked_and_a_difference_that_is_not_sure_is_grey(log):
+    peers = {"sr": g4r.SequentialRules().fit(log), "popularity": g4r.Popularity().fit(log)}
+    _, page = evaluate_with_page({**peers, "again": g4r.SequentialRules().fit(log)}, log)
+    assert kinds_of(page, "sr")[0] == "best"
+    assert kinds_of(page, "popularity")[:2] == ["", ""]
+    assert kinds_of(page, "again")[:2] == ["best", "unsure"]
+
+
+def test_settings_are_listed(page):
     assert "training.epochs" in page
 
 
 @pytest.mark.parametrize(
     "asked",
     [
-        ASKED,
-        {**ASKED, "ks": [1, 7], "metrics": ["mrr", "tie_rate", "coverage"], "intervals": False},
-        {**ASKED, "by": ["support"], "against": "sr"},
+        {},
+        {"ks": [5], "metrics": ["recall"]},
+        {"ks": [1, 7], "metrics": ["mrr", "tie_rate", "coverage"], "intervals": False},
+        {"ks": [5], "metrics": ["recall"], "by": ["support"], "against": "sr"},
     ],
 )
-def test_what_was_asked_for_is_printed_as_without_a_report(asked, log):
+def test_the_table_is_the_one_without_a_page(asked, log):
     peers = {"sr": g4r.SequentialRules().fit(log), "popularity": g4r.Popularity().fit(log)}
-    table = g4r.evaluate(peers, log, **report_needs(**asked, first="sr"))
-    expected = g4r.evaluate(peers, log, **asked)
-    polars.testing.assert_frame_equal(rows_asked_for(table, **asked), expected, check_exact=False)
+    table, _ = evaluate_with_page(peers, log, **asked)
+    polars.testing.assert_frame_equal(table, g4r.evaluate(peers, log, **asked), check_exact=False)
 
 
-def test_without_matplotlib_it_says_what_to_install(log, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    peers = {"popularity": g4r.Popularity().fit(log)}
-    table = g4r.evaluate(peers, log, **report_needs(**ASKED, first="popularity"))
+@pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
+def test_without_a_package_of_the_extra_it_says_what_to_install(log, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(g4r.MissingExtraError, match=r"pip install 'gru4rec\[report\]'"):
-        html_page(table, peers, log)
+        evaluate_with_page({"popularity": g4r.Popularity().fit(log)}, log)
+
+
+def test_without_recommenders_it_refuses_as_evaluate_does(log):
+    with pytest.raises(g4r.DataError, match="at least one recommender"):
+        evaluate_with_page({}, log)
 
 
 @pytest.mark.slow

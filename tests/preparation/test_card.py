@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import gru4rec as g4r
-from gru4rec.cli.card import as_text
+from gru4rec.cli.prepare import as_text
 from gru4rec.errors import ConfigError
 from gru4rec.preparation import card
 from gru4rec.preparation.card import Card

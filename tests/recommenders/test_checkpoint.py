@@ -139,7 +139,7 @@ def test_what_is_loaded_recommends_the_same(model: Path, ours: g4r.GRU4Rec) -> N
     assert_is(model, ours)
     loaded = g4r.load(str(model), device="cpu")
     assert_frame_equal(loaded.recommend(LOG, k=40), ours.recommend(LOG, k=40))
-    assert loaded.meta["counts"] == ours.meta["counts"]
+    assert loaded.meta.counts == ours.meta.counts
 
 
 def test_what_is_loaded_and_saved_again_is_the_same_checkpoint(model: Path) -> None:
@@ -432,7 +432,7 @@ def test_a_reader_that_is_overtaken_by_a_swap_sees_one_checkpoint_not_a_mix(
     monkeypatch.setattr(g4r.Config, "from_dict", read_config_and_be_overtaken)
     loaded = g4r.load(model, device="cpu")
     assert swaps
-    seen = other if loaded.meta["seed"] == other.meta["seed"] else ours
+    seen = other if loaded.meta.seed == other.meta.seed else ours
     assert loaded.config == seen.config
     assert_frame_equal(loaded.recommend(PREFIXES, k=5), seen.recommend(PREFIXES, k=5))
 

@@ -8,7 +8,7 @@ import polars as pl
 import polars.testing
 import pytest
 import torch
-from toys import TINY, clicks_of
+from toys import TINY, clicks_of, ranks_of_targets
 
 import gru4rec as g4r
 from gru4rec.evaluation.outcomes import outcomes_of
@@ -16,7 +16,7 @@ from gru4rec.metrics import ranks
 from gru4rec.model.encoding import session_vectors
 from gru4rec.recommenders.baselines import BASELINES
 from gru4rec.serving.selection import top_k
-from gru4rec.sessions.arrays import SessionArrays, from_lists, to_arrays
+from gru4rec.sessions import SessionArrays, from_lists, to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.training_log import TrainingLog
 
@@ -41,13 +41,10 @@ def recommender(request, log) -> g4r.Recommender:
 def best_by_scores(recommender: g4r.Recommender, sessions: list[list[str]], k: int) -> list[list]:
     """Item ids of the top k from the scores of all items, for sessions with known items."""
     arrays = from_lists(sessions, recommender.catalog)
-    found: dict[int, list] = {}
-    last = arrays.offsets[1:] - 1
-    for clicks, scores in recommender.score(arrays, last):
-        for click, items in zip(clicks, top_k(scores, k).tolist(), strict=True):
-            ids = recommender.catalog.item_ids.gather(items).to_list()
-            found[int(np.searchsorted(last, click))] = ids
-    return [found[i] for i in range(len(sessions))]
+    best = np.empty((len(sessions), k), dtype=np.int64)
+    for rows, scores in recommender.score(arrays, arrays.offsets[1:] - 1):
+        best[rows] = top_k(scores, k).numpy()
+    return [recommender.catalog.item_ids.gather(items).to_list() for items in best]
 
 
 def items_by_session(table: pl.DataFrame) -> list[list]:
@@ -115,7 +112,7 @@ def test_no_sessions_give_no_rows(recommender):
 
 def test_ranks_from_scores_are_the_places_in_the_recommendations(recommender, log):
     arrays = to_arrays(log.head(200).lazy(), recommender.catalog).with_targets()
-    found = recommender.target_ranks(arrays, ties="standard")
+    found = ranks_of_targets(recommender, arrays, ties="standard")
     lists = []
     for begin, end in zip(arrays.offsets[:-1], arrays.offsets[1:], strict=True):
         session = recommender.catalog.item_ids.gather(arrays.items[begin:end]).to_list()
@@ -178,32 +175,23 @@ def test_scores_that_are_not_read_to_the_end_leave_no_mode_behind(trained):
 
 def test_metrics_are_the_same_for_1_7_and_512_lanes(trained, log):
     arrays = to_arrays(log.lazy(), trained.catalog).with_targets()
-    is_last = np.zeros(len(arrays.items), dtype=bool)
-    is_last[arrays.offsets[1:] - 1] = True
-    prefixes = np.flatnonzero(~is_last)
-    expected = trained.target_ranks(arrays)
+    prefixes = arrays.prefixes()
+    expected = ranks_of_targets(trained, arrays)
     for lanes in (1, 7, 512):
         found = torch.empty(len(prefixes), dtype=torch.float64)
-        for clicks, vectors in session_vectors(
-            trained.model, arrays, prefixes, lanes=lanes, steps=5
-        ):
+        for rows, vectors in session_vectors(trained.model, arrays, prefixes, lanes=lanes, steps=5):
             scores = trained.model.query_vectors(vectors) @ trained.model.item_vectors().t()
-            targets = torch.from_numpy(arrays.items[clicks + 1])
-            found[torch.from_numpy(np.searchsorted(prefixes, clicks))] = ranks(scores, targets)
+            targets = torch.from_numpy(arrays.items[prefixes[rows] + 1])
+            found[rows] = ranks(scores, targets)
         assert torch.equal(found, expected)
 
 
 def test_index_scores_agree_with_matrix_products(trained):
     table = trained.recommend(PREFIXES, k=60)
     arrays = from_lists(PREFIXES, trained.catalog)
-    scores = {}
-    for clicks, rows in trained.score(arrays, arrays.offsets[1:] - 1):
-        for click, row in zip(clicks, rows, strict=True):
-            scores[int(np.searchsorted(arrays.offsets[1:], click, side="right"))] = row
+    scores = torch.cat([part for _, part in trained.score(arrays, arrays.offsets[1:] - 1)])
     for session, _, item, score in table.iter_rows():
-        assert scores[session][trained.catalog.index_of(item)].item() == pytest.approx(
-            score, abs=1e-4
-        )
+        assert scores[session][trained.catalog.find(item)].item() == pytest.approx(score, abs=1e-4)
 
 
 def test_what_is_saved_and_loaded_recommends_the_same(recommender, log, tmp_path):
@@ -337,7 +325,7 @@ def test_a_log_in_pieces_is_answered_as_it_is_whole(recommender, log, monkeypatc
     )
     whole = recommender.recommend(clicks, 4, explain=True)
     monkeypatch.setattr("gru4rec.sessions.reader.SHARD_ROWS", 20)
-    monkeypatch.setattr("gru4rec.recommenders.recommender._ROWS_AT_ONCE", 12)
+    monkeypatch.setattr("gru4rec.serving.answers._ROWS_AT_ONCE", 12)
     pieces = list(recommender.recommend_in_pieces(clicks, 4, explain=True))
     assert max(piece.height for piece in pieces) == 12
     assert len(pieces) > 13

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gru4rec.serving.filtered_search import best_allowed
+from gru4rec.serving.filtered_search import search_allowed
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.serving.index import ItemIndex
 from gru4rec.sessions.arrays import SessionArrays
@@ -42,7 +42,7 @@ def test_it_gives_the_best_that_pass(vectors, sessions, factory, allowed, clicke
     only = ItemFilter(np.random.default_rng(2).random(ITEMS) < allowed, clicked)
     clicks = sessions.offsets[1:][:count] - 1
     queries = vectors[sessions.items[clicks]]  # the best item is the last one clicked itself
-    scores, items = best_allowed(index, queries, 20, only, sessions, clicks)
+    scores, items = search_allowed(index, queries, 20, only, sessions, clicks)
     assert np.array_equal(items, expected(vectors, queries, only, sessions, clicks, 20))
     assert np.allclose(scores, np.take_along_axis(queries @ vectors.T, items, 1), atol=1e-4)
 
@@ -54,9 +54,9 @@ def test_where_too_few_of_the_best_pass_all_scores_decide(vectors, sessions, mon
     allowed = np.ones(ITEMS, dtype=bool)
     allowed[np.argsort(-(vectors @ queries[0]))[:500]] = False
     only, asked = ItemFilter(allowed), []
-    by_all = ItemIndex.search_all
-    monkeypatch.setattr(ItemIndex, "search_all", lambda *a: asked.append(1) or by_all(*a))
-    _, items = best_allowed(index, queries, 20, only, sessions, clicks)
+    by_all = ItemIndex.scan
+    monkeypatch.setattr(ItemIndex, "scan", lambda *a: asked.append(1) or by_all(*a))
+    _, items = search_allowed(index, queries, 20, only, sessions, clicks)
     assert asked
     assert np.array_equal(items, expected(vectors, queries, only, sessions, clicks, 20))
 
@@ -66,7 +66,7 @@ def test_where_fewer_items_exist_the_rest_score_minus_infinity(vectors, sessions
     allowed[[3, 1999]] = True
     clicks = sessions.offsets[1:] - 1
     queries = vectors[sessions.items[clicks]]
-    scores, items = best_allowed(
+    scores, items = search_allowed(
         ItemIndex.build(vectors), queries, 5, ItemFilter(allowed), sessions, clicks
     )
     assert np.isfinite(scores).sum(axis=1).tolist() == [2] * SESSIONS

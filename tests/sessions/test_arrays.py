@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from toys import clicks_of
 
-from gru4rec.sessions.arrays import from_lists, to_arrays
+from gru4rec.sessions import from_lists, to_arrays
 from gru4rec.sessions.catalog import Catalog
 
 

@@ -29,8 +29,8 @@ def test_unknown_items_encode_to_null():
     catalog = catalog_of(["a", "a", "b"])
     clicks = pl.LazyFrame({"session_id": [1, 1], "item_id": ["b", "zz"]})
     assert catalog.encode(clicks, "i").collect()["i"].to_list() == [1, None]
-    assert catalog.index_of("b") == 1
-    assert catalog.index_of("zz") is None
+    assert catalog.find("b") == 1
+    assert catalog.find("zz") is None
 
 
 @pytest.mark.parametrize(

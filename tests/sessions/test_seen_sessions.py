@@ -8,7 +8,8 @@ import pytest
 from toys import clicks_of
 
 import gru4rec as g4r
-from gru4rec.sessions import seen_sessions
+from gru4rec.recommenders.meta import Meta
+from gru4rec.sessions import SeenSessions, seen_sessions
 
 
 def said(caplog: pytest.LogCaptureFixture, *recommenders: g4r.Recommender, on: object) -> str:
@@ -48,7 +49,7 @@ def test_of_a_large_log_a_sample_of_the_sessions_is_kept(monkeypatch, caplog):
     monkeypatch.setattr(seen_sessions, "_KEPT", 64)
     log = g4r.generate_clicks(sessions=2000, items=30, seed=1).drop("timestamp")
     recommender = g4r.Popularity().fit(log)
-    assert len(recommender.meta["sessions"]) < 800
+    assert len(recommender.meta.seen.sketch) < 800
     assert "about 100 % of the sessions" in said(caplog, recommender, on=log)
     new = g4r.generate_clicks(sessions=2000, items=30, seed=2).drop("timestamp")
     assert said(caplog, recommender, on=new) == ""
@@ -70,6 +71,9 @@ def test_a_checkpoint_remembers_what_it_was_trained_on(name, trained, log, tmp_p
 
 
 def test_a_checkpoint_of_before_is_evaluated_without_a_word(trained, log, caplog):
-    meta = {key: value for key, value in trained.meta.items() if key not in ("times", "sessions")}
     arrays = trained.reader.arrays(log.lazy())
-    assert seen_sessions.leaks(meta, log.lazy(), arrays) == []
+    assert trained.meta.seen.leaks(log.lazy(), arrays)
+    contents = trained.meta.to_dict()
+    meta = Meta.from_dict({k: v for k, v in contents.items() if k not in ("times", "sessions")})
+    assert meta.seen is None
+    assert SeenSessions().leaks(log.lazy(), arrays) == []

@@ -14,7 +14,7 @@ import gru4rec as g4r
 from gru4rec.clicks.reading import read_clicks
 from gru4rec.model.encoders import ENCODERS
 from gru4rec.model.side_embeddings import SideEmbeddings
-from gru4rec.sessions.arrays import to_arrays
+from gru4rec.sessions import to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.sessions.side_inputs import SideInputs
 

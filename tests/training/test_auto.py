@@ -8,7 +8,7 @@ from toys import clicks_of
 
 import gru4rec as g4r
 from gru4rec.config import AUTO
-from gru4rec.sessions.arrays import to_arrays
+from gru4rec.sessions import to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.auto import RULES, LogStatistics, resolve
 

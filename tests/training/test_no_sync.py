@@ -10,7 +10,7 @@ from toys import TINY, clicks_of
 import gru4rec as g4r
 from gru4rec.model.encoders import ENCODERS
 from gru4rec.model.network import Model
-from gru4rec.sessions.arrays import to_arrays
+from gru4rec.sessions import to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.losses import LOSSES

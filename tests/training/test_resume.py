@@ -40,7 +40,7 @@ def weights_of(recommender: g4r.GRU4Rec) -> dict[str, list[float]]:
 
 
 def figures_of(recommender: g4r.GRU4Rec) -> list[dict[str, float]]:
-    history = recommender.meta["history"]
+    history = recommender.meta.history
     return [{k: v for k, v in row.items() if k != "clicks_per_second"} for row in history]
 
 
@@ -53,8 +53,8 @@ def test_the_reasons_of_auto_outlast_an_interruption(log, keep):
     with pytest.raises(g4r.StoppedError):
         fit(log, keep, stopping=after(3))
     resumed = fit(log, keep, resume=True)
-    assert resumed.meta["auto"] == fit(log, None).meta["auto"]
-    assert resumed.meta["auto"]
+    assert resumed.meta.auto == fit(log, None).meta.auto
+    assert resumed.meta.auto
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_stopped_anywhere_and_gone_on_gives_the_same_weights_and_figures(log, ke
     gone_on = fit(log, keep, settings=settings, resume=True)
     assert weights_of(gone_on) == weights_of(undisturbed)
     assert figures_of(gone_on) == figures_of(undisturbed)
-    assert gone_on.meta["metrics"] == undisturbed.meta["metrics"]
+    assert gone_on.meta.metrics == undisturbed.meta.metrics
 
 
 def test_what_is_kept_within_an_epoch_changes_nothing(log, keep):

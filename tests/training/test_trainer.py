@@ -12,7 +12,7 @@ from toys import TINY, clicks_of
 
 import gru4rec as g4r
 from gru4rec.model.network import Model
-from gru4rec.sessions.arrays import SessionArrays, to_arrays
+from gru4rec.sessions import SessionArrays, to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.trainer import Hooks, Trainer
@@ -220,7 +220,7 @@ def history_of(log: pl.DataFrame, *, valid: pl.DataFrame | None = None, **settin
     config = g4r.Config().replace({**BASE, **settings})
     recommender = g4r.GRU4Rec(config, device="cpu").fit(log, valid=valid)
     weights = {name: w.tolist() for name, w in recommender.model.state_dict().items()}
-    return weights, recommender.meta["history"]
+    return weights, recommender.meta.history
 
 
 def losses_of(history: list[dict[str, float]]) -> list[float]:
@@ -313,10 +313,10 @@ def test_validation_measures_and_does_not_change_what_is_learned(log):
 def test_the_metrics_of_the_kept_epoch_are_the_metrics_of_the_model(log):
     recommender = g4r.GRU4Rec(g4r.Config().replace(BASE), device="cpu").fit(log, valid=log)
     table = g4r.evaluate({"g": recommender}, log, ks=[20])
-    metrics = recommender.meta["metrics"]
+    metrics = recommender.meta.metrics
     assert metrics["recall@20"] == table.filter(metric="recall")["value"].item()
     assert metrics["mrr@20"] == table.filter(metric="mrr")["value"].item()
-    assert g4r.GRU4Rec(g4r.Config().replace(BASE)).fit(log).meta["metrics"] == {}
+    assert g4r.GRU4Rec(g4r.Config().replace(BASE)).fit(log).meta.metrics == {}
 
 
 def test_the_best_epoch_by_mrr_is_kept_and_training_stops_without_a_better_one():

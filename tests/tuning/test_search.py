@@ -47,7 +47,7 @@ def test_the_config_found_is_whole_and_gives_the_measure_of_its_trial(log):
     assert found.config.training.learning_rate == best["training.learning_rate"]
     assert found.config.encoder.hidden_size == 8
     again = g4r.GRU4Rec(found.config).fit(log, valid="10%")
-    assert again.meta["metrics"]["mrr@20"] == pytest.approx(best["mrr@20"])
+    assert again.meta.metrics["mrr@20"] == pytest.approx(best["mrr@20"])
 
 
 def test_what_the_config_gives_is_held_and_the_rest_is_searched(log):

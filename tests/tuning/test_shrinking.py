@@ -100,13 +100,13 @@ def test_a_smaller_one_can_be_looked_into_evaluated_and_fitted_again(trained, lo
     assert small_recall == pytest.approx(whole_recall, abs=0.02)
     small.fit(log.head(500))
     assert small.model.output_table.dtype == torch.float32
-    assert "precision" not in small.meta
+    assert small.meta.stored_as is None
 
 
 def test_what_is_not_asked_for_stays_as_it_is_kept(trained, log):
     once = g4r.shrink(trained, items="float16")
     twice = g4r.shrink(once, encoder="bf16")
-    assert twice.meta["precision"] == {"encoder": "bf16", "items": "float16"}
+    assert twice.meta.stored_as == {"encoder": "bf16", "items": "float16"}
     assert twice.model.output_table.dtype == torch.float16
     assert twice.index.structure == once.index.structure
     found = twice.recommend(log.head(60), 5)

@@ -24,7 +24,7 @@ BASELINES: Mapping[str, type[Baseline]] = {baseline.name: baseline for baseline 
 
 
 def make_baseline(name: str) -> Baseline:
-    """The baseline of that name, not yet fitted. Raises ConfigError for an unknown name."""
+    """Return the baseline of that name, not yet fitted. Raise ConfigError for an unknown name."""
     return choose("baseline", name, BASELINES)()
 
 

@@ -4,7 +4,6 @@ import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,15 +11,16 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import FloatingArray, IntArray
+from gru4rec.arraytypes import FloatingArray, IntArray, Rows
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import CheckpointError, ConfigError
 from gru4rec.layout import LEARNED
-from gru4rec.metrics import mrr_at, recall_at
-from gru4rec.recommenders.checkpoint import Checkpoint, write_checkpoint
+from gru4rec.metrics import ranks_in_pieces, recall_plus_mrr
+from gru4rec.recommenders.checkpoint import Checkpoint
+from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.recommender import Recommender
 from gru4rec.serving import row_chunks
-from gru4rec.sessions import Catalog, SessionArrays, to_arrays, trained_on
+from gru4rec.sessions import Catalog, SeenSessions, SessionArrays, to_arrays
 from gru4rec.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Baseline(Recommender):
     """Settings that its authors or others fitted to a log, as far as they are not the defaults."""
 
     def __init__(self, **settings: object) -> None:
-        """Raises ConfigError for a keyword that is no setting, and for a value out of range."""
+        """Take settings. Raise ConfigError for a keyword that is none, or a value out of range."""
         self._asked = settings
         self.settings = self._with({})
 
@@ -51,85 +51,90 @@ class Baseline(Recommender):
         return self.settings_class.from_dict(settings, prefix=f"{self.name}.")
 
     def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
-        """Learn from a click log; `valid` is not needed. Raises DataError for a bad log."""
+        """Learn from a click log; `valid` is not needed. Raise DataError for a bad log."""
         log = read_clicks(clicks)
         catalog = Catalog.of(log)
         sessions = to_arrays(log, catalog, times=self.reads_times)
         self.settings = self._choose_settings(sessions, catalog)
-        self._restore(catalog, self._learn(sessions, catalog), sessions.timed, len(sessions.items))
-        self.meta = {
-            "recommender": self.name,
-            "versions": {package: version(package) for package in ("gru4rec", "polars", "numpy")},
-            "timed": sessions.timed,
-            "counts": {"clicks": len(sessions.items), "items": len(catalog)},
-            **trained_on(log, sessions),
-        }
+        self._restore(catalog, self.learn(sessions, catalog), sessions.timed, len(sessions.items))
+        self.meta = Meta(
+            recommender=self.name,
+            versions={package: version(package) for package in ("gru4rec", "polars", "numpy")},
+            timed=sessions.timed,
+            counts={"clicks": len(sessions.items), "items": len(catalog)},
+            seen=SeenSessions.of(log, sessions),
+        )
         return self
 
     def _choose_settings(self, sessions: SessionArrays, catalog: Catalog) -> Settings:
-        """The published settings by which Recall@20 + MRR@20 is the largest on the newest sessions,
-        learned from those before them."""
+        """Return the published settings that do best on the newest sessions.
+
+        By Recall@20 + MRR@20, learned from the sessions before those.
+        """
         choices = list(dict.fromkeys(map(self._with, self.published)))
         newest = min(len(sessions) // 10, _TRIED_SESSIONS)
         if len(choices) == 1 or newest == 0:
             return choices[0]
         older, held_out = sessions.split_before(len(sessions) - newest)
-        found = []
+        prefixes = held_out.prefixes(most=_TRIED_TARGETS)
+        measures = []
         for choice in choices:
             trial = type(self)(**choice.to_dict())
-            trial._restore(catalog, trial._learn(older, catalog), sessions.timed, 0)
-            ranks = trial.target_ranks(held_out, most=_TRIED_TARGETS)
-            found.append(recall_at(20, ranks) + mrr_at(20, ranks))
+            trial._restore(catalog, trial.learn(older, catalog), sessions.timed, 0)
+            scored = trial.score(held_out, prefixes)
+            ranks = ranks_in_pieces(scored, held_out.items[prefixes + 1])
+            measures.append(recall_plus_mrr(ranks))
         logger.info(
             "%s: of the published settings those with Recall@20 + MRR@20 of %.3f on the newest %d "
             "sessions (others: %s)",
-            self.name, max(found), newest, ", ".join(f"{each:.3f}" for each in sorted(found)[:-1]),
+            self.name, max(measures), newest,
+            ", ".join(f"{measure:.3f}" for measure in sorted(measures)[:-1]),
         )  # fmt: skip
-        return choices[int(np.argmax(found))]
+        return choices[int(np.argmax(measures))]
 
     def _restore(
         self, catalog: Catalog, learned: pl.DataFrame, timed: bool, num_clicks: int
     ) -> None:
         self.catalog, self.learned = catalog, learned
         self._timed, self._num_clicks = timed, num_clicks
-        self._prepare()
+        self.prepare()
 
     @abstractmethod
-    def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
-        """The table that is all it keeps of a log besides the catalog."""
+    def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """Return the table that is all it keeps of a log besides the catalog."""
 
     @abstractmethod
-    def _prepare(self) -> None:
-        """Make of `learned` what scoring needs."""
+    def prepare(self) -> None:
+        """Make of the table `learned` and the `catalog` what scoring needs."""
 
     @abstractmethod
-    def _scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
-        """FloatingArray [n, N] after each of a few clicks; see `Recommender.score`."""
+    def scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+        """Return the scores of all items [n, N] after each of a few clicks; see `Scorer.score`."""
 
-    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[IntArray, Tensor]]:
-        """See `Recommender.score`."""
-        for some in row_chunks(clicks, len(self.catalog)):
-            yield some, torch.from_numpy(self._scores(sessions, some))
+    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
+        """See `Scorer.score`."""
+        for rows in row_chunks(len(clicks), len(self.catalog)):
+            yield rows, torch.from_numpy(self.scores(sessions, clicks[rows]))
 
     def settings_dict(self) -> dict[str, Any]:
-        """See `Recommender.settings_dict`."""
+        """See `Scorer.settings_dict`."""
         return self.settings.to_dict()
 
-    def save(self, path: str | Path, *, force: bool = False) -> None:
-        """See `Recommender.save`."""
+    def contents(self) -> Checkpoint:
+        """See `Scorer.contents`."""
         catalog = self.catalog
-        saved = Checkpoint(self.settings_dict(), self.meta, catalog, learned=self.learned)
-        write_checkpoint(saved, path, force=force)
+        return Checkpoint(self.settings_dict(), self.meta, catalog, learned=self.learned)
 
     @classmethod
-    def of(cls, saved: Checkpoint) -> Self:
-        """The baseline of a checkpoint. Raises CheckpointError if it does not fit together."""
+    def of(cls, saved: Checkpoint, *, device: str = "auto") -> Self:
+        """See `Scorer.of`."""
         try:
             baseline = cls(**saved.config)
             if saved.learned is None:
                 raise KeyError(LEARNED)
-            clicks = int(saved.meta["counts"]["clicks"])
-            baseline._restore(saved.catalog, saved.learned, bool(saved.meta["timed"]), clicks)
+            clicks = int((saved.meta.counts or {})["clicks"])
+            timed = bool(saved.meta["timed"])
+            baseline._restore(saved.catalog, saved.learned, timed, clicks)
             baseline.meta = saved.meta
         except (ConfigError, KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
             raise CheckpointError(

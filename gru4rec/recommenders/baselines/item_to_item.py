@@ -54,13 +54,15 @@ class ItemKNNSettings(Settings):
 class _ItemToItem(Baseline):
     """Scores an item x by the rule (last item of the session → x), 0 where there is none."""
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """See `Baseline.prepare`."""
         item = self.learned[ITEM].to_numpy()
         self._others = self.learned[OTHER].to_numpy()
         self._weights = self.learned[WEIGHT].to_numpy()
         self._offsets = np.searchsorted(item, np.arange(len(self.catalog) + 1))
 
-    def _scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+    def scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+        """See `Baseline.scores`."""
         last = sessions.items[clicks]
         counts = self._offsets[last + 1] - self._offsets[last]
         rules, rows = ranges(self._offsets[last], counts)
@@ -80,17 +82,20 @@ class Markov(_ItemToItem):
     settings: NoSettings
     settings_class: ClassVar[type[Settings]] = NoSettings
 
-    def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+    def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """See `Baseline.learn`."""
         rules = _summed(_pairs(sessions, 1).with_columns(pl.lit(1.0).alias(WEIGHT)))
         return rules.sort(ITEM, OTHER)
 
-    def _prepare(self) -> None:
-        super()._prepare()
+    def prepare(self) -> None:
+        """See `Baseline.prepare`."""
+        super().prepare()
         support = self.catalog.support
         self._share = support / (support.sum() + 1)
 
-    def _scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
-        scores = super()._scores(sessions, clicks)
+    def scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+        """See `Baseline.scores`."""
+        scores = super().scores(sessions, clicks)
         scores += self._share
         return scores
 
@@ -107,16 +112,17 @@ class SequentialRules(_ItemToItem):
     settings: SequentialRulesSettings
     settings_class: ClassVar[type[Settings]] = SequentialRulesSettings
 
-    def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+    def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """See `Baseline.learn`."""
         power = {"same": 0, "div": 1, "quadratic": 2}[self.settings.weighting]
         furthest = max(1, min(self.settings.steps, max(sessions.lengths, default=1) - 1))
-        found: list[pl.DataFrame] = []
+        rules: list[pl.DataFrame] = []
         for gap in range(1, furthest + 1):
             weight = pl.lit(gap**-power, pl.Float64).alias(WEIGHT)
-            found.append(_summed(_pairs(sessions, gap).with_columns(weight)))
-            if sum(map(len, found)) > _ROWS:  # so that memory does not grow with the steps
-                found = [_summed(pl.concat(found))]
-        return _heaviest(_summed(pl.concat(found)), self.settings.rules)
+            rules.append(_summed(_pairs(sessions, gap).with_columns(weight)))
+            if sum(map(len, rules)) > _ROWS:  # so that memory does not grow with the steps
+                rules = [_summed(pl.concat(rules))]
+        return _heaviest(_summed(pl.concat(rules)), self.settings.rules)
 
 
 class ItemKNN(_ItemToItem):
@@ -130,25 +136,27 @@ class ItemKNN(_ItemToItem):
     settings: ItemKNNSettings
     settings_class: ClassVar[type[Settings]] = ItemKNNSettings
 
-    def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+    def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """See `Baseline.learn`."""
         session = np.repeat(np.arange(len(sessions)), sessions.lengths)
         before_last = np.repeat(sessions.offsets[1:], sessions.lengths) - np.arange(len(session))
         last = before_last <= self.settings.max_clicks
         clicks = pl.DataFrame({_SESSION: session[last], ITEM: sessions.items[last]}).unique()
         root = np.sqrt(catalog.support + self.settings.damping)
-        found = []
-        for some in _in_blocks(clicks.sort(ITEM, _SESSION)):
-            both = some.join(clicks.rename({ITEM: OTHER}), on=_SESSION)
+        neighbours = []
+        for block in _in_blocks(clicks.sort(ITEM, _SESSION)):
+            both = block.join(clicks.rename({ITEM: OTHER}), on=_SESSION)
             both = both.filter(pl.col(ITEM) != pl.col(OTHER))
             counts = both.group_by(ITEM, OTHER).agg(pl.len())
             item, other = counts[ITEM].to_numpy(), counts[OTHER].to_numpy()
             cosines = pl.Series(WEIGHT, counts["len"].to_numpy() / (root[item] * root[other]))
-            found.append(_heaviest(counts.select(ITEM, OTHER, cosines), self.settings.neighbours))
-        return pl.concat(found)
+            pairs = counts.select(ITEM, OTHER, cosines)
+            neighbours.append(_heaviest(pairs, self.settings.neighbours))
+        return pl.concat(neighbours)
 
 
 def _in_blocks(clicks: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Clicks, sorted by item, in blocks of whole items that make about `_PAIRS` pairs."""
+    """Cut clicks, sorted by item, into blocks of whole items that make about `_PAIRS` pairs."""
     pairs = clicks.select(pl.len().over(_SESSION)).to_series()
     of_items = clicks.select(ITEM, pairs=pairs).group_by(ITEM, maintain_order=True).sum()
     block = (of_items["pairs"].cum_sum() // _PAIRS).alias("block")
@@ -158,7 +166,7 @@ def _in_blocks(clicks: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _pairs(sessions: SessionArrays, gap: int) -> pl.DataFrame:
-    """The items of every two clicks at a distance of `gap` in a session: item, other."""
+    """Return the items of every two clicks at a distance of `gap` in a session: item, other."""
     ends = np.repeat(sessions.offsets[1:], sessions.lengths)
     first = np.flatnonzero(np.arange(len(sessions.items)) + gap < ends)
     return pl.DataFrame({ITEM: sessions.items[first], OTHER: sessions.items[first + gap]})
@@ -169,6 +177,6 @@ def _summed(pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _heaviest(rules: pl.DataFrame, count: int) -> pl.DataFrame:
-    """The heaviest rules of each item, equal ones by the index of the other; sorted."""
+    """Return the heaviest rules of each item, equal ones by the index of the other; sorted."""
     rules = rules.sort([ITEM, WEIGHT, OTHER], descending=[False, True, False])
     return rules.group_by(ITEM, maintain_order=True).head(count).sort(ITEM, OTHER)

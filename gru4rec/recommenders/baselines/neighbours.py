@@ -35,7 +35,7 @@ class Neighbours:
     """
 
     def __init__(self, learned: pl.DataFrame, num_items: int) -> None:
-        """`learned`: a row per session, `time` of its last click and its `items` in order."""
+        """Take a row per session: the `time` of its last click and its `items` in order."""
         learned = learned.sort(TIME, maintain_order=True)
         self.times: Float64Array = learned[TIME].to_numpy()
         """Time of the last click of each session [S]."""
@@ -66,7 +66,7 @@ class Neighbours:
 
     @staticmethod
     def table(sessions: SessionArrays) -> pl.DataFrame:
-        """What is kept of a log: each session's items in order and the time of its last click."""
+        """Return what is kept of a log: items of each session in order, time of its last click."""
         with_clicks = np.flatnonzero(sessions.lengths)
         last = sessions.offsets[1:][with_clicks] - 1
         session = np.repeat(np.arange(len(sessions)), sessions.lengths)
@@ -80,7 +80,7 @@ class Neighbours:
     def sharing(
         self, items: IntArray, positions: IntArray, weights: Float64Array, m: int
     ) -> Shared:
-        """The `m` most recent sessions that have one of `items` [U].
+        """Return the `m` most recent sessions that have one of `items` [U].
 
         Their `positions` in the running session rise [U].
         """
@@ -98,27 +98,26 @@ class Neighbours:
         self, items: IntArray, positions: IntArray, weights: Float64Array, m: int
     ) -> Shared:
         overlap, last, star = self._overlap, self._last, self._star
-        found = []
+        new_sessions = []
         for item, position, weight in zip(items.tolist(), positions.tolist(), weights, strict=True):
             begin = self._offsets[item]
             listed = slice(begin, min(begin + m, self._offsets[item + 1]))
             sessions = self._lists[listed]
-            found.append(sessions[last[sessions] == 0])
+            new_sessions.append(sessions[last[sessions] == 0])
             overlap[sessions] += weight
             last[sessions] = position
             star[sessions] = np.maximum(star[sessions], self._places[listed])
-        every = np.concatenate(found)
-        kept = every
-        if len(every) > m:
-            kept = every[every >= np.partition(every, -m)[-m]]
-        return Shared(kept, overlap[kept], last[kept], star[kept])
+        sharing = np.concatenate(new_sessions)
+        if len(sharing) > m:  # the later a session, the larger its number
+            sharing = sharing[sharing >= np.partition(sharing, -m)[-m]]
+        return Shared(sharing, overlap[sharing], last[sharing], star[sharing])
 
     def entries(self, sessions: IntArray) -> tuple[IntArray, IntArray]:
-        """Places in `items` of the entries of sessions [e], and the row of the session of each."""
+        """Return the places in `items` of the entries of sessions, and the row of its session."""
         return ranges(self.starts[sessions], self.sizes[sessions])
 
     def nearest(self, shared: Shared, similarities: Float64Array, k: int) -> IntArray:
-        """Rows of the `k` most similar of the sessions; of equal ones the more recent."""
+        """Return the rows of the `k` most similar sessions; of equal ones the more recent."""
         if len(similarities) <= k:
             return np.arange(len(similarities))
         least = np.partition(similarities, -k)[-k]

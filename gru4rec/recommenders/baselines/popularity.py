@@ -35,13 +35,16 @@ class Popularity(Baseline):
     settings: Settings
     settings_class: ClassVar[type[Settings]] = NoSettings
 
-    def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+    def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """See `Baseline.learn`."""
         return pl.DataFrame({"clicks": catalog.support})
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """See `Baseline.prepare`."""
         self._clicks = self.learned["clicks"].to_numpy().astype(np.float32)
 
-    def _scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+    def scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+        """See `Baseline.scores`."""
         return np.tile(self._clicks, (len(clicks), 1))
 
 
@@ -53,7 +56,8 @@ class RecentPopularity(Popularity):
     settings: RecentPopularitySettings
     settings_class: ClassVar[type[Settings]] = RecentPopularitySettings
 
-    def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+    def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """See `Baseline.learn`."""
         count = int(np.ceil(self.settings.share * len(sessions.items)))
         newest = np.argsort(-sessions.times, kind="stable")[:count]
         return pl.DataFrame({"clicks": np.bincount(sessions.items[newest], minlength=len(catalog))})
@@ -64,12 +68,14 @@ class SessionPopularity(Popularity):
 
     name = "session_popularity"
 
-    def _prepare(self) -> None:
-        super()._prepare()
+    def prepare(self) -> None:
+        """See `Baseline.prepare`."""
+        super().prepare()
         self._clicks /= self._clicks.sum() + 1
 
-    def _scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
-        scores = super()._scores(sessions, clicks)
+    def scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+        """See `Baseline.scores`."""
+        scores = super().scores(sessions, clicks)
         starts = sessions.starts_of(clicks)
         for row, (start, click) in enumerate(zip(starts, clicks, strict=True)):
             scores[row] += np.bincount(

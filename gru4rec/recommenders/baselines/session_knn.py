@@ -44,16 +44,19 @@ class SessionKNN(Baseline):
     reads_times = True
     settings: SessionKNNSettings
 
-    def _learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+    def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """See `Baseline.learn`."""
         return Neighbours.table(sessions)
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """See `Baseline.prepare`."""
         self._neighbours = Neighbours(self.learned, len(self.catalog))
         second = 1.0 if self._timed else self.settings.seconds_per_click
         self._times = self._neighbours.times * second
         self._idf = self.idf(np.log(len(self._neighbours) / self.catalog.support))
 
-    def _scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+    def scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
+        """See `Baseline.scores`."""
         scores = np.empty((len(clicks), len(self.catalog)), dtype=np.float32)
         starts = np.maximum(sessions.starts_of(clicks), clicks + 1 - self.settings.max_clicks)
         for row, (start, click, now) in enumerate(
@@ -63,7 +66,7 @@ class SessionKNN(Baseline):
         return scores
 
     def _now(self, sessions: SessionArrays, clicks: IntArray) -> Float64Array:
-        """The time of each click on the clock of the training sessions; its end if unknown."""
+        """Return the time of each click by the training sessions' clock; its end if unknown."""
         if sessions.timed != self._timed or not len(sessions.times):
             return np.full(len(clicks), self._times[-1])
         if self._timed:
@@ -71,7 +74,7 @@ class SessionKNN(Baseline):
         return (self._num_clicks + sessions.times[clicks]) * self.settings.seconds_per_click
 
     def _score(self, prefix: IntArray, now: float) -> FloatingArray:
-        """Scores of all items [N] after the clicks of a running session [L] at a time."""
+        """Return scores of all items [N] after the clicks of a running session [L] at a time."""
         index, length = self._neighbours, len(prefix)
         items, from_end = np.unique(prefix[::-1], return_index=True)
         order = np.argsort(-from_end)
@@ -91,28 +94,28 @@ class SessionKNN(Baseline):
 
     # U items of the running session, C sessions, N items of the catalog
     def weights(self, positions: IntArray, length: int) -> Float64Array:
-        """Weight of each item of the running session, by p(y) and L [U]; above 0."""
+        """Return the weight of each item of the running session, by p(y) and L [U]; above 0."""
         return np.ones(len(positions))
 
     def similarities(
         self, shared: Shared, sizes: IntArray, weights: Float64Array, age: Float64Array
     ) -> Float64Array:
-        """Similarity of sessions with so many different items, so many seconds ago [C]."""
-        found: Float64Array = shared.overlap / np.sqrt(len(weights) * sizes)
-        return found
+        """Return the similarity of sessions of so many items, so many seconds ago [C]."""
+        cosines: Float64Array = shared.overlap / np.sqrt(len(weights) * sizes)
+        return cosines
 
     def decay(self, ago: IntArray) -> Float64Array:
-        """w_n per similarity, by how many clicks ago the last shared item was, from 1 [C]."""
+        """Return w_n per similarity, by the clicks since the last shared item, from 1 [C]."""
         return np.ones(len(ago))
 
     def entry_decay(
         self, positions: IntArray, star: IntArray, rows: IntArray
     ) -> Float64Array | None:
-        """d_n(x) by the position of x in n and the last one of a shared item; None for 1."""
+        """Return d_n(x), by the position of x in n and the last of a shared item; None for 1."""
         return None
 
     def idf(self, logarithms: Float64Array) -> Float64Array:
-        """The factor of each item, by ln(sessions / clicks on it) [N]."""
+        """Return the factor of each item, by ln(sessions / clicks on it) [N]."""
         return np.ones(len(logarithms))
 
 

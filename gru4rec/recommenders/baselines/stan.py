@@ -61,15 +61,15 @@ class STAN(SessionKNN):
         exponents = -age / (_DAY * self.settings.lambda_2)
         if abs(nearest := exponents.max(initial=-np.inf)) > _FAR:
             exponents -= nearest
-        found: Float64Array = shared.overlap / norms * np.exp(exponents)
-        return found
+        similarities: Float64Array = shared.overlap / norms * np.exp(exponents)
+        return similarities
 
     def entry_decay(
         self, positions: IntArray, star: IntArray, rows: IntArray
     ) -> Float64Array | None:
         """See `SessionKNN.entry_decay`."""
-        found: Float64Array = np.exp(-np.abs(positions - star[rows]) / self.settings.lambda_3)
-        return found
+        decays: Float64Array = np.exp(-np.abs(positions - star[rows]) / self.settings.lambda_3)
+        return decays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +103,8 @@ class VSTAN(STAN):
 
     def decay(self, ago: IntArray) -> Float64Array:
         """See `SessionKNN.decay`."""
-        found: Float64Array = np.exp((1 - ago) / self.settings.lambda_4)
-        return found
+        decays: Float64Array = np.exp((1 - ago) / self.settings.lambda_4)
+        return decays
 
     def idf(self, logarithms: Float64Array) -> Float64Array:
         """See `SessionKNN.idf`."""

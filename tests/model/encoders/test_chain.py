@@ -3,11 +3,11 @@
 import numpy as np
 import polars as pl
 import pytest
-from toys import clicks_of
+from toys import clicks_of, ranks_of_targets
 
 import gru4rec as g4r
 from gru4rec.model.encoders import ENCODERS
-from gru4rec.sessions.arrays import to_arrays
+from gru4rec.sessions import to_arrays
 
 ITEMS, LENGTH = 11, 9
 
@@ -38,7 +38,7 @@ def noise(sessions: int, seed: int) -> pl.DataFrame:
 def recall_at_1(recommender: g4r.GRU4Rec, log: pl.DataFrame) -> float:
     """Over all targets that two clicks stand before."""
     arrays = to_arrays(log.lazy(), recommender.catalog)
-    ranks = recommender.target_ranks(arrays).view(-1, LENGTH - 1)[:, 1:]
+    ranks = ranks_of_targets(recommender, arrays).view(-1, LENGTH - 1)[:, 1:]
     return (ranks == 1).double().mean().item()
 
 

@@ -13,7 +13,7 @@ from gru4rec.config import Config
 from gru4rec.model.encoders import ENCODERS, Packing
 from gru4rec.model.encoding import session_vectors
 from gru4rec.model.network import Model
-from gru4rec.sessions.arrays import SessionArrays, to_arrays
+from gru4rec.sessions import SessionArrays, to_arrays
 from gru4rec.sessions.batching import SessionParallelWindows
 from gru4rec.sessions.catalog import Catalog
 
@@ -52,8 +52,8 @@ def vectors_of(model: Model, sessions: SessionArrays, **windows: int) -> torch.T
     """Session vectors after every click, in the order of the clicks."""
     every = np.arange(len(sessions.items))
     found = torch.empty(len(every), model.encoder.output_size)
-    for clicks, vectors in session_vectors(model, sessions, every, **windows):
-        found[torch.from_numpy(clicks)] = vectors
+    for rows, vectors in session_vectors(model, sessions, every, **windows):
+        found[rows] = vectors
     return found
 
 
@@ -116,7 +116,7 @@ def test_a_session_of_any_length_is_learned_from(name, length):
     recommender = g4r.GRU4Rec(
         g4r.Config().replace({**TINY, **FORMS[name], "encoder.max_length": 20}), device="cpu"
     ).fit(log)
-    assert all(math.isfinite(epoch["loss"]) for epoch in recommender.meta["history"])
+    assert all(math.isfinite(epoch["loss"]) for epoch in recommender.meta.history)
     assert recommender.recommend([[n % 30 for n in range(length)]], k=3).height == 3
 
 

@@ -1,0 +1,131 @@
+"""Scan one file, of any format that its suffix tells, as a LazyFrame of its rows."""
+
+import codecs
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from gru4rec.errors import DataError
+
+DAMAGE = "__gru4rec_damage"
+"""The column of text files that says what is wrong with a row; null where nothing is."""
+
+NO_TEXT = "\ufffd"
+"""What stands in a text for bytes that are not UTF-8."""
+
+_EXTRA = "__gru4rec_extra"
+_SEPARATORS = (",", "\t", ";", "|")
+_BOM = "\ufeff"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+Scanner = Callable[[Path, Sequence[str] | None], pl.LazyFrame]
+"""Scans a file; a file of separated text may get the names of its columns."""
+
+
+def _scan_text(path: Path, header: Sequence[str] | None, *, separator: str) -> pl.LazyFrame:
+    """Scan a file of separated text: every column as text, and `DAMAGE`.
+
+    Lines that are blank, or nothing but separators, are no rows. If the first line is one field
+    with another separator in it, the file is read with that one.
+    """
+    with path.open("rb") as file:
+        if file.read(2) in _UTF16:
+            raise DataError(f"{path} is UTF-16; convert it to UTF-8")
+    scan = partial(
+        pl.scan_csv, path, glob=False, infer_schema=False, encoding="utf8-lossy",
+        has_header=header is None, truncate_ragged_lines=True,
+    )  # fmt: skip
+    first = scan(separator=separator, has_header=False).head(1).collect().row(0)
+    others = [other for other in _SEPARATORS if len(first) == 1 and other in (first[0] or "")]
+    scan = partial(scan, separator=others[0] if others else separator)
+    names = scan().collect_schema().names() if header is None else list(header)
+    schema = dict.fromkeys([*names, _EXTRA], pl.String)
+    rows = scan(schema=schema, missing_columns="insert")
+    blank = pl.all_horizontal(pl.all().is_null())
+    return rows.filter(~blank).with_columns(_damage(names).alias(DAMAGE)).drop(_EXTRA)
+
+
+def _damage(names: Sequence[str]) -> pl.Expr:
+    """Say what is wrong with a line of text, null for nothing."""
+    # The header stands again where files were joined, and each may begin with a byte-order mark.
+    repeated = pl.all_horizontal(pl.col(name).str.strip_prefix(_BOM) == name for name in names)
+    return (
+        pl.when(pl.col(_EXTRA).is_not_null())
+        .then(pl.lit("more fields than the header"))
+        .when(repeated)
+        .then(pl.lit("the header again"))
+    )
+
+
+def _without_header(scan: Callable[..., pl.LazyFrame]) -> Scanner:
+    """Make a scanner of a format that names its columns itself."""
+
+    def scanner(path: Path, header: Sequence[str] | None) -> pl.LazyFrame:
+        if header is not None:
+            raise DataError(f"{path} names its columns itself; leave out the header")
+        return scan(path)
+
+    return scanner
+
+
+_csv: Scanner = partial(_scan_text, separator=",")
+_tsv: Scanner = partial(_scan_text, separator="\t")
+_ndjson = _without_header(partial(pl.scan_ndjson, infer_schema_length=None))
+_ipc = _without_header(partial(pl.scan_ipc, glob=False))
+
+SCANNERS: Mapping[str, Scanner] = {
+    ".parquet": _without_header(partial(pl.scan_parquet, glob=False, hive_partitioning=False)),
+    ".csv": _csv,
+    ".dat": _csv,
+    ".tsv": _tsv,
+    ".txt": _tsv,
+    ".ndjson": _ndjson,
+    ".jsonl": _ndjson,
+    ".arrow": _ipc,
+    ".ipc": _ipc,
+    ".feather": _ipc,
+}
+"""How to scan a file by its suffix; text and JSON lines may be compressed besides (.gz, .zst)."""
+
+_COMPRESSIONS = (".gz", ".zst")
+
+
+def scanner_of(path: Path) -> Scanner | None:
+    """Return what scans a file of that name, None if its suffix says nothing."""
+    name = path.name.lower()
+    for compression in _COMPRESSIONS:
+        name = name.removesuffix(compression)
+    return SCANNERS.get(Path(name).suffix)
+
+
+def knows_types(path: Path) -> bool:
+    """Whether the format of a file has types; in separated text every column is text."""
+    return scanner_of(path) not in (_csv, _tsv)
+
+
+def scan_file(path: Path, header: Sequence[str] | None) -> pl.LazyFrame:
+    """Scan one file; `header` names the columns of separated text that has no line of them.
+
+    Raise DataError for a suffix that says no format, an empty file, and one that cannot be read.
+    """
+    scanner = scanner_of(path)
+    if scanner is None:
+        raise DataError(
+            f"cannot tell the format of {path}; name it {', '.join(SCANNERS)}, "
+            "text also with .gz or .zst"
+        )
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty; a click log has a header and a row per click")
+    try:
+        rows = scanner(path, header)
+        rows.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"cannot read the click log {path}: {reason_of(error)}") from error
+    return rows
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first line of what an error of Polars or of the system says."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
