@@ -108,7 +108,8 @@ def _short(part: str) -> str:
 def _with_errors(rows: pl.DataFrame) -> tuple[Any, Any]:
     """Values, and how far their intervals reach down and up; rounding may bring that below 0."""
     values, low, high = (rows[name].to_numpy() for name in ("value", "low", "high"))
-    return values, [(values - low).clip(0), (high - values).clip(0)]
+    # As lists: Matplotlib tries to make a number of an array of one, of which NumPy warns.
+    return values, [(values - low).clip(0).tolist(), (high - values).clip(0).tolist()]
 
 
 def _pictures(

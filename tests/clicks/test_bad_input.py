@@ -319,6 +319,10 @@ def test_files_that_are_empty_or_cut_off_are_always_refused(kind: str, tmp_path:
         ("b.csv.gz", gzip.compress(csv())[:150]), ("b.csv.gz", gzip.compress(csv() * 2000)[:-99]),
         ("b.csv", b""), ("b.csv", csv(code="utf-16")),
     ],
+    ids=[
+        "half a Parquet", "broken pages", "half an archive", "an archive less its end",
+        "empty", "UTF-16",
+    ],
 )  # fmt: skip
 def test_among_files_the_damaged_one_is_named(name: str, content: bytes, tmp_path: Path) -> None:
     good = [put(tmp_path, "a.csv", csv()), put(tmp_path, "c.parquet", parquet())]

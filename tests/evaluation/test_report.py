@@ -126,7 +126,7 @@ def test_an_interval_that_rounding_puts_beside_its_value_is_drawn():
     rows["low"][0], rows["high"][0] = np.nextafter(0.1, 1), np.nextafter(0.1, 0)
     values, errors = plots._with_errors(pl.DataFrame(rows))
     assert values.tolist() == [0.1]
-    assert [error.tolist() for error in errors] == [[0.0], [0.0]]
+    assert errors == [[0.0], [0.0]]
 
 
 def test_names_are_escaped(page):
