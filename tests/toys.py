@@ -1,11 +1,13 @@
-"""Small settings and logs that tests share."""
+"""Small settings and logs that tests share, and where the real logs lie."""
 
+import os
 from pathlib import Path
 
 import polars as pl
 from hypothesis import strategies as st
 
-DATA = Path(__file__).parents[1].parent / "shared" / "data"
+DATA = Path(os.environ.get("GRU4REC_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
+"""The folder of the real logs: that of GRU4REC_DATA, or `shared/data` beside the checkout."""
 
 TINY = {
     "encoder.hidden_size": 16,

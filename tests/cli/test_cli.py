@@ -22,15 +22,12 @@ Run = Callable[..., Result]
 Refusal = Callable[..., str]
 
 PROGRAM = str(Path(sysconfig.get_path("scripts")) / "gru4rec")
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}  # see `one_thread`
 
 
 def program(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the installed program as a process of its own."""
     command = [PROGRAM, *map(str, arguments)]
-    return subprocess.run(
-        command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 # Version and help

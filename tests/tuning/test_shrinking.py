@@ -18,7 +18,7 @@ from gru4rec.tuning.shrinking import compare
 
 @pytest.fixture(scope="module")
 def log() -> pl.DataFrame:
-    return g4r.generate_clicks(sessions=800, items=400, seed=1)
+    return g4r.generate_clicks(sessions=250, items=400, seed=1)
 
 
 @pytest.fixture(scope="module", params=["cosine", "dot"])
