@@ -1,10 +1,13 @@
 """Logs and recommenders that many tests share, and how all tests run."""
 
+from __future__ import annotations
+
 import os
 import pickle  # noqa: TID251 - to forbid it
 
-# Set before torch and Polars are imported. Tests run beside each other, as many as there are cores:
-# torch keeps to one thread, so that sums are the same whatever else runs.
+# Set before torch and Polars are imported; tests run beside each other. With one
+# thread torch sums in one order. Annotations stay text: the process that hands out tests imports
+# no torch.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["POLARS_MAX_THREADS"] = "2"
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # for the test of two threads; as the program does

@@ -41,6 +41,9 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
+pytestmark = pytest.mark.docs
+
+
 def test_the_blocks_of_the_ci_are_there():
     assert [marker for marker, _ in SHELL if marker] == ["<!-- main -->\n", "<!-- test -->\n"]
 

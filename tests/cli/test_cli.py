@@ -114,6 +114,7 @@ def test_an_error_that_a_user_can_mend_is_one_line_with_status_2(
 # The program
 
 
+@pytest.mark.process
 def test_train_recommend_and_evaluate_work_one_after_the_other_as_a_user_runs_them(
     log: Path, tmp_path: Path
 ) -> None:
@@ -135,6 +136,7 @@ def test_train_recommend_and_evaluate_work_one_after_the_other_as_a_user_runs_th
     assert json.loads(evaluated.stdout)[0]["recommender"] == "gru4rec"
 
 
+@pytest.mark.process
 def test_an_error_of_the_program_is_one_line_on_stderr_with_status_2(tmp_path: Path) -> None:
     done = program("train", tmp_path / "missing.csv", "-o", tmp_path / "model")
     assert (done.returncode, done.stdout) == (2, "")
@@ -143,6 +145,7 @@ def test_an_error_of_the_program_is_one_line_on_stderr_with_status_2(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.process
 def test_a_reader_that_stops_early_is_no_error_to_show(model: Path, log: Path) -> None:
     shown = subprocess.run(
         f"{PROGRAM} recommend {model} {log} -k 40 | head -n 1",

@@ -340,6 +340,7 @@ def test_a_bad_row_is_named_by_its_place_in_its_file(name: str, tmp_path: Path) 
     assert_frame_equal(clicks, pl.concat([CLICKS, GOOD]))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("name", "content", "options", "code", "said"),
     [
