@@ -21,7 +21,7 @@ import gru4rec as g4r
 
 # How long an example takes says nothing on a shared machine: no deadline.
 settings.register_profile("quick", deadline=None, max_examples=20, derandomize=True)
-settings.register_profile("full", deadline=None, max_examples=200)
+settings.register_profile("full", deadline=None, max_examples=100)
 settings.load_profile("quick")
 
 
