@@ -1,10 +1,15 @@
-"""The real logs that benchmarks measure on, and how each names its training and test part."""
+"""The real logs that benchmarks measure on, and how each names its training and test part.
 
+They lie in the folder that the environment variable GRU4REC_DATA names; without it, in
+`shared/data` beside the checkout.
+"""
+
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-DATA = Path(__file__).parents[1].parent / "shared" / "data"
+DATA = Path(os.environ.get("GRU4REC_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class Log:
         """Where the file lies; ends the program with a line if it is not there."""
         path = DATA / self.file
         if not path.exists():
-            sys.exit(f"{path} is not here: this benchmark needs the real logs")
+            sys.exit(f"{path} is not here: let GRU4REC_DATA name the folder of the real logs")
         return path
 
 

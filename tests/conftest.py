@@ -1,7 +1,16 @@
-"""Logs and recommenders that many tests share."""
+"""Logs and recommenders that many tests share, and how all tests run."""
+
+from __future__ import annotations
 
 import os
 import pickle  # noqa: TID251 - to forbid it
+
+# Set before torch and Polars are imported; tests run beside each other. With one
+# thread torch sums in one order. Annotations stay text: the process that hands out tests imports
+# no torch.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["POLARS_MAX_THREADS"] = "2"
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # for the test of two threads; as the program does
 
 import polars as pl
 import pytest
@@ -10,11 +19,10 @@ from toys import TINY
 
 import gru4rec as g4r
 
-os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # as the command line does, before torch
-
-# How long an example takes says nothing on a shared machine.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# How long an example takes says nothing on a shared machine: no deadline.
+settings.register_profile("quick", deadline=None, max_examples=20, derandomize=True)
+settings.register_profile("full", deadline=None, max_examples=100)
+settings.load_profile("quick")
 
 
 @pytest.fixture
@@ -25,8 +33,8 @@ def tiny() -> g4r.Config:
 
 @pytest.fixture(scope="session")
 def log() -> pl.DataFrame:
-    """A generated log of 500 sessions over 60 items."""
-    return g4r.generate_clicks(sessions=500, items=60, categories=3, seed=1)
+    """A generated log of 200 sessions over 60 items."""
+    return g4r.generate_clicks(sessions=200, items=60, categories=3, seed=1)
 
 
 @pytest.fixture(scope="session")

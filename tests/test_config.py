@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_origin
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gru4rec.config import AUTO, Config, EncoderConfig, TrainingConfig
@@ -91,14 +91,12 @@ def listed(values: Any) -> Any:
 
 
 @given(SETTINGS)
-@settings(deadline=None)
 def test_a_config_is_the_same_after_a_dict_and_back(values: dict[str, Any]) -> None:
     config = Config.from_dict(values)
     assert Config.from_dict(config.to_dict()) == config
 
 
 @given(SETTINGS)
-@settings(deadline=None)
 def test_a_config_is_the_same_after_toml_and_back(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]
 ) -> None:
@@ -110,14 +108,12 @@ def test_a_config_is_the_same_after_toml_and_back(
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=5))
-@settings(deadline=None)
 def test_a_name_of_any_characters_survives_toml(name: str) -> None:
     config = Config(encoder=EncoderConfig(name=name))
     assert tomllib.loads(config.to_toml()) == listed(config.to_dict())
 
 
 @given(SETTINGS)
-@settings(deadline=None)
 def test_a_setting_that_is_given_is_kept(values: dict[str, Any]) -> None:
     whole = listed(Config.from_dict(values).to_dict())
     for section in SECTIONS:
@@ -322,7 +318,6 @@ def test_an_embedding_size_that_contradicts_the_mode_is_refused() -> None:
         max_size=3,
     )
 )
-@settings(deadline=None, max_examples=200)
 def test_any_settings_make_a_config_or_a_config_error(values: dict[str, Any]) -> None:
     try:
         config = Config.from_dict(values)

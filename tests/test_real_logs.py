@@ -1,4 +1,4 @@
-"""What `auto` reaches on real logs, where they lie beside the checkout."""
+"""What `auto` reaches on real logs."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 def real_log(name: str) -> Path:
     path = DATA / f"{name}.parquet"
     if not path.exists():
-        pytest.skip(f"{path} is not here: this test needs the real logs")
+        pytest.skip(f"{path} is not here: let GRU4REC_DATA name the folder of the real logs")
     return path
 
 
@@ -37,6 +37,6 @@ def test_settings_by_auto_reach_what_the_authors_code_does_not(name, recall, mrr
 def test_raw_hourly_files_are_read_as_one_log():
     folder = DATA / "globo_hours"
     if not folder.exists():
-        pytest.skip(f"{folder} is not here: this test needs the real logs")
+        pytest.skip(f"{folder} is not here: let GRU4REC_DATA name the folder of the real logs")
     clicks = g4r.read_clicks(folder, item_col="click_article_id", time_col="click_timestamp")
     assert clicks.collect().height > 200_000

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gru4rec.errors import ConfigError
@@ -183,14 +183,12 @@ def test_settings_with_lists_are_frozen(kind: type) -> None:
 
 
 @given(OUTER)
-@settings(deadline=None, max_examples=60)
 def test_settings_are_the_same_after_a_dict_and_back(values: dict[str, Any]) -> None:
     made = Outer.from_dict(values)
     assert Outer.from_dict(made.to_dict()) == made
 
 
 @given(OUTER)
-@settings(deadline=None, max_examples=100)
 def test_settings_with_lists_of_any_texts_are_the_same_after_toml_and_back(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]
 ) -> None:
@@ -201,7 +199,6 @@ def test_settings_with_lists_of_any_texts_are_the_same_after_toml_and_back(
 
 
 @given(OUTER)
-@settings(deadline=None, max_examples=60)
 def test_every_setting_that_is_given_is_in_the_toml(values: dict[str, Any]) -> None:
     written = tomllib.loads(Outer.from_dict(values).to_toml())
     assert written["number"] == values.get("number", 3)

@@ -1,16 +1,20 @@
-"""Small settings and logs that tests share."""
+"""Small settings and logs that tests share, and where the real logs lie."""
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
-import torch
 from hypothesis import strategies as st
 
-from gru4rec.metrics import ranks_in_pieces
-from gru4rec.recommenders import Recommender
-from gru4rec.sessions import SessionArrays
+if TYPE_CHECKING:
+    import torch
 
-DATA = Path(__file__).parents[1].parent / "shared" / "data"
+    from gru4rec.recommenders import Recommender
+    from gru4rec.sessions import SessionArrays
+
+DATA = Path(os.environ.get("GRU4REC_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
+"""The folder of the real logs: that of GRU4REC_DATA, or `shared/data` beside the checkout."""
 
 TINY = {
     "encoder.hidden_size": 16,
@@ -33,9 +37,11 @@ def clicks_of(sessions: list[list[object]]) -> pl.DataFrame:
 
 
 def ranks_of_targets(
-    recommender: Recommender, sessions: SessionArrays, *, ties: str = "conservative"
-) -> torch.Tensor:
+    recommender: "Recommender", sessions: "SessionArrays", *, ties: str = "conservative"
+) -> "torch.Tensor":
     """The rank of every click but the first of each session, given those before it."""
+    from gru4rec.metrics import ranks_in_pieces
+
     prefixes = sessions.prefixes()
     scored = recommender.score(sessions, prefixes)
     return ranks_in_pieces(scored, sessions.items[prefixes + 1], ties=ties)

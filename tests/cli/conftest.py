@@ -7,7 +7,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import torch
 from click.testing import CliRunner, Result
 
 from gru4rec.cli import main
@@ -29,15 +28,6 @@ def logging_as_before() -> Iterator[None]:
     finally:
         logger.handlers, logger.propagate = before[:2]
         logger.setLevel(before[2])
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other make tiny steps slow where other programs run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

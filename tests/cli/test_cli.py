@@ -22,15 +22,12 @@ Run = Callable[..., Result]
 Refusal = Callable[..., str]
 
 PROGRAM = str(Path(sysconfig.get_path("scripts")) / "gru4rec")
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}  # see `one_thread`
 
 
 def program(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the installed program as a process of its own."""
     command = [PROGRAM, *map(str, arguments)]
-    return subprocess.run(
-        command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 # Version and help
@@ -117,6 +114,7 @@ def test_an_error_that_a_user_can_mend_is_one_line_with_status_2(
 # The program
 
 
+@pytest.mark.process
 def test_train_recommend_and_evaluate_work_one_after_the_other_as_a_user_runs_them(
     log: Path, tmp_path: Path
 ) -> None:
@@ -138,6 +136,7 @@ def test_train_recommend_and_evaluate_work_one_after_the_other_as_a_user_runs_th
     assert json.loads(evaluated.stdout)[0]["recommender"] == "gru4rec"
 
 
+@pytest.mark.process
 def test_an_error_of_the_program_is_one_line_on_stderr_with_status_2(tmp_path: Path) -> None:
     done = program("train", tmp_path / "missing.csv", "-o", tmp_path / "model")
     assert (done.returncode, done.stdout) == (2, "")
@@ -146,6 +145,7 @@ def test_an_error_of_the_program_is_one_line_on_stderr_with_status_2(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.process
 def test_a_reader_that_stops_early_is_no_error_to_show(model: Path, log: Path) -> None:
     shown = subprocess.run(
         f"{PROGRAM} recommend {model} {log} -k 40 | head -n 1",

@@ -50,6 +50,7 @@ def undisturbed(log: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (out / "weights.safetensors").read_bytes()
 
 
+@pytest.mark.process
 def test_killed_again_and_again_it_goes_on_to_the_same_weights(
     log: Path, tmp_path: Path, undisturbed: bytes
 ) -> None:
@@ -67,6 +68,7 @@ def test_killed_again_and_again_it_goes_on_to_the_same_weights(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_says_how_to_go_on_and_does(
     log: Path, tmp_path: Path, undisturbed: bytes, number: signal.Signals

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -235,7 +235,6 @@ def test_where_that_no_row_fulfils_is_refused() -> None:
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 3)), min_size=1), st.integers(0, 3))
-@settings(deadline=None, max_examples=40)
 def test_where_and_its_negation_part_the_rows_that_are_not_null(
     values: list[int | None], wanted: int
 ) -> None:
@@ -266,7 +265,6 @@ def test_the_frame_of_the_caller_stays_as_it_was() -> None:
     st.lists(st.tuples(IDS, IDS), min_size=1, max_size=20),
     st.sampled_from(sorted(WRITERS)),
 )
-@settings(deadline=None, max_examples=40)
 def test_any_integer_ids_come_back_from_any_format_in_the_order_of_the_rows(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int]], suffix: str
 ) -> None:
@@ -277,7 +275,6 @@ def test_any_integer_ids_come_back_from_any_format_in_the_order_of_the_rows(
 
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1)), min_size=1, max_size=20))
-@settings(deadline=None, max_examples=40)
 def test_any_text_ids_are_kept_and_reading_again_changes_nothing(
     rows: list[tuple[str, str]],
 ) -> None:
@@ -383,7 +380,6 @@ def test_integer_times_are_told_apart_by_magnitude_and_the_unit_is_said(
     st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)),
     st.sampled_from([("s", 10**6), ("ms", 10**3), ("µs", 1)]),
 )
-@settings(deadline=None, max_examples=60)
 def test_an_integer_time_of_our_days_is_read_to_its_unit(
     moment: datetime, unit: tuple[str, int]
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -254,7 +254,6 @@ def assert_whole_and_in_order(log: pl.DataFrame, part: pl.DataFrame) -> None:
 
 
 @given(CLICKS, PARTS)
-@settings(deadline=None, max_examples=100)
 def test_all_of_the_rest_is_older_than_all_of_the_last_part(
     clicks: list[tuple[int, int]], part: str
 ) -> None:
@@ -270,7 +269,6 @@ def test_all_of_the_rest_is_older_than_all_of_the_last_part(
 
 
 @given(CLICKS, PARTS)
-@settings(deadline=None, max_examples=100)
 def test_a_session_is_left_out_only_if_it_runs_across_the_cut(
     clicks: list[tuple[int, int]], part: str
 ) -> None:
@@ -294,7 +292,6 @@ def test_a_session_is_left_out_only_if_it_runs_across_the_cut(
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(1, 99))
-@settings(deadline=None, max_examples=100)
 def test_without_times_a_share_takes_that_share_of_the_sessions_and_loses_none(
     sessions: list[int], percent: int
 ) -> None:
@@ -312,7 +309,6 @@ def test_without_times_a_share_takes_that_share_of_the_sessions_and_loses_none(
 
 
 @given(CLICKS, PARTS, PARTS)
-@settings(deadline=None, max_examples=60)
 def test_by_time_train_is_older_than_valid_and_valid_than_test(
     clicks: list[tuple[int, int]], valid: str, test: str
 ) -> None:

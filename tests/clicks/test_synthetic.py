@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 import gru4rec as g4r
 
@@ -55,6 +56,7 @@ def test_items_are_clicked_again_within_a_session():
     assert 0.05 < repeats < 0.4
 
 
+@pytest.mark.learns
 def test_gru4rec_beats_markov_and_markov_beats_popularity_on_it():
     train, valid, test = g4r.split_by_time(g4r.generate_clicks())
     recommenders = {

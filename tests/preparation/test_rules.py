@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from toys import SOME_RULES
 
@@ -244,7 +244,6 @@ SOME_SPLIT = st.fixed_dictionaries(
 
 
 @given(logs("user_id"), st.sampled_from([None, "30m", "1d"]))
-@settings(deadline=None, max_examples=25)
 def test_sessions_of_users_are_pure_in_time_order_and_end_after_the_gap(
     log: pl.DataFrame, gap: str | None
 ) -> None:
@@ -264,7 +263,6 @@ def test_sessions_of_users_are_pure_in_time_order_and_end_after_the_gap(
 
 
 @given(logs("session_id"), st.integers(1, 3), st.integers(1, 3), SOME_RULES)
-@settings(deadline=None, max_examples=25)
 def test_only_supported_items_and_long_sessions_are_left(
     log: pl.DataFrame, items: int, length: int, rules: Values
 ) -> None:
@@ -280,7 +278,6 @@ def test_only_supported_items_and_long_sessions_are_left(
 
 
 @given(logs("session_id"), SOME_SPLIT)
-@settings(deadline=None, max_examples=25)
 def test_parts_share_no_session_and_each_is_older_than_the_next(
     log: pl.DataFrame, split: Values
 ) -> None:
@@ -298,7 +295,6 @@ def test_parts_share_no_session_and_each_is_older_than_the_next(
 
 
 @given(logs("user_id"), SOME_RULES, SOME_SPLIT, st.sets(st.integers(0, 24), max_size=4))
-@settings(deadline=None, max_examples=25)
 def test_the_counts_of_the_card_add_up_to_the_rows_read(
     log: pl.DataFrame, rules: Values, split: Values, bad: set[int]
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from toys import SOME_RULES, clicks_of
@@ -87,7 +87,6 @@ SETTINGS = st.builds(lambda rules, split: rules | split, SOME_RULES, SOME_SPLIT)
 
 
 @given(logs(), SETTINGS, st.sampled_from([1, 3, 8]), st.booleans())
-@settings(deadline=None, max_examples=25)
 def test_shards_give_the_parts_and_the_card_that_the_whole_log_gives(
     log: pl.DataFrame, values: Values, rows: int, file: bool
 ) -> None:
@@ -102,7 +101,6 @@ def test_shards_give_the_parts_and_the_card_that_the_whole_log_gives(
 
 
 @given(logs(distinct=True), SETTINGS, st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=25)
 def test_the_order_of_the_rows_of_a_log_does_not_matter_where_times_differ(
     log: pl.DataFrame, values: Values, random: Any
 ) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -275,7 +275,6 @@ def by_hand(
     st.one_of(st.none(), st.integers(1, 4)),
     st.integers(1, 3),
 )
-@settings(deadline=None, max_examples=100)
 def test_the_items_and_sessions_left_are_those_that_a_loop_in_plain_python_leaves(
     log: list[list[int]], items: int, length: int, rounds: int | None, shards: int
 ) -> None:
@@ -294,7 +293,6 @@ def test_the_items_and_sessions_left_are_those_that_a_loop_in_plain_python_leave
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 200)), min_size=1, max_size=30),
     st.integers(1, 60),
 )
-@settings(deadline=None, max_examples=60)
 def test_sessions_are_the_runs_of_a_users_clicks_without_a_longer_pause(
     rows: list[tuple[int, int]], gap: int
 ) -> None:

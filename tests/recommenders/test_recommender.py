@@ -69,11 +69,11 @@ def test_the_table_has_its_columns_in_order_and_ranks_from_one(recommender):
 
 
 def test_a_log_keeps_its_session_ids_their_type_and_order(recommender, log):
-    clicks = log.filter(pl.col("session_id").is_in([44, 7, 300])).sort(
+    clicks = log.filter(pl.col("session_id").is_in([44, 7, 150])).sort(
         "session_id", descending=True
     )
     table = recommender.recommend(clicks, k=3)
-    assert table["session_id"].unique(maintain_order=True).to_list() == [300, 44, 7]
+    assert table["session_id"].unique(maintain_order=True).to_list() == [150, 44, 7]
     assert table.schema["session_id"] == log.schema["session_id"]
     assert table.schema["item_id"] == log.schema["item_id"]
 
@@ -139,10 +139,11 @@ def test_int_ids_stay_ints():
 
 
 def test_fit_leaves_the_callers_frame_as_it_was(log):
-    before = log.clone()
+    few = log.head(150)
+    before = few.clone()
     for name in NAMES:
-        fitted(name, log)
-    assert log.equals(before)
+        fitted(name, few)
+    assert few.equals(before)
 
 
 def test_a_log_where_no_session_has_two_clicks_is_refused():
@@ -224,7 +225,7 @@ def test_ranks_counted_from_scores_are_those_read_from_lists(recommender, log):
 def test_metrics_do_not_depend_on_how_many_scores_are_held_at_once(
     recommender, log, chunk, monkeypatch
 ):
-    test, metrics = log.head(200), ["recall", "mrr", "ndcg", "popularity", "coverage", "tie_rate"]
+    test, metrics = log.head(100), ["recall", "mrr", "ndcg", "popularity", "coverage", "tie_rate"]
     expected = g4r.evaluate({"r": recommender}, test, metrics=metrics)
     monkeypatch.setattr("gru4rec.serving.chunks._CHUNK_SCORES", chunk)
     monkeypatch.setattr("gru4rec.serving.chunks._FEWEST_ROWS", 1)

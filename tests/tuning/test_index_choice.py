@@ -17,13 +17,17 @@ from gru4rec.tuning.index_choice import KINDS, choose_index
 
 @pytest.fixture(scope="module")
 def log() -> pl.DataFrame:
-    return g4r.generate_clicks(sessions=800, items=400, seed=1)
+    return g4r.generate_clicks(sessions=250, items=400, seed=1)
+
+
+@pytest.fixture(scope="module")
+def trained(log) -> g4r.GRU4Rec:
+    return g4r.GRU4Rec(g4r.Config().replace(TINY), device="cpu").fit(log)
 
 
 @pytest.fixture
-def model(log, tmp_path) -> Path:
-    config = g4r.Config().replace(TINY)
-    g4r.GRU4Rec(config, device="cpu").fit(log).save(tmp_path / "model")
+def model(trained, tmp_path) -> Path:
+    trained.save(tmp_path / "model")
     return tmp_path / "model"
 
 

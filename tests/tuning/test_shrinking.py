@@ -18,7 +18,7 @@ from gru4rec.tuning.shrinking import compare
 
 @pytest.fixture(scope="module")
 def log() -> pl.DataFrame:
-    return g4r.generate_clicks(sessions=800, items=400, seed=1)
+    return g4r.generate_clicks(sessions=250, items=400, seed=1)
 
 
 @pytest.fixture(scope="module", params=["cosine", "dot"])
@@ -125,6 +125,11 @@ def test_the_comparison_shows_what_is_asked_beside_what_is_there(trained, log):
     assert (table["p50_ms"] > 0).all()
 
 
+# the command, on one kind of scores
+
+COSINE = pytest.mark.parametrize("trained", ["cosine"], indirect=True)
+
+
 @pytest.fixture
 def folder(trained, log, tmp_path) -> Path:
     trained.save(tmp_path / "model")
@@ -138,6 +143,7 @@ def run(folder: Path, *options: str) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
+@COSINE
 def test_the_command_measures_and_writes_what_is_asked_for(folder):
     options = ("--items", "float16", "-o", str(folder / "small"))
     code, out, err = run(folder, *options, "--format", "json")
@@ -148,6 +154,7 @@ def test_the_command_measures_and_writes_what_is_asked_for(folder):
     assert (code, "exists" in err) == (2, True)
 
 
+@COSINE
 def test_the_command_without_an_output_writes_nothing(folder):
     code, out, err = run(folder, "--format", "csv")
     assert code == 0, err
@@ -155,6 +162,7 @@ def test_the_command_without_an_output_writes_nothing(folder):
     assert {file.name for file in folder.iterdir()} == {"model", "log.parquet"}
 
 
+@COSINE
 @pytest.mark.parametrize("options", [("-o", "small"), ("--encoder", "int8")])
 def test_an_output_and_a_choice_come_together(folder, options):
     code, _, err = run(folder, *options)
@@ -162,6 +170,7 @@ def test_an_output_and_a_choice_come_together(folder, options):
     assert "together" in err
 
 
+@COSINE
 def test_a_baseline_has_no_weights_to_shrink(folder, log):
     g4r.Markov().fit(log).save(folder / "model", force=True)
     code, _, err = run(folder)

@@ -9,6 +9,8 @@ import gru4rec as g4r
 from gru4rec.model.encoders import ENCODERS
 from gru4rec.sessions import to_arrays
 
+pytestmark = pytest.mark.learns
+
 ITEMS, LENGTH = 11, 9
 
 SETTINGS = {

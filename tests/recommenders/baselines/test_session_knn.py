@@ -247,7 +247,7 @@ def test_of_published_settings_the_better_on_the_newest_sessions_is_taken(monkey
     monkeypatch.setattr(VSKNN, "published", ({"k": 1, "m": 1}, {"k": 50, "m": 500}))
     with caplog.at_level("INFO"):
         assert VSKNN().fit(log).settings.k == 50
-    assert "newest 50 sessions" in caplog.text
+    assert "newest 20 sessions" in caplog.text
     assert VSKNN(k=7).fit(log).settings.k == 7  # what is given is kept
 
 

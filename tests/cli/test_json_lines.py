@@ -90,6 +90,7 @@ def pipe(model: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
+@pytest.mark.process
 def test_an_answer_comes_before_the_next_line_is_read(pipe: subprocess.Popen[bytes]) -> None:
     assert pipe.stdin is not None
     assert pipe.stdout is not None
@@ -101,6 +102,7 @@ def test_an_answer_comes_before_the_next_line_is_read(pipe: subprocess.Popen[byt
     assert pipe.wait(timeout=60) == 0
 
 
+@pytest.mark.process
 def test_a_reader_that_goes_away_ends_it_quietly(pipe: subprocess.Popen[bytes]) -> None:
     assert pipe.stdin is not None
     assert pipe.stdout is not None

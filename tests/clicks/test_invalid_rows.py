@@ -344,6 +344,7 @@ def test_a_bad_row_is_named_by_its_place_in_its_file(name: str, tmp_path: Path) 
     assert_frame_equal(clicks, pl.concat([CLICKS, GOOD]))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("name", "content", "options", "code", "said"),
     [
@@ -409,15 +410,6 @@ def test_a_log_of_one_item_is_prepared_and_learned(tmp_path: Path) -> None:
     assert fitted.catalog.item_ids.to_list() == ["x"]
     losses = [epoch["loss"] for epoch in fitted.meta.history]
     assert losses == pytest.approx([0.0], abs=0.01)  # no other item to take; bf16 rounds
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_whole_float_ids_become_integers(suffix: str, tmp_path: Path) -> None:
-    ids = pl.DataFrame({"session_id": [7.0, 8.0], "item_id": [123.0, 5.0]})
-    write = ids.write_csv if suffix == ".csv" else ids.write_parquet
-    write(tmp_path / f"log{suffix}")
-    clicks = gru4rec.read_clicks(tmp_path / f"log{suffix}").collect()
-    assert_frame_equal(clicks, ids.cast(pl.Int64))
 
 
 @pytest.mark.parametrize(
