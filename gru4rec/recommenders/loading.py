@@ -11,12 +11,10 @@ from gru4rec.recommenders.fusion import Fusion
 from gru4rec.recommenders.gru4rec import GRU4Rec
 from gru4rec.recommenders.recommender import Recommender
 
-KINDS: Mapping[str, type[Recommender]] = {
-    GRU4Rec.name: GRU4Rec,
-    Fusion.name: Fusion,
-    **BASELINES,
-}
-"""The kinds of recommenders by the names that checkpoints know."""
+
+def kinds() -> Mapping[str, type[Recommender]]:
+    """Return the kinds of recommenders by the names that checkpoints know."""
+    return {GRU4Rec.name: GRU4Rec, Fusion.name: Fusion, **BASELINES}
 
 
 def load(path: str | Path, *, device: str = "auto") -> Recommender:
@@ -26,7 +24,7 @@ def load(path: str | Path, *, device: str = "auto") -> Recommender:
     """
 
     def make(saved: Checkpoint, folder: Path) -> Recommender:
-        kind = KINDS.get(saved.meta.recommender)
+        kind = kinds().get(saved.meta.recommender)
         if kind is None:
             raise CheckpointError(
                 f"{path} is of a newer gru4rec: no recommender {saved.meta.recommender!r}"
