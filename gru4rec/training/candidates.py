@@ -44,8 +44,6 @@ class CandidateSampler:
     softmax and gradient make of that is the same.
     """
 
-    # N items, M clicks of a window, C candidates
-
     def __init__(
         self,
         support: IntArray,

@@ -108,7 +108,7 @@ class _CrossEntropy(torch.autograd.Function):
         num_clicks: int,
         bounded: bool,
     ) -> Tensor:
-        """The mean loss; `buffer` has room for the scores of `num_clicks` clicks, and one more."""
+        """Return the mean loss; `buffer` has room for the scores of `num_clicks` and one more."""
         precision = buffer.dtype
         columns_CD = outputs_CD.to(precision)
         shift_C = offset_C - offset_C.amax() if bounded else offset_C

@@ -132,7 +132,9 @@ class Keeper:
         self._path, self._log = path, log
 
     def begin(self, *, resume: bool) -> Snapshot | None:
-        """Return the state to go on from, None to start afresh; remove it without `resume`.
+        """Return the state to go on from, None to start afresh.
+
+        Without `resume` remove what state there is.
 
         Raise CheckpointError if the state is damaged or of another log, or if the folder holds
         anything but a checkpoint.

@@ -34,7 +34,7 @@ class Packing:
         """Return the packing of segments of these lengths, falling [S], on the CPU."""
         return cls.of(PackedLayout(lengths))
 
-    # The same by what is known beforehand, in a fifth of the time: live answers wait for these.
+    # The same by what is known beforehand, in a third of the time: live answers wait for these.
     @classmethod
     def of_single_clicks(cls, count: int) -> Self:
         """Return the packing of `count` segments of one click, on the CPU."""
