@@ -3,13 +3,14 @@
     python examples/web_handler.py model --port 8000
     curl -d '{"session": "ann", "item": "c03-0150", "k": 5}' localhost:8000/clicks
 
-Each request is a click; it is answered with the next items. Threads share the store. Ctrl-C keeps
-its sessions in `sessions.parquet`, and the next start takes them in again, also with a model that
-was trained anew.
+Each request is a click; it is answered with the next items. Threads share the store. Ctrl-C and
+SIGTERM keep its sessions in `sessions.parquet`, and the next start takes them in again, also with a
+model that was trained anew.
 """
 
 import argparse
 import json
+import signal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def main() -> None:
     Clicks.store = g4r.SessionStore(g4r.load(asked.model), most=100_000, minutes=30)
     if SESSIONS.exists():
         Clicks.store.restore(SESSIONS)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as services are stopped
     with ThreadingHTTPServer(("127.0.0.1", asked.port), Clicks) as server:
         print(f"listening on {server.server_port}", flush=True)
         try:

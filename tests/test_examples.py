@@ -82,7 +82,7 @@ def test_the_web_handler_answers_clicks_and_keeps_its_sessions(server, trained, 
         post(address, {"session": "ann"})
     with refused.value as error:
         assert error.code == 400
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 0
     assert pl.read_parquet(tmp_path / "sessions.parquet").height > 0
 

@@ -101,7 +101,8 @@ def test_what_is_kept_within_an_epoch_changes_nothing(log, keep, undisturbed):
 
 
 def test_a_training_that_stopped_early_stays_stopped(log, keep):
-    settings = {"training.epochs": 9, "training.patience": 1, "training.learning_rate": 0.5}
+    # So small a rate that no later epoch is better than the first.
+    settings = {"training.epochs": 9, "training.patience": 1, "training.learning_rate": 1e-9}
     undisturbed = fit(log, keep, settings=settings)
     assert len(figures_of(undisturbed)) < 9
     gone_on = fit(log, keep, settings=settings, resume=True)
