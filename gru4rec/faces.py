@@ -1,6 +1,6 @@
 """Give a package a lazy face: a name is imported from its module when it is first used.
 
-torch and faiss take seconds to import, and most of `gru4rec --help` needs neither. So a package
+torch and faiss take seconds to import, and `gru4rec --help` needs neither. So a package
 says what it offers in `__all__`, and where it comes from in imports that only the type checker
 runs:
 

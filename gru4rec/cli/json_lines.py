@@ -46,7 +46,7 @@ def _explained(recommender: Recommender, items: list[object]) -> dict[str, objec
 
 
 def _session(line: bytes) -> dict[str, Any]:
-    """Return the object of a line. Raises DataError for anything else."""
+    """Return the object of a line. Raise DataError for anything else."""
     try:
         session = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -55,7 +55,7 @@ def choose_format(asked: str | None, output: Path | None, formats: tuple[str, ..
     """Return the format asked for, else that of the output's suffix.
 
     Without both it is a table on a terminal. In a pipe it is jsonl, or a table if the command does
-    not write jsonl. `formats` are those of the command. Raises DataError for a suffix of none of
+    not write jsonl. `formats` are those of the command. Raise DataError for a suffix of none of
     them.
     """
     if asked is not None:
@@ -76,7 +76,7 @@ def write_table(table: pl.DataFrame, form: str, output: Path | None) -> None:
 def write_pieces(pieces: Iterable[pl.DataFrame], form: str, output: Path | None) -> None:
     """Write the pieces of a table to standard output or to a file.
 
-    The file is written beside its place and then renamed. Raises DataError if it cannot be written,
+    The file is written beside its place and then renamed. Raise DataError if it cannot be written,
     or if Parquet is to go to standard output.
     """
     if output is None:

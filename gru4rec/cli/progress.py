@@ -104,7 +104,10 @@ class TrainingDisplay(Display):
 
     def __call__(self, progress: "Progress") -> None:
         """Show the figures so far; those of an epoch's end, with its metrics, stay."""
-        done = (progress.epoch - 1 + progress.share) / progress.epochs
+        size = min(
+            1.0, progress.epochs - progress.epoch + 1
+        )  # of this epoch, perhaps a share of one
+        done = (progress.epoch - 1 + progress.share * size) / progress.epochs
         figures = (
             f"epoch {progress.epoch}/{progress.epochs:g} {progress.share:4.0%}  "
             f"loss {progress.loss:.4f}  {progress.clicks_per_second:,.0f} clicks/s"

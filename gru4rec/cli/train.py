@@ -85,7 +85,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
 def _may_start(output: Path | None, options: dict[str, Any]) -> bool:
     """Return whether there is something to do.
 
-    Raises UsageError or CheckpointError if no checkpoint may be written to `output`.
+    Raise UsageError or CheckpointError if no checkpoint may be written to `output`.
     """
     from gru4rec.layout import check_free, is_finished
 

@@ -59,7 +59,7 @@ setting_options = chain(
 def config_of(options: dict[str, Any], *, default: "Config | None" = None) -> "Config":
     """Return the settings of -c or --preset, else `default`, changed by the single options.
 
-    Raises UsageError if -c and --preset are both given.
+    Raise UsageError if -c and --preset are both given.
     """
     from gru4rec.config import Config
     from gru4rec.training import preset
@@ -82,7 +82,7 @@ def config_of(options: dict[str, Any], *, default: "Config | None" = None) -> "C
 def valid_source(options: dict[str, Any], read: dict[str, Any]) -> Any:
     """Return what --valid names: a part of the log, or a file, read as the log is read.
 
-    Raises UsageError if --valid-where has no file to filter.
+    Raise UsageError if --valid-where has no file to filter.
     """
     from gru4rec.clicks import is_part, read_clicks
 

@@ -61,7 +61,7 @@ def evaluate(
     are warned of.
 
     Columns: recommender, slice if `by`, metric, k (null for `tie_rate`), value, num_targets,
-    num_unknown and those above. Raises ConfigError for an unknown name, DataError if there is no
+    num_unknown and those above. Raise ConfigError for an unknown name, DataError if there is no
     recommender or metric, if a k is below 1, or if no target is left for a recommender.
     """
     question = _Question(ks, ties, metrics, by, against, through_index)
@@ -148,7 +148,7 @@ def _measure(
     resamples: Resamples | None,
     tell: Callable[[int], None],
 ) -> _Answer:
-    """Measure one recommender. Raises DataError if no target is left."""
+    """Measure one recommender. Raise DataError if no target is left."""
     metrics = question.metrics
     asks_for_lists = question.through_index or OF_LISTS & set(metrics)
     outcomes = outcomes_of(

@@ -4,6 +4,7 @@ import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
@@ -177,6 +178,16 @@ class Fusion(Recommender):
     def contents(self) -> Checkpoint:
         """See `Scorer.contents`; the parts are checkpoints in a folder of this one."""
         return Checkpoint(self.settings_dict(), self.meta, self.catalog, parts=self.parts)
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "auto") -> Self:
+        """See `Recommender.load`."""
+        from gru4rec.recommenders.loading import load  # it knows every kind that a part may be
+
+        fusion = load(path, device=device)
+        if not isinstance(fusion, cls):
+            raise CheckpointError(f"the checkpoint is of {fusion.name}, not fusion; use g4r.load")
+        return fusion
 
     @classmethod
     def of(cls, saved: Checkpoint, *, device: str = "auto") -> Self:

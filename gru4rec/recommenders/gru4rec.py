@@ -37,7 +37,9 @@ _PACKAGES = ("gru4rec", "torch", "faiss-cpu", "polars", "numpy", "safetensors")
 
 
 class GRU4Rec(Recommender):
-    """A GRU over the clicks of the session (Hidasi et al., arXiv 1511.06939 and 1706.03847).
+    """A trained encoder of the session's clicks, a GRU unless settings name another one.
+
+    The algorithm is that of Hidasi et al. (arXiv 1511.06939 and 1706.03847).
 
     After `fit` or `load` it has a `config` with every setting decided, a `catalog`, a `model`, an
     `index` and `meta` (versions, seed, counts, metrics, history, seconds).
@@ -153,7 +155,7 @@ class GRU4Rec(Recommender):
         *,
         item_filter: ItemFilter | None = None,
     ) -> Iterator[tuple[Rows, Float32Array, IntArray]]:
-        """See `Scorer.top`: through the index; if that is exact, on a GPU by scores."""
+        """See `Scorer.top`: search the index, or on a GPU score all items if it is exact."""
         if self.device.type == "cuda" and self.index.is_exact:
             yield from super().top(sessions, clicks, k, item_filter=item_filter)
             return
@@ -165,7 +167,7 @@ class GRU4Rec(Recommender):
         self, sessions: Sequence[RunningSession], k: int, *, item_filter: ItemFilter | None = None
     ) -> tuple[Float32Array, IntArray]:
         """See `Scorer.top_running`: by the session vectors that are kept."""
-        # All clicks are needed only to leave them out.
+        # Earlier clicks are needed only where clicked items are left out.
         last = None if item_filter is not None and item_filter.exclude_clicked else 1
         arrays = arrays_of(sessions, self.side_inputs, last=last)
         vectors = running_vectors(self.model, sessions, self.side_inputs)
@@ -206,7 +208,7 @@ class GRU4Rec(Recommender):
         return Checkpoint(self.settings_dict(), self.meta, catalog, weights, self.index)
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
-        """See `Recommender.save`; what `fit` kept there of this training gives way unforced."""
+        """See `Recommender.save`; what `fit` kept there of this training is replaced freely."""
         own = self._keep == Path(path).resolve() and not (self._keep / META).exists()
         write_checkpoint(self.contents(), path, force=force or own)
 

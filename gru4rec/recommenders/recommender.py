@@ -112,7 +112,10 @@ class Recommender(Scorer):
         self.sessions.click_many(ids, items, **known)
 
     def recommend_many(self, ids: Sequence[SessionId], k: int = 20) -> pl.DataFrame:
-        """Return the k best next items of running sessions; see `SessionStore.recommend_many`."""
+        """Return the k best next items of running sessions; the store's own call takes filters too.
+
+        See `SessionStore.recommend_many`.
+        """
         return self.sessions.recommend_many(ids, k)
 
     def save(self, path: str | Path, *, force: bool = False) -> None:

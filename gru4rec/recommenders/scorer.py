@@ -27,15 +27,15 @@ from gru4rec.sessions import (
 class Scorer(ABC):
     """Scores the catalog for the clicks of a session so far: what `Recommender` is built on.
 
-    A kind of recommender has a `name`, learns in `fit`, scores in `score`, and says in `contents`
-    and `of` what its checkpoint holds. Everything else follows from these; what it can do sooner
-    than by all scores, it overrides.
+    A kind of recommender has a `name` and settings, learns in `fit`, scores in `score`, and says in
+    `contents` and `of` what its checkpoint holds. Everything else follows from these; what it can
+    do sooner than by all scores, it overrides.
     """
 
     # M clicks, N items, S sessions, F side inputs
 
     name: ClassVar[str]
-    """By which checkpoints and tables know its kind."""
+    """The name of its kind, in checkpoints and tables."""
     meta: Meta
     """What `meta.json` says of it."""
     side_inputs: SideInputs = NO_SIDE_INPUTS
@@ -49,7 +49,10 @@ class Scorer(ABC):
 
     @property
     def catalog(self) -> Catalog:
-        """The items it knows. Raises NotFittedError before `fit`."""
+        """The items it knows; to set them ends all running sessions.
+
+        Raises NotFittedError before `fit`.
+        """
         if self._catalog is None:
             raise NotFittedError(f"this {type(self).__name__} has not learned yet; call fit first")
         return self._catalog

@@ -32,8 +32,8 @@ def answer_table(
 ) -> pl.DataFrame:
     """Return session_id, rank (from 1), item_id and score of scores and items [S, k], best first.
 
-    `explained` are further columns, by session [S]. A score of −∞ is of an item that may not be
-    recommended: it has no row.
+    `explained` are further columns, by session [S]. A score of −∞ marks an empty place: it has no
+    row.
     """
     count, k = scores.shape
     session = np.repeat(np.arange(count), k)
@@ -57,7 +57,10 @@ def answers_in_pieces(
     item_filter: ItemFilter | None,
     explain: bool,
 ) -> Iterator[pl.DataFrame]:
-    """Answer sessions that come in pieces, some at a time; log what was passed over at the end."""
+    """Answer sessions that come in pieces, some at a time.
+
+    At the end, log how many clicks were passed over, and how many sessions got popular items.
+    """
     at_once, unknown, popular = max(1, _ROWS_AT_ONCE // max(1, k)), 0, 0
     for piece in pieces:
         for sessions in piece.pieces(at_once):

@@ -10,7 +10,8 @@ from gru4rec.serving.answering import Answering
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.sessions import Catalog, RunningSession, SessionArrays
 
-# S sessions, k' = min(k, N) items of each. A score of −∞ is of no item: no more may be recommended.
+# S sessions, k' = min(k, N) items of each. A score of −∞ marks an empty place: fewer than k items
+# may be recommended, and the item that stands there means nothing.
 
 
 def best_of_sessions(
@@ -51,7 +52,10 @@ def best_of_running(
 def _popular(
     catalog: Catalog, num_sessions: int, k: int, item_filter: ItemFilter | None
 ) -> tuple[Float32Array, IntArray]:
-    """Return the most clicked items that may be recommended, alike for each session [S, k']."""
+    """Return the most clicked items that may be recommended, alike for each session [S, k'].
+
+    Raise DataError for k < 1.
+    """
     if k < 1:
         raise DataError(f"k must be at least 1, got {k}")
     k = min(k, len(catalog))

@@ -32,9 +32,9 @@ class Trained:
     history: list[dict[str, float]]
     """A row of figures for each epoch."""
     metrics: dict[str, float]
-    """The validation metrics of the epoch that was kept; empty without validation."""
+    """The epoch that was kept and its validation metrics; empty without validation."""
     seconds: float
-    """Time that training took, that before an interruption included."""
+    """Seconds of training, those before an interruption included."""
 
 
 def decide(
@@ -56,7 +56,8 @@ def train(
 ) -> Trained:
     """Train a model on a log with the settings asked for; what they leave open, `auto` decides.
 
-    With held-out sessions `measure` says after each epoch how good the model is, and the best epoch
+    `hooks` say what to do on the way; `validate` and `save` are added to them here. With held-out
+    sessions `measure` says after each epoch how good the model is, and the best epoch
     is kept. With `keep`, a checkpoint's folder, the state of training is kept in it, and with
     `resume` training goes on from the state that is there, to the same weights.
 

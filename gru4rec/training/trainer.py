@@ -136,7 +136,7 @@ class Trainer:
         """Learn from every window once, or in a share of an epoch from the last of them."""
         self.learner.model.train()
         at, total = self.position, len(self.batches)
-        first = total - max(1, round(total * min(1.0, self.config.epochs - at.epoch)))
+        first = self._first_window()
         if at.window == 0:
             at.window, self._carried = first, ()
             self._loss_sum.zero_()
@@ -164,6 +164,11 @@ class Trainer:
                     raise StoppedError(f"stopped in epoch {at.epoch + 1}")
         return self._progress(check_weights=True)
 
+    def _first_window(self) -> int:
+        """Return the window that the epoch begins with: a later one for a share of an epoch."""
+        total = len(self.batches)
+        return total - max(1, round(total * min(1.0, self.config.epochs - self.position.epoch)))
+
     def _progress(self, *, check_weights: bool = False) -> Progress:
         """Return the figures of the epoch so far.
 
@@ -178,7 +183,7 @@ class Trainer:
         return Progress(
             epoch=at.epoch + 1,
             epochs=self.config.epochs,
-            share=at.window / len(self.batches),
+            share=(at.window - self._first_window()) / (len(self.batches) - self._first_window()),
             loss=loss,
             clicks_per_second=at.clicks / at.seconds,
         )

@@ -200,6 +200,7 @@ def test_what_is_saved_and_loaded_recommends_the_same(recommender, log, tmp_path
     loaded = g4r.load(tmp_path / "model", device="cpu")
     prefixes = log.head(300)
     assert type(loaded) is type(recommender)
+    assert type(type(recommender).load(tmp_path / "model")) is type(recommender)
     assert loaded.recommend(prefixes).equals(recommender.recommend(prefixes))
     with pytest.raises(g4r.CheckpointError, match="exists"):
         recommender.save(tmp_path / "model")

@@ -480,3 +480,14 @@ def test_loss_is_a_mean_over_the_clicks_of_the_epoch():
         optimizer.weight.zero_()
     (row, _) = trainer.run()
     assert row["loss"] == pytest.approx(math.log(len(catalog)))  # all scores equal
+
+
+@pytest.mark.parametrize("epochs", [0.5, 1.0, 1.5])
+def test_progress_ends_at_the_whole_of_each_epoch(log, epochs):
+    shares: list[tuple[int, float]] = []
+    config = g4r.Config().replace({**BASE, "training.epochs": epochs})
+    g4r.GRU4Rec(config, device="cpu").fit(
+        log, on_progress=lambda progress: shares.append((progress.epoch, progress.share))
+    )
+    assert all(0 < share <= 1 for _, share in shares)
+    assert dict(shares) == dict.fromkeys(range(1, math.ceil(epochs) + 1), 1.0)

@@ -20,7 +20,7 @@ class GRULayer(RecurrentLayer):
     the gates' input products [M, G] as they are, less their bias.
     """
 
-    gates = 3
+    num_gates = 3
 
     def __init__(
         self, input_size: int | None, hidden_size: int, *, reset_before: bool = False

@@ -15,7 +15,7 @@ class _TorchLayer(RecurrentLayer):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        rows = self.gates * hidden_size
+        rows = self.num_gates * hidden_size
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
         self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
         self.bias_ih = nn.Parameter(torch.empty(rows))
@@ -32,7 +32,7 @@ class LSTMLayer(_TorchLayer):
     i, f, o = σ of their products, g = tanh of its product, c' = f∘c + i∘g, h' = o∘tanh(c').
     """
 
-    gates = 4
+    num_gates = 4
     num_states = 2
 
     def forward(
@@ -50,7 +50,7 @@ class LSTMLayer(_TorchLayer):
 class RNNLayer(_TorchLayer):
     """Elman 1990: h' = tanh(W_ih x + b_ih + W_hh h + b_hh)."""
 
-    gates = 1
+    num_gates = 1
 
     def forward(
         self, inputs_ME: Tensor, packing: Packing, *state_SH: Tensor

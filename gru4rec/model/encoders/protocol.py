@@ -50,10 +50,10 @@ class Encoder(nn.Module, ABC):
     def carry(
         self, num_sessions: int, after: State, carried_K: Tensor, carried_from_K: Tensor
     ) -> State:
-        """Return the state before each of the sessions.
+        """Return the state that each segment starts from.
 
-        For those `carried` it is the rows `carried_from` of a state `after` earlier clicks; for the
-        others it is the initial one.
+        For segment `carried_K[i]` it is row `carried_from_K[i]` of the state `after` the window
+        before; for the others it is the initial state. `after` is () in the first window.
         """
         state = self.initial_state(num_sessions)
         for before, earlier in zip(state, after, strict=False):
@@ -61,9 +61,12 @@ class Encoder(nn.Module, ABC):
         return state
 
     def initialize(self, random: torch.Generator) -> None:
-        """Draw each matrix uniform ±√(6 / (rows + columns)), gate by gate; biases 0, norms 1."""
+        """Draw each matrix uniform ±√(6 / (rows + columns)), gate by gate; every vector is 0.
+
+        Layer norms begin as torch makes them. Called where no gradient is kept.
+        """
         for module in self.modules():
-            gates = getattr(module, "gates", 1)
+            gates = getattr(module, "num_gates", 1)
             for parameter in module.parameters(recurse=False):
                 if parameter.dim() > 1:
                     glorot(parameter, parameter.shape[0] // gates, parameter.shape[1], random)

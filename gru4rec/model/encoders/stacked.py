@@ -16,7 +16,7 @@ from gru4rec.model.encoders.protocol import Encoder, State, dropout
 class RecurrentLayer(nn.Module):
     """One recurrent layer over packed sequences."""
 
-    gates: int
+    num_gates: int
     """Gates whose matrices lie one below another in each of its weights."""
     num_states = 1
     """Tensors of its state; the first is its output."""
