@@ -187,3 +187,20 @@ def test_sample_replaces_a_file_only_with_force(run: Run, refusal: Refusal, tmp_
 
 def test_sample_that_cannot_be_written_is_refused(refusal: Refusal, tmp_path: Path) -> None:
     assert "cannot write" in refusal("sample", "-o", tmp_path / "none" / "sample.parquet")
+
+
+def test_the_package_itself_is_the_program(tmp_path: Path) -> None:
+    def called(*program: str, missing: str) -> tuple[int, str, str]:
+        command = [*program, "recommend", missing, "--items", "a"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        return done.returncode, done.stdout, done.stderr
+
+    script = str(Path(sys.executable).parent / "gru4rec")
+    ours = called(sys.executable, "-m", "gru4rec", missing="nowhere")
+    assert ours == called(script, missing="nowhere")
+    assert ours[0] == 2
+    assert ours[2].startswith("Error: no checkpoint at")
+    usage = subprocess.run(
+        [sys.executable, "-m", "gru4rec", "--version"], capture_output=True, text=True, check=True
+    )
+    assert usage.stdout.startswith("gru4rec, version ")
