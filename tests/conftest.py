@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle  # noqa: TID251 - to forbid it
 
@@ -20,9 +21,14 @@ from toys import TINY
 import gru4rec as g4r
 
 # How long an example takes says nothing on a shared machine: no deadline.
-settings.register_profile("quick", deadline=None, max_examples=20, derandomize=True)
+settings.register_profile("quick", deadline=None, max_examples=10, derandomize=True)
 settings.register_profile("full", deadline=None, max_examples=100)
 settings.load_profile("quick")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported is never garbage: the collector need not look at it after each test."""
+    gc.freeze()
 
 
 @pytest.fixture
@@ -41,6 +47,12 @@ def log() -> pl.DataFrame:
 def trained(log: pl.DataFrame) -> g4r.GRU4Rec:
     """GRU4Rec fitted on `log`; for reading only."""
     return g4r.GRU4Rec(g4r.Config().replace(TINY), device="cpu").fit(log)
+
+
+@pytest.fixture(autouse=True)
+def no_file_waits_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test cuts the power."""
+    monkeypatch.setattr(os, "fsync", lambda file: None)
 
 
 @pytest.fixture(autouse=True)

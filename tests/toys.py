@@ -18,7 +18,7 @@ DATA = Path(os.environ.get("GRU4REC_DATA", Path(__file__).parents[1].parent / "s
 
 TINY = {
     "encoder.hidden_size": 16,
-    "training.lanes": 8,
+    "training.lanes": 16,
     "training.steps": 4,
     "training.negatives": 16,
     "training.epochs": 2,

@@ -46,8 +46,8 @@ def figures_of(recommender: g4r.GRU4Rec) -> list[dict[str, float]]:
 
 @pytest.fixture(scope="module")
 def log() -> pl.DataFrame:
-    """A log of which `SETTINGS` make some twenty windows an epoch."""
-    return g4r.generate_clicks(sessions=80, items=60, categories=3, seed=1)
+    """A log of which `SETTINGS` make some fifteen windows an epoch."""
+    return g4r.generate_clicks(sessions=50, items=60, categories=3, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_the_reasons_of_auto_outlast_an_interruption(log, keep, undisturbed):
 )
 def test_stopped_anywhere_and_gone_on_gives_the_same_weights_and_figures(log, keep, settings):
     undisturbed = fit(log, None, settings=settings)
-    for windows in (1, 7, 30, 1000):
+    for windows in (1, 7, 20, 1000):
         try:
             fit(log, keep, settings=settings, stopping=after(windows), resume=keep.exists())
         except g4r.StoppedError:
