@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
-    from gru4rec.clicks.column_types import with_plain_ids
+    from gru4rec.clicks.ids import at_least_one, column_of, id_as, ids_as, plain_id, plain_ids
     from gru4rec.clicks.invalid_rows import ROW
     from gru4rec.clicks.item_lists import read_items
     from gru4rec.clicks.order import is_first
     from gru4rec.clicks.paths import CARD
     from gru4rec.clicks.pieces import SHARD_ROWS, session_runs, write_parquet_pieces
-    from gru4rec.clicks.reading import ClickLog, ClickSource, read_clicks, read_log
+    from gru4rec.clicks.reading import ArrowTable, ClickLog, ClickSource, read_clicks, read_log
     from gru4rec.clicks.split import (
         END,
         PARTS,
@@ -31,12 +31,19 @@ __all__ = [
     "ROW",
     "SHARD_ROWS",
     "START",
+    "ArrowTable",
     "ClickLog",
     "ClickSource",
     "assign_parts",
+    "at_least_one",
+    "column_of",
     "generate_clicks",
+    "id_as",
+    "ids_as",
     "is_first",
     "is_part",
+    "plain_id",
+    "plain_ids",
     "read_clicks",
     "read_items",
     "read_log",
@@ -44,7 +51,6 @@ __all__ = [
     "session_runs",
     "split_by_time",
     "split_last",
-    "with_plain_ids",
     "write_parquet_pieces",
 ]
 

@@ -7,10 +7,11 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 import polars as pl
 
-from gru4rec.clicks.column_types import with_plain_ids, with_types
+from gru4rec.clicks.column_types import with_types
 from gru4rec.clicks.columns import Columns, find_columns
 from gru4rec.clicks.files import Scan, count_rows, scan_files
 from gru4rec.clicks.formats import reason_of
+from gru4rec.clicks.ids import with_plain_ids
 from gru4rec.clicks.invalid_rows import ROW, checked
 from gru4rec.clicks.timestamps import with_offsets_added, with_timestamp
 from gru4rec.errors import DataError

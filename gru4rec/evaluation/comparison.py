@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from gru4rec.arraytypes import Float64Array
-from gru4rec.clicks import ClickSource, read_clicks
+from gru4rec.clicks import ClickSource, at_least_one, read_clicks
 from gru4rec.errors import ConfigError, DataError, choose
 from gru4rec.evaluation.bootstrap import Resamples, interval
 from gru4rec.evaluation.measurements import (
@@ -64,7 +64,8 @@ def evaluate(
     num_unknown and those above. Raise ConfigError for an unknown name, DataError if there is no
     recommender or metric, if a k is below 1, or if no target is left for a recommender.
     """
-    question = _Question(ks, ties, metrics, by, against, through_index)
+    counts = tuple(at_least_one(k, "every k") for k in ks)
+    question = _Question(counts, ties, metrics, by, against, through_index)
     question.check(recommenders)
     read = _read(recommenders, sessions)
     resamples = Resamples(max(map(len, read.values()))) if intervals else None
@@ -97,8 +98,8 @@ class _Question:
         """Raise ConfigError or DataError for what cannot be answered."""
         if not recommenders or not self.metrics:
             raise DataError("nothing to evaluate: give at least one recommender and one metric")
-        if not self.ks or min(self.ks) < 1:
-            raise DataError(f"every k must be at least 1, got {list(self.ks)}")
+        if not self.ks:
+            raise DataError("nothing to evaluate: give a k of at least 1")
         choose("tie rule", self.ties, TIES)
         if self.through_index and (self.ties != "conservative" or TIE_RATE in self.metrics):
             raise ConfigError(

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from gru4rec.clicks import at_least_one
 from gru4rec.errors import DataError
 from gru4rec.model import session_vectors, unit
 from gru4rec.recommenders import GRU4Rec, Recommender, load
@@ -52,16 +53,14 @@ def neighbours(recommender: GRU4Rec, item_id: object, k: int = 10) -> pl.DataFra
 
     Columns rank, item_id, cosine, support. Raise DataError for an unknown item or k < 1.
     """
-    if k < 1:
-        raise DataError(f"k must be at least 1, got {k}")
-    catalog = recommender.catalog
+    catalog, most = recommender.catalog, at_least_one(k, "k")
     index = int(_known([item_id], recommender).items[0])
     with torch.inference_mode():
         vectors = unit(recommender.model.output_table.float())
         cosines = vectors @ vectors[index]
         cosines[index] = -2.0  # it is no neighbour of itself
         ordered = torch.sort(cosines, descending=True, stable=True)
-    best = ordered.indices[: min(k, len(catalog) - 1)].cpu().numpy()
+    best = ordered.indices[: min(most, len(catalog) - 1)].cpu().numpy()
     return pl.DataFrame(
         {
             RANK: np.arange(1, len(best) + 1),

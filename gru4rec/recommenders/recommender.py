@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
+from gru4rec.clicks import plain_ids
 from gru4rec.errors import CheckpointError
 from gru4rec.recommenders.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from gru4rec.recommenders.scorer import Scorer
@@ -77,7 +78,7 @@ class Recommender(Scorer):
 
         As `recommend` has them, in a shorter way. Raise DataError for k < 1 and for what is no id.
         """
-        indexes = [self.catalog.find(item) for item in items]
+        indexes = [self.catalog.find(item) for item in plain_ids(items)]
         known = [index for index in indexes if index is not None]
         no_sides = [[0] * len(self.side_inputs)] * len(known)
         session = arrays_of(

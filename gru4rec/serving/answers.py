@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from gru4rec.arraytypes import Float32Array, IntArray
+from gru4rec.clicks import at_least_one
 from gru4rec.schema import ITEM_ID, RANK, REASON, SCORE, SESSION_ID, UNKNOWN
 from gru4rec.serving.answering import Answering
 from gru4rec.serving.best_items import best_of_sessions
@@ -61,7 +62,7 @@ def answers_in_pieces(
 
     At the end, log how many clicks were passed over, and how many sessions got popular items.
     """
-    at_once, unknown, popular = max(1, _ROWS_AT_ONCE // max(1, k)), 0, 0
+    at_once, unknown, popular = max(1, _ROWS_AT_ONCE // at_least_one(k, "k")), 0, 0
     for piece in pieces:
         for sessions in piece.pieces(at_once):
             scores, items = best_of_sessions(recommender, sessions, k, item_filter)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gru4rec.arraytypes import Float32Array, IntArray
-from gru4rec.errors import DataError
+from gru4rec.clicks import at_least_one
 from gru4rec.serving.answering import Answering
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.sessions import Catalog, RunningSession, SessionArrays
@@ -56,9 +56,7 @@ def _popular(
 
     Raise DataError for k < 1.
     """
-    if k < 1:
-        raise DataError(f"k must be at least 1, got {k}")
-    k = min(k, len(catalog))
+    k = min(at_least_one(k, "k"), len(catalog))
     scores, items = catalog.popular(k, None if item_filter is None else item_filter.allowed)
     missing = (0, k - len(items))
     scores = np.pad(scores, missing, constant_values=-np.inf)

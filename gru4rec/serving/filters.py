@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import BoolArray, IntArray
+from gru4rec.clicks import plain_ids
 from gru4rec.errors import DataError
 from gru4rec.sessions import Catalog, SessionArrays, ranges
 
@@ -41,9 +42,7 @@ class ItemFilter:
         """
         allowed = np.full(len(catalog), allow is None)
         for ids, may in ((() if allow is None else allow, True), (deny, False)):
-            if isinstance(ids, str):
-                raise DataError(f"items to allow or deny are a list of ids, got {ids!r}")
-            indexes = [catalog.find(item) for item in ids]
+            indexes = [catalog.find(item) for item in plain_ids(ids, ordered=False)]
             known = [index for index in indexes if index is not None]
             if unknown := len(indexes) - len(known):
                 logger.warning(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from gru4rec.clicks import plain_id, plain_ids
 from gru4rec.errors import ConfigError, DataError
 from gru4rec.schema import SESSION_ID
 from gru4rec.serving.answering import Answering
@@ -91,11 +92,11 @@ class SessionStore:
         Raise DataError for lists of different lengths, for what is no id of a session or an item,
         and for what is no side input. Then no click is taken in.
         """
-        lengths = {len(ids), len(items), *map(len, known.values())}
+        ids, items = plain_ids(ids, "session"), plain_ids(items)
+        values = [_plain(column) for column in known.values()]
+        lengths = {len(ids), len(items), *map(len, values)}
         if len(lengths) > 1:
             raise DataError(f"give a session id for each item, got lists of {sorted(lengths)}")
-        # Arrays and columns as plain values: their numbers are no Python integers.
-        ids, items, *values = (_plain(column) for column in (ids, items, *known.values()))
         with self._lock:
             refuse_other(self._recommender, self._catalog)
             self._drop_old()
@@ -113,8 +114,6 @@ class SessionStore:
         times: dict[SessionId, datetime | None] = {}
         clicks = []
         for place, (session_id, item) in enumerate(zip(ids, items, strict=True)):
-            if not _is_id(session_id):
-                raise DataError(f"{session_id!r} is no session id; ids are integers or text")
             if session_id not in sessions:
                 stored = self._stored.get(session_id)
                 sessions[session_id] = RunningSession() if stored is None else stored.session
@@ -159,7 +158,7 @@ class SessionStore:
         item_filter = ItemFilter.of(
             self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked
         )
-        ids = _plain(ids)
+        ids = plain_ids(ids, "session")
         with self._lock:
             refuse_other(self._recommender, self._catalog)
             self._drop_old()
@@ -175,7 +174,7 @@ class SessionStore:
     def end(self, session_id: SessionId) -> bool:
         """Forget a session. Return False if it is not there."""
         with self._lock:
-            return self._stored.pop(session_id, None) is not None
+            return self._stored.pop(plain_id(session_id, "session"), None) is not None
 
     def save(self, path: str | Path) -> None:
         """Write the sessions to a Parquet file: their clicks by item ids.
@@ -229,14 +228,8 @@ class SessionStore:
             self.num_displaced += 1
 
 
-def _is_id(value: object) -> bool:
-    """Say whether a value is an integer, or a text that UTF-8 can write: no half of a pair."""
-    if isinstance(value, str):
-        return not any("\ud800" <= character <= "\udfff" for character in value)
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _plain(values: Sequence[Any]) -> list[Any]:
+def _plain(values: Iterable[Any]) -> list[Any]:
+    """Return side inputs as plain values: the numbers of an array are no Python numbers."""
     if isinstance(values, str):
-        raise DataError(f"give a list of ids or items, got the text {values!r}")
+        raise DataError(f"give a list of side inputs, got the text {values!r}")
     return values.tolist() if isinstance(values, np.ndarray) else list(values)

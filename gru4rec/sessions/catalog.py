@@ -1,6 +1,5 @@
 """Number the items that a model knows: item_id ↔ item index, and each item's support."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
-from gru4rec.errors import DataError
+from gru4rec.clicks import id_as, ids_as, plain_id
 from gru4rec.schema import ITEM_ID
 
 _SUPPORT = "support"
@@ -52,6 +51,10 @@ class Catalog:
         return self.item_ids.to_list()
 
     @cached_property
+    def _is_of_text(self) -> bool:
+        return bool(self.item_ids.dtype == pl.String)
+
+    @cached_property
     def _num_clicks(self) -> int:
         return int(self.support.sum())
 
@@ -64,17 +67,9 @@ class Catalog:
 
         An id of another type than the catalog's is cast to it, as those of a log are.
 
-        Raise DataError for what is no id: a fraction, a truth value, a list, nothing.
+        Raise DataError for what is no id (see `clicks.ids`).
         """
-        if isinstance(item_id, float) and item_id.is_integer():
-            item_id = int(item_id)
-        if isinstance(item_id, bool) or not isinstance(item_id, int | str):
-            raise DataError(f"{item_id!r} is no item id; ids are integers or text")
-        if self.item_ids.dtype == pl.String:
-            item_id = str(item_id)
-        elif isinstance(item_id, str):
-            item_id = int(item_id) if re.fullmatch(r"[+-]?\d{1,19}", item_id) else None
-        return self._index_by_id.get(item_id)
+        return self._index_by_id.get(id_as(plain_id(item_id), text=self._is_of_text))
 
     def ids_of(self, indexes: Iterable[int]) -> list[Any]:
         """Return the ids of a few items."""
@@ -94,6 +89,7 @@ class Catalog:
         Ids of another type than the catalog's are cast to it. One that cannot be is unknown.
         """
         index = pl.int_range(len(self), dtype=pl.UInt32, eager=True)
-        ids = pl.col(ITEM_ID).cast(self.item_ids.dtype, strict=False)
+        given = clicks.collect_schema()[ITEM_ID]
+        ids = ids_as(pl.col(ITEM_ID), given, self.item_ids.dtype)
         known = ids.replace_strict(self.item_ids, index, default=None, return_dtype=pl.UInt32)
         return clicks.with_columns(known.alias(name))

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from gru4rec.arraytypes import BoolArray, IntArray
-from gru4rec.clicks import is_first, with_plain_ids
+from gru4rec.clicks import column_of, is_first, plain_ids
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 from gru4rec.sessions.arrays import NO_SIDES, NO_TIMES, SessionArrays, offsets_of
 from gru4rec.sessions.catalog import Catalog
@@ -56,13 +56,14 @@ def from_lists(
 ) -> SessionArrays:
     """Return lists of item ids as sessions 0, 1, …; an empty list is an empty session.
 
-    Raise DataError for items that are no ids: fractions, truth values, lists.
+    Raise DataError for items that are no ids, and sessions that are no lists (see `clicks.ids`).
     """
-    lists = pl.Series(ITEM_ID, [list(session) for session in sessions], strict=False)
-    if not isinstance(lists.dtype, pl.List):
-        lists = lists.cast(pl.List(catalog.item_ids.dtype))
-    clicks = pl.LazyFrame({SESSION_ID: range(len(lists)), ITEM_ID: lists})
-    clicks = with_plain_ids(clicks.explode(ITEM_ID, empty_as_null=True))
+    lists = [plain_ids(session) for session in sessions]
+    places = [place for place, ids in enumerate(lists) for _ in ids]
+    items = column_of([item for ids in lists for item in ids], ITEM_ID)
+    clicks = pl.LazyFrame({SESSION_ID: pl.Series(places, dtype=pl.Int64), ITEM_ID: items})
+    every = pl.LazyFrame({SESSION_ID: pl.Series(range(len(lists)), dtype=pl.Int64)})
+    clicks = every.join(clicks, on=SESSION_ID, how="left", maintain_order="left_right")
     return to_arrays(clicks, catalog, by_start=False, side_inputs=side_inputs, times=times)
 
 

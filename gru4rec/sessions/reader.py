@@ -1,20 +1,20 @@
 """Read the sessions to recommend for: a click log, whole or in pieces, or lists of items."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias
 
 import polars as pl
 
-from gru4rec.clicks import SHARD_ROWS, ClickSource, read_clicks, session_runs
+from gru4rec.clicks import SHARD_ROWS, ArrowTable, ClickSource, read_clicks, session_runs
 from gru4rec.errors import DataError
 from gru4rec.sessions.arrays import SessionArrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.sessions.conversion import from_lists, to_arrays
 from gru4rec.sessions.side_inputs import SideInputs
 
-Prefixes: TypeAlias = ClickSource | Sequence[Sequence[object]]
+Prefixes: TypeAlias = ClickSource | Iterable[Iterable[object]]
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class SessionReader:
 
     def prefixes(self, prefixes: Prefixes) -> SessionArrays:
         """Read sessions, as `Recommender.recommend` takes them, in their order."""
-        lists = _lists(prefixes)
-        if lists is None:
-            return self.arrays(self._log(prefixes), by_start=False)
+        log, lists = _told_apart(prefixes)
+        if log is not None:
+            return self.arrays(self._clicks(log), by_start=False)
         return from_lists(lists, self.catalog, side_inputs=self.side_inputs, times=self.times)
 
     def pieces(self, prefixes: Prefixes) -> Iterator[SessionArrays]:
@@ -40,10 +40,11 @@ class SessionReader:
 
         A log whose sessions do not stand whole is one piece.
         """
-        if _lists(prefixes) is not None:
-            yield self.prefixes(prefixes)
+        log, lists = _told_apart(prefixes)
+        if log is None:
+            yield self.prefixes(lists)
             return
-        for first_row, piece in session_runs(self._log(prefixes), shard_rows=SHARD_ROWS):
+        for first_row, piece in session_runs(self._clicks(log), shard_rows=SHARD_ROWS):
             yield self.arrays(piece, by_start=False, first_row=first_row)
 
     def arrays(
@@ -59,19 +60,29 @@ class SessionReader:
             first_row=first_row,
         )
 
-    def _log(self, prefixes: Prefixes) -> pl.LazyFrame:
-        return read_clicks(cast(ClickSource, prefixes), also=list(self.side_inputs.values))
+    def _clicks(self, log: ClickSource) -> pl.LazyFrame:
+        return read_clicks(log, also=list(self.side_inputs.values))
 
 
-def _lists(prefixes: Prefixes) -> Sequence[Sequence[object]] | None:
-    """Return prefixes that are lists of items, None if they are a click log.
+def _told_apart(prefixes: Prefixes) -> tuple[ClickSource | None, list[Any]]:
+    """Return (the click log, nothing) or (None, the lists of items) that prefixes are.
 
-    Raise DataError for lists of something else.
+    Raise DataError for what is neither.
     """
-    if not isinstance(prefixes, list | tuple) or any(
-        isinstance(prefix, str | Path) for prefix in prefixes
-    ):
-        return None
-    if not all(isinstance(prefix, list | tuple) for prefix in prefixes):
-        raise DataError("give a list of sessions, each a list of items: [['a', 'b']]")
-    return cast(Sequence[Sequence[object]], prefixes)
+    is_column = isinstance(prefixes, pl.Series) or getattr(prefixes, "ndim", 0) == 1
+    if isinstance(prefixes, str | Path | pl.LazyFrame):
+        return prefixes, []
+    if isinstance(prefixes, ArrowTable) and not is_column:
+        return prefixes, []
+    is_list = is_column or not (hasattr(prefixes, "ndim") or isinstance(prefixes, Mapping | Set))
+    if is_list and isinstance(prefixes, Iterable):
+        sessions: list[Any] = list(prefixes)
+        paths = [session for session in sessions if isinstance(session, str | Path)]
+        if all(isinstance(session, Iterable) for session in sessions) and not paths:
+            return None, sessions
+        if len(paths) == len(sessions) and not is_column:
+            return paths, []
+    raise DataError(
+        f"give a click log, or a list of sessions, each a list of items: [['a', 'b']]; got "
+        f"{type(prefixes).__name__}"
+    )

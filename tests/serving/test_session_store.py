@@ -162,7 +162,7 @@ def test_limits_that_hold_no_session_are_refused(trained, limits):
         ([1, None], ITEMS[:2], {}, "no session id"),
         ([1, True], ITEMS[:2], {}, "no session id"),
         ([1, "\ud800"], ITEMS[:2], {}, "no session id"),
-        ("ab", ITEMS[:2], {}, "give a list"),
+        ("ab", ITEMS[:2], {}, "a list of ids"),
         ([1, 2], [ITEMS[0], 1.5], {}, "no item id"),
         ([1, 2], ITEMS[:2], {"color": ["red", "blue"]}, "no side input"),
         ([1, 2], ITEMS[:2], {"timestamp": [None, "noon"]}, "must be a datetime"),
