@@ -27,6 +27,7 @@ def command(checkpoint: str, **options: Any) -> None:
     the best item's score would fall without that click.
     """
     from gru4rec.cli.output import choose_format, write_table
+    from gru4rec.clicks import items_of_text
     from gru4rec.errors import DataError
     from gru4rec.evaluation import explain, neighbours, summary
     from gru4rec.recommenders import GRU4Rec, load
@@ -43,8 +44,7 @@ def command(checkpoint: str, **options: Any) -> None:
             raise DataError(f"{checkpoint} is of {recommender.name}, which has no item embeddings")
         table = neighbours(recommender, item, options["k"])
     elif items is not None:
-        clicked = [item_id.strip() for item_id in items.split(",")]
-        table = explain(load(checkpoint), clicked, target=target)
+        table = explain(load(checkpoint), items_of_text(items), target=target)
     else:
         table = summary(checkpoint)
     write_table(table, form, options["output"])

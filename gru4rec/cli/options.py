@@ -27,6 +27,12 @@ click_log_options = chain(
     click.option(
         "--where", metavar="SQL", help="Rows of CLICKS to take, e.g. \"split = 'train'\"."
     ),
+    click.option(
+        "--null",
+        multiple=True,
+        metavar="TEXT",
+        help="Text that stands for a missing value, such as NULL; may be repeated.",
+    ),
     click.option("--drop-invalid", is_flag=True, help="Drop and count rows with bad ids or times."),
 )
 """How to read CLICKS: keyword arguments of `read_clicks`."""
@@ -50,5 +56,5 @@ def output_options(formats: Sequence[str]) -> Callable[[Function], Function]:
 
 def read_options(options: dict[str, Any]) -> dict[str, Any]:
     """Take the values of `click_log_options` out of a command's options, and return them."""
-    names = ("session_col", "item_col", "time_col", "where", "drop_invalid")
+    names = ("session_col", "item_col", "time_col", "where", "null", "drop_invalid")
     return {name: options.pop(name) for name in names}

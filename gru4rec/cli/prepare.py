@@ -20,6 +20,9 @@ _SETTINGS: dict[str, tuple[str, Any, str | None, str]] = {
     ),
     "--header": ("layout.header", tuple, "A,B,C", "Column names of text files without this line."),
     "--explode": ("layout.explode", str, "C", "Column that lists a session's clicks as structs."),
+    "--null": (
+        "layout.null", tuple, "TEXT", "Text that stands for a missing value; may be repeated."
+    ),
     "--where": ("rules.where", str, "SQL", "Rows to take, e.g. \"country = 'BE'\"."),
     "--drop-invalid": ("rules.drop_invalid", bool, None, "Drop and count rows that are invalid."),
     "--event-col": ("rules.event_col", str, "C", "Column of the kind of event."),
@@ -50,6 +53,8 @@ _SETTINGS: dict[str, tuple[str, Any, str | None, str]] = {
     ),
 }  # fmt: skip
 
+_REPEATED = {"--null"}  # options of texts in which a comma may stand
+
 
 def _options(function: Any) -> Any:
     for flag, (key, kind, metavar, text) in reversed(_SETTINGS.items()):
@@ -59,7 +64,10 @@ def _options(function: Any) -> Any:
             function = click.option(both, name, default=None, help=text)(function)
         else:
             one = str if kind is tuple else kind
-            function = click.option(flag, name, type=one, metavar=metavar, help=text)(function)
+            option = click.option(
+                flag, name, type=one, multiple=flag in _REPEATED, metavar=metavar, help=text
+            )
+            function = option(function)
     return function
 
 
@@ -88,8 +96,10 @@ def command(raw: tuple[str, ...], output: Path, **options: Any) -> None:
     recipe = Recipe() if options["recipe"] is None else Recipe.from_toml(options["recipe"])
     given = {key: options[key.replace(".", "__")] for key, *_ in _SETTINGS.values()}
     for key, kind, *_ in _SETTINGS.values():
-        if kind is tuple and given[key] is not None:
+        if kind is tuple and isinstance(given[key], str):
             given[key] = [name.strip() for name in given[key].split(",")]
+        elif kind is tuple:
+            given[key] = list(given[key] or ()) or None
     recipe = recipe.replace({key: value for key, value in given.items() if value is not None})
     with Display("preparing") as display:
         card = prepare(raw, output, recipe, force=options["force"], on_progress=display.show)

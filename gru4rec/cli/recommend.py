@@ -18,7 +18,11 @@ _FORMATS = ("table", "jsonl", "csv", "parquet")
 @click.command("recommend")
 @click.argument("checkpoint", metavar="DIR")
 @click.argument("clicks", nargs=-1)
-@click.option("--items", metavar="A,B,C", help="One session given by hand: its items, in order.")
+@click.option(
+    "--items",
+    metavar="A,B,C",
+    help='One session given by hand: its items, in order; or as JSON, \'["A", "B"]\'.',
+)
 @click.option(
     "-k", default=20, show_default=True, metavar="N", help="Items to recommend for each session."
 )
@@ -53,7 +57,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     """
     from gru4rec.cli.output import choose_format, write_pieces
     from gru4rec.cli.progress import counted
-    from gru4rec.clicks import read_clicks, read_items
+    from gru4rec.clicks import items_of_text, read_clicks, read_items
     from gru4rec.recommenders import load
     from gru4rec.sessions import Prefixes
 
@@ -76,7 +80,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     if clicks:
         prefixes = read_clicks(clicks, **read, also=list(recommender.side_inputs.values))
     else:
-        prefixes = [[item.strip() for item in options["items"].split(",")]]
+        prefixes = [items_of_text(options["items"])]
     pieces = recommender.recommend_in_pieces(
         prefixes, options["k"], explain=options["explain"], **allowed
     )

@@ -7,8 +7,9 @@ from gru4rec.faces import lazy_face
 if TYPE_CHECKING:
     from gru4rec.clicks.ids import at_least_one, column_of, id_as, ids_as, plain_id, plain_ids
     from gru4rec.clicks.invalid_rows import ROW
-    from gru4rec.clicks.item_lists import read_items
+    from gru4rec.clicks.item_lists import items_of_text, read_items
     from gru4rec.clicks.order import is_first
+    from gru4rec.clicks.parquet import read_parquet, scan_parquet, write_parquet
     from gru4rec.clicks.paths import CARD
     from gru4rec.clicks.pieces import SHARD_ROWS, session_runs, write_parquet_pieces
     from gru4rec.clicks.reading import ArrowTable, ClickLog, ClickSource, read_clicks, read_log
@@ -42,15 +43,19 @@ __all__ = [
     "ids_as",
     "is_first",
     "is_part",
+    "items_of_text",
     "plain_id",
     "plain_ids",
     "read_clicks",
     "read_items",
     "read_log",
+    "read_parquet",
+    "scan_parquet",
     "seconds_of",
     "session_runs",
     "split_by_time",
     "split_last",
+    "write_parquet",
     "write_parquet_pieces",
 ]
 

@@ -1,14 +1,17 @@
 """Scan several files as one table, and know which row stands where."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
-from gru4rec.clicks.formats import DAMAGE, knows_types, scan_file
+from gru4rec.clicks.formats import DAMAGE, EmptyFileError, Panic, knows_types, scan_file
 from gru4rec.clicks.paths import find_files, hive_keys
 from gru4rec.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,16 +75,28 @@ def scan_files(patterns: Iterable[str | Path], header: Sequence[str] | None = No
     (`column_types`). It has a line of column names unless `header` gives them. Folders named
     `key=value` are a column each (Hive's layout).
 
+    Of a folder empty files are passed over, and counted: jobs leave such parts.
+
     Raise DataError if nothing is there, a file is empty, or its suffix says no format.
     """
-    paths = find_files(patterns)
-    frames, untyped = [], set[str]()
-    for path in paths:
-        frame = scan_file(path, header)
+    paths, frames, untyped, empty = [], [], set[str](), 0
+    for path, is_part in find_files(patterns).items():
+        try:
+            frame = scan_file(path, header)
+        except EmptyFileError:
+            if not is_part:
+                raise
+            empty += 1
+            continue
         names = frame.collect_schema().names()
         keys = {key: value for key, value in hive_keys(path).items() if key not in names}
+        paths.append(path)
         frames.append(frame.with_columns(pl.lit(value).alias(key) for key, value in keys.items()))
         untyped.update(keys, () if knows_types(path) else names)
+    if empty:
+        logger.warning("skipped %d empty files of the folder", empty)
+    if not paths:
+        raise DataError("every file of the folder is empty; a click log has a row per click")
     return Scan(paths, frames, frozenset(untyped - {DAMAGE}))
 
 
@@ -93,6 +108,6 @@ def count_rows(frame: pl.LazyFrame) -> int:
 def _reads_to_its_end(frame: pl.LazyFrame) -> bool:
     try:
         frame.select(pl.all().count()).collect(engine="streaming")
-    except (pl.exceptions.PolarsError, OSError):
+    except (pl.exceptions.PolarsError, OSError, Panic):
         return False
     return True

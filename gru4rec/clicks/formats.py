@@ -1,6 +1,7 @@
 """Scan one file, of any format that its suffix tells, as a LazyFrame of its rows."""
 
 import codecs
+import glob
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,10 +16,19 @@ DAMAGE = "__gru4rec_damage"
 NO_TEXT = "\ufffd"
 """What stands in a text for bytes that are not UTF-8."""
 
+
+class EmptyFileError(DataError):
+    """A file has nothing in it, not even a header."""
+
+
 _EXTRA = "__gru4rec_extra"
+_MOST_SHOWN = 300  # characters of what an engine says
 _SEPARATORS = (",", "\t", ";", "|")
 _BOM = "\ufeff"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+Panic: type[BaseException] = pl.exceptions.PanicException
+"""What the engine raises where it gives up, such as on a line of 600 MB."""
 
 Scanner = Callable[[Path, Sequence[str] | None], pl.LazyFrame]
 """Scans a file; a file of separated text may get the names of its columns."""
@@ -47,6 +57,11 @@ def _scan_text(path: Path, header: Sequence[str] | None, *, separator: str) -> p
     return rows.filter(~blank).with_columns(_damage(names).alias(DAMAGE)).drop(_EXTRA)
 
 
+def _scan_json_lines(path: Path) -> pl.LazyFrame:
+    """Scan a file of JSON lines; the scanner always reads patterns, so those are escaped."""
+    return pl.scan_ndjson(glob.escape(str(path)), infer_schema_length=None)
+
+
 def _damage(names: Sequence[str]) -> pl.Expr:
     """Say what is wrong with a line of text, null for nothing."""
     # The header stands again where files were joined, and each may begin with a byte-order mark.
@@ -72,7 +87,7 @@ def _without_header(scan: Callable[..., pl.LazyFrame]) -> Scanner:
 
 _csv: Scanner = partial(_scan_text, separator=",")
 _tsv: Scanner = partial(_scan_text, separator="\t")
-_ndjson = _without_header(partial(pl.scan_ndjson, infer_schema_length=None))
+_ndjson = _without_header(_scan_json_lines)
 _ipc = _without_header(partial(pl.scan_ipc, glob=False))
 
 SCANNERS: Mapping[str, Scanner] = {
@@ -117,15 +132,20 @@ def scan_file(path: Path, header: Sequence[str] | None) -> pl.LazyFrame:
             "text also with .gz or .zst"
         )
     if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty; a click log has a header and a row per click")
+        raise EmptyFileError(f"{path} is empty; a click log has a header and a row per click")
     try:
-        rows = scanner(path, header)
+        rows = scanner(path.absolute(), header)  # Polars takes a ~ in front for a home
         rows.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except pl.exceptions.NoDataError as error:
+        raise EmptyFileError(
+            f"{path} has no line; a click log has a header and a row per click"
+        ) from error
+    except (pl.exceptions.PolarsError, OSError, UnicodeError, Panic) as error:
         raise DataError(f"cannot read the click log {path}: {reason_of(error)}") from error
     return rows
 
 
-def reason_of(error: Exception) -> str:
-    """Return the first line of what an error of Polars or of the system says."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def reason_of(error: BaseException) -> str:
+    """Return the first line of what an error of Polars or of the system says, not too long."""
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}…"

@@ -24,6 +24,9 @@ from gru4rec.schema import ARGUMENTS, ITEM_ID, SESSION_ID, USER_ID
 
 logger = logging.getLogger(__name__)
 
+IDS = (SESSION_ID, USER_ID, ITEM_ID)
+"""The columns of ids."""
+
 INTEGER = r"^(0|-?[1-9][0-9]{0,19})$"
 """The usual way to write an integer; whether 64 bits hold it is to be seen besides."""
 
@@ -125,7 +128,7 @@ def with_plain_ids(clicks: pl.LazyFrame) -> pl.LazyFrame:
     Raise DataError for a column of another type, and for numbers that are not whole or not exact.
     """
     for name, dtype in clicks.collect_schema().items():
-        if name in (SESSION_ID, ITEM_ID, USER_ID):
+        if name in IDS:
             clicks = clicks.with_columns(_plain_column(clicks, name, dtype))
     return clicks
 

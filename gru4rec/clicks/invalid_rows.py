@@ -8,14 +8,18 @@ from typing import Any
 import polars as pl
 
 from gru4rec.clicks.formats import DAMAGE, NO_TEXT
+from gru4rec.clicks.ids import IDS
+from gru4rec.clicks.null_markers import look_for_markers, warn_of_markers
 from gru4rec.clicks.timestamps import EARLIEST, LATEST, RAW_TIME, earliest_meant
 from gru4rec.errors import DataError
-from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
+from gru4rec.schema import TIMESTAMP
 
 logger = logging.getLogger(__name__)
 
 ROW = "__gru4rec_row"
 """The number of a row in its log, from 1; no log has a column of this name."""
+
+_TOTAL, _FAULTY = "total", "faulty"
 
 
 def checked(
@@ -31,10 +35,18 @@ def checked(
     """
     faults = _faults(clicks, EARLIEST)
     any_fault = pl.any_horizontal(*faults.values()).any()
-    total, is_faulty = clicks.select(pl.len(), any_fault).collect(engine="streaming").row(0)
+    schema = clicks.collect_schema()
+    texts = [name for name in IDS if schema.get(name) == pl.String]
+    answers = (
+        clicks.select(pl.len().alias(_TOTAL), any_fault.alias(_FAULTY), *look_for_markers(texts))
+        .collect(engine="streaming")
+        .row(0, named=True)
+    )
+    total, is_faulty = answers[_TOTAL], answers[_FAULTY]
     if not total:
         raise DataError("the click log has no rows; check the file and where", mend_with=["where"])
-    if is_faulty and TIMESTAMP in clicks.collect_schema() and not strict_times:
+    warn_of_markers(texts, answers)
+    if is_faulty and TIMESTAMP in schema and not strict_times:
         faults = _faults(clicks, earliest_meant(clicks))
     counts = _count(clicks, faults) if is_faulty else []
     if counts and not drop_invalid:
@@ -56,7 +68,7 @@ def _faults(clicks: pl.LazyFrame, earliest: datetime) -> Mapping[str, pl.Expr]:
     """
     schema = clicks.collect_schema()
     faults = {"damaged lines": pl.col(DAMAGE).is_not_null()}
-    for name in (SESSION_ID, USER_ID, ITEM_ID):
+    for name in IDS:
         if name in schema:
             is_text, column = schema[name] == pl.String, pl.col(name)
             empty = column == "" if is_text else False

@@ -1,6 +1,7 @@
 """Find the files that paths, folders and globs stand for."""
 
 import glob
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,24 +10,29 @@ from urllib.parse import unquote
 from gru4rec.clicks.formats import scanner_of
 from gru4rec.errors import DataError
 
+logger = logging.getLogger(__name__)
+
 CARD = "card.json"
 """The file that tells a folder of prepared sessions."""
 
+_DELTA_LOG = "_delta_log"
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
-def find_files(patterns: Iterable[str | Path]) -> list[Path]:
-    """Return the files of all patterns: in the order given, by name within one.
+def find_files(patterns: Iterable[str | Path]) -> dict[Path, bool]:
+    """Return the files of all patterns, and whether each is a part of a folder that was named.
 
-    Raise DataError if a pattern has no file, if there is none at all, or one is given twice.
+    They stand in the order of the patterns, by name within one. Raise DataError if a pattern has no
+    file, if there is none at all, or one is given twice.
     """
-    paths = [path for pattern in patterns for path in _expand(Path(pattern))]
-    if not paths:
+    files = [(path, part) for pattern in patterns for path, part in _expand(Path(pattern))]
+    if not files:
         raise DataError("no click log given; name at least one file")
-    twice = [path for path, count in Counter(path.resolve() for path in paths).items() if count > 1]
+    counts = Counter(path.resolve() for path, _ in files)
+    twice = [path for path, count in counts.items() if count > 1]
     if twice:
         raise DataError(f"{twice[0]} is given twice; its clicks would count twice")
-    return paths
+    return dict(files)
 
 
 def hive_keys(path: Path) -> dict[str, str | None]:
@@ -35,26 +41,53 @@ def hive_keys(path: Path) -> dict[str, str | None]:
     return {key: None if value == _HIVE_NULL else unquote(value) for key, value in parts}
 
 
-def _expand(pattern: Path) -> list[Path]:
-    """Return the files that a path, a folder or a glob stands for, sorted by name.
+def _expand(pattern: Path) -> list[tuple[Path, bool]]:
+    """Return the files that a path, a folder or a glob stands for, see `find_files`.
 
-    Of a folder, also of those inside it, the files whose suffix says a format.
+    What exists is itself, also where its name would do for a glob.
     """
-    if pattern.is_file():
-        return [pattern]
-    if pattern.is_dir():
-        if _is_prepared(pattern):
-            raise DataError(
-                f"{pattern} holds prepared parts, which are not one log; name a part, such as "
-                f"{pattern / 'train.parquet'}"
-            )
-        files = [path for path in pattern.rglob("*") if path.is_file() and scanner_of(path)]
-        paths = [path for path in files if not _is_prepared(path.parent)]
-    else:
-        paths = [Path(path) for path in glob.glob(str(pattern), recursive=True)]  # noqa: PTH207 - takes absolute globs
+    try:
+        is_folder, exists = pattern.is_dir(), pattern.exists()
+        if is_folder:
+            paths = _data_files(pattern)
+        elif exists:
+            paths = [pattern]
+        else:
+            paths = [Path(path) for path in glob.glob(str(pattern), recursive=True)]  # noqa: PTH207 - takes absolute globs
+    except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
+        raise DataError(f"cannot look for a click log at {str(pattern)[:80]!r}: {error}") from error
     if not paths:
         raise DataError(f"no click log at {pattern}; give a file, a folder or a glob that exists")
-    return sorted(paths)
+    return [(path, is_folder) for path in sorted(paths)]
+
+
+def _data_files(folder: Path) -> list[Path]:
+    """Return the files in a folder, and in those inside it, whose suffix says a format.
+
+    Names that begin with a dot or an underscore are not data: what editors, Spark and Delta keep
+    beside it. A folder `_key=value` is.
+    """
+    if folder.resolve() == Path(folder.resolve().anchor):
+        raise DataError(f"{folder} is the whole disk; name the folder of the log")
+    if _is_prepared(folder):
+        raise DataError(
+            f"{folder} holds prepared parts, which are not one log; name a part, such as "
+            f"{folder / 'train.parquet'}"
+        )
+    if (folder / _DELTA_LOG).is_dir():
+        logger.warning(
+            "%s is a Delta table: all of its files are read, also those whose rows were deleted or "
+            "replaced; if there are such, write it as plain Parquet first",
+            folder,
+        )
+    files = [path for path in folder.rglob("*") if scanner_of(path) and path.is_file()]
+    hidden = [any(map(_is_hidden, path.relative_to(folder).parts)) for path in files]
+    data = [path for path, is_hidden in zip(files, hidden, strict=True) if not is_hidden]
+    return [path for path in data if not _is_prepared(path.parent)]
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 
 def _is_prepared(folder: Path) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from gru4rec.clicks.order import is_first
+from gru4rec.clicks.parquet import scan_parquet, write_parquet
 from gru4rec.schema import SESSION_ID
 
 SHARD_ROWS = 3_000_000
@@ -40,8 +41,8 @@ def write_parquet_pieces(frames: Iterable[pl.DataFrame], path: Path, folder: Pat
     pieces = []
     for number, frame in enumerate(frames):
         pieces.append(folder / f"{number:05d}.parquet")
-        frame.write_parquet(pieces[-1])
+        write_parquet(frame, pieces[-1])
     if len(pieces) == 1:
         pieces[0].rename(path)
     else:
-        pl.scan_parquet(pieces).sink_parquet(path, engine="streaming")
+        write_parquet(scan_parquet(pieces), path)

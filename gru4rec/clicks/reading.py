@@ -3,16 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import polars as pl
 
 from gru4rec.clicks.column_types import with_types
 from gru4rec.clicks.columns import Columns, find_columns
 from gru4rec.clicks.files import Scan, count_rows, scan_files
-from gru4rec.clicks.formats import reason_of
+from gru4rec.clicks.formats import Panic, reason_of
 from gru4rec.clicks.ids import with_plain_ids
 from gru4rec.clicks.invalid_rows import ROW, checked
+from gru4rec.clicks.null_markers import without_markers
+from gru4rec.clicks.predicates import predicate_of
 from gru4rec.clicks.timestamps import with_offsets_added, with_timestamp
 from gru4rec.errors import DataError
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
@@ -54,6 +56,7 @@ def read_clicks(
     time_col: str | None = None,
     where: str | None = None,
     drop_invalid: bool = False,
+    null: str | Sequence[str] = (),
     also: Sequence[str] | None = (),
 ) -> pl.LazyFrame:
     """Return the clicks of `source`: session_id, item_id and, if there are times, timestamp.
@@ -61,7 +64,8 @@ def read_clicks(
     `source` is a frame (of Polars, or any that speaks Arrow), a file of one of the formats
     `formats.SCANNERS`, a glob, a folder, or several of these. Rows keep their order. A column whose
     name is not given is looked up in `schema.ALIASES`. `where` is a Polars SQL predicate over the
-    columns of the source; a NULL in it counts as false.
+    columns of the source; a NULL in it counts as false. It names columns and literals, no other
+    tables. Texts of `null`, such as "NULL", stand for missing values.
 
     `timestamp` is a Datetime in microseconds. It is made from datetimes, dates, ISO strings,
     integers in s, ms, µs or ns (told apart by the size that most of them have) or floats in
@@ -79,7 +83,9 @@ def read_clicks(
     """
     named = {SESSION_ID: session_col, ITEM_ID: item_col, TIMESTAMP: time_col}
     others = True if also is None else also
-    log = read_log(source, named, where=where, drop_invalid=drop_invalid, other_columns=others)
+    log = read_log(
+        source, named, where=where, drop_invalid=drop_invalid, null=null, other_columns=others
+    )
     return log.clicks
 
 
@@ -89,6 +95,7 @@ def read_log(
     *,
     where: str | None = None,
     drop_invalid: bool = False,
+    null: str | Sequence[str] = (),
     header: Sequence[str] | None = None,
     explode: str | None = None,
     time_offset: str | None = None,
@@ -111,12 +118,12 @@ def read_log(
         scan = scan.exploded(explode)
     try:
         columns = find_columns(scan.rows, named, others=other_columns, time_offset=time_offset)
-        clicks = _as_clicks(_take_rows(scan, columns, where), columns)
+        clicks = _as_clicks(_take_rows(scan, columns, where, null), columns)
         valid, rows, dropped = checked(
             clicks, place=scan.place, drop_invalid=drop_invalid, strict_times=strict_times
         )
         read = rows if where is None else count_rows(scan.rows)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, OSError, Panic) as error:
         raise _unreadable(scan, where, error) from error
     return ClickLog(valid, read, rows, dropped, [str(path) for path in scan.paths])
 
@@ -126,15 +133,25 @@ def _scan(source: ClickSource, header: Sequence[str] | None) -> Scan:
     if isinstance(source, pl.LazyFrame):
         return Scan([], [source])
     if isinstance(source, ArrowTable):
-        return Scan([], [pl.DataFrame(source).lazy()])
-    return scan_files([source] if isinstance(source, str | Path) else source, header)
+        try:
+            return Scan([], [pl.DataFrame(source).lazy()])
+        except (pl.exceptions.PolarsError, TypeError, ValueError, RuntimeError) as error:
+            raise DataError(f"cannot take the click log as a table: {reason_of(error)}") from error
+    single = isinstance(source, str | Path) or not isinstance(source, Iterable)
+    paths: list[Any] = [source] if single else list(source)  # type: ignore[arg-type]
+    if not all(isinstance(path, str | Path) for path in paths):
+        raise DataError(f"a click log is a frame, or paths of files; got {type(source).__name__}")
+    return scan_files(paths, header)
 
 
-def _take_rows(scan: Scan, columns: Columns, where: str | None) -> pl.LazyFrame:
+def _take_rows(
+    scan: Scan, columns: Columns, where: str | None, null: Sequence[str]
+) -> pl.LazyFrame:
     """Give columns of text their types, number the rows, and take those that `where` asks for."""
-    predicate = pl.lit(True) if where is None else pl.sql_expr(where)
+    predicate = pl.lit(True) if where is None else predicate_of(where)
+    source = without_markers(scan.rows, null)
     untyped = scan.untyped & {*columns.typed, *predicate.meta.root_names()}
-    rows = with_types(columns.as_read(scan.rows), untyped, columns.ids)
+    rows = with_types(columns.as_read(source), untyped, columns.ids)
     # Here a name that the log lacks is refused, and the message lists no column of ours.
     rows.filter(predicate).collect_schema()
     return rows.with_row_index(ROW, offset=1).filter(predicate)
@@ -146,7 +163,7 @@ def _as_clicks(rows: pl.LazyFrame, columns: Columns) -> pl.LazyFrame:
     return clicks if columns.time_offset is None else with_offsets_added(clicks)
 
 
-def _unreadable(scan: Scan, where: str | None, error: Exception) -> DataError:
+def _unreadable(scan: Scan, where: str | None, error: BaseException) -> DataError:
     """Make the error that says why a log cannot be read, and in which files that shows."""
     damaged = scan.unreadable()
     files = f" in {damaged}" if damaged else ""

@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
 from gru4rec.clicks.column_types import with_types
+from gru4rec.clicks.ids import EXACT_BELOW
 from gru4rec.errors import DataError
 from gru4rec.schema import SESSION_ID, TIMESTAMP
 
@@ -45,8 +47,13 @@ def with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
         return clicks
     if schema[TIMESTAMP] == pl.String:
         clicks = _numbers_of_text(with_types(clicks, [TIMESTAMP], ()))
+    elif isinstance(schema[TIMESTAMP], pl.Decimal):
+        whole = schema[TIMESTAMP].scale == 0  # type: ignore[attr-defined]
+        number = pl.col(TIMESTAMP).cast(pl.Int64 if whole else pl.Float64, strict=False)
+        clicks = clicks.with_columns(number)
     dtype = clicks.collect_schema()[TIMESTAMP]
     counts = _count_times(clicks, dtype)
+    _refuse_inexact(dtype, counts)
     if counts["rows"] and not counts["known"]:
         logger.info("the time column is entirely null: clicks are taken in the order of the rows")
         return clicks.drop(TIMESTAMP)
@@ -75,8 +82,23 @@ def _count_times(clicks: pl.LazyFrame, dtype: pl.DataType) -> Mapping[str, int]:
     """Count the `rows`, the `known` times and, of numbers, those as large as times in each unit."""
     time = pl.col(TIMESTAMP)
     sizes = _sizes(time, dtype) if dtype.is_numeric() else {}
+    if type(dtype) in (pl.Float16, pl.Float32):
+        sizes["largest"] = time.fill_nan(None).abs().max()
     counts = clicks.select(pl.len().alias("rows"), time.count().alias("known"), **sizes)
     return counts.collect(engine="streaming").row(0, named=True)
+
+
+def _refuse_inexact(dtype: pl.DataType, counts: Mapping[str, Any]) -> None:
+    """Raise DataError for floats of few bits that are too large to tell neighbouring seconds apart.
+
+    A time of today is rounded to 128 s by 32 bits, so that clicks would change their order.
+    """
+    largest, exact_below = counts.get("largest"), EXACT_BELOW.get(type(dtype), 0)
+    if largest is not None and largest >= exact_below:
+        raise DataError(
+            f"times of type {dtype} are exact below {exact_below:,} only, and there is "
+            f"{largest:.0f}; write them as integers or as Float64 before they are rounded"
+        )
 
 
 def _sizes(time: pl.Expr, dtype: pl.DataType) -> dict[str, pl.Expr]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from gru4rec.clicks import is_first
+from gru4rec.clicks import is_first, scan_parquet
 from gru4rec.preparation.recipe import Published
 from gru4rec.preparation.verbs import SUPPORT
 from gru4rec.schema import ITEM_ID, SESSION_ID
@@ -73,7 +73,7 @@ def part_line(path: Path, known: pl.DataFrame | None) -> Card:
     A target is a click that is not the first of its session. `measured` are the sessions of two
     known clicks or more, and their known clicks.
     """
-    rows = pl.scan_parquet(path)
+    rows = scan_parquet(path)
     return _counts(rows) | ({} if known is None else _measured(rows, known))
 
 
@@ -122,7 +122,7 @@ def order_share(path: Path) -> float | None:
 
     So much could a table of "after a comes b" get right of the log that it was made from.
     """
-    rows = pl.scan_parquet(path).select(SESSION_ID, ITEM_ID)
+    rows = scan_parquet(path).select(SESSION_ID, ITEM_ID)
     pairs = rows.select(
         _item.shift(1).alias("a"), _item.alias("b"), (~is_first).alias("same")
     ).filter("same")
@@ -159,12 +159,12 @@ def compare(published: Published, card: Card, output: Path) -> Iterator[Card]:
         ours["read"] = card["rules"][0]
     if counts["train"] or counts["test"]:
         learned = [output / f"{part}.parquet" for part in ("train", "valid")]
-        rows = pl.concat(pl.scan_parquet(path) for path in learned if path.exists())
+        rows = pl.concat(scan_parquet(path) for path in learned if path.exists())
         ours["train"] = _counts(rows)
         test = output / "test.parquet"
         if counts["test"] and test.exists():
             known = rows.select(ITEM_ID).unique().collect(engine="streaming")
-            ours["test"] = _measured(pl.scan_parquet(test), known)["measured"]
+            ours["test"] = _measured(scan_parquet(test), known)["measured"]
     for stage, numbers in counts.items():
         for what, number in numbers.items():
             our_number = ours.get(stage, {}).get(what)

@@ -24,6 +24,7 @@ from gru4rec.clicks import (
     ClickSource,
     assign_parts,
     read_log,
+    scan_parquet,
     write_parquet_pieces,
 )
 from gru4rec.errors import DataError
@@ -107,7 +108,7 @@ def _read(source: ClickSource, recipe: Recipe) -> ClickLog:
         del named[USER_ID]
     return read_log(
         source, named, where=rules.where, drop_invalid=rules.drop_invalid,
-        header=recipe.layout.header, explode=recipe.layout.explode,
+        header=recipe.layout.header, explode=recipe.layout.explode, null=recipe.layout.null or (),
         time_offset=columns.time_offset_col, other_columns=True, strict_times=True,
     )  # fmt: skip
 
@@ -174,7 +175,7 @@ def _describe(log: ClickLog, where: str | None, ruled: Ruled, output: Path) -> C
     """Return all of the card but the split and the published counts."""
     sessions, last = pl.concat(ruled.spans), ruled.tallies[-1]
     train = output / "train.parquet"
-    known = pl.scan_parquet(train).select(ITEM_ID).unique().collect(engine="streaming")
+    known = scan_parquet(train).select(ITEM_ID).unique().collect(engine="streaming")
     parts: Mapping[str, Card] = {
         name: card.part_line(output / f"{name}.parquet", None if name == "train" else known)
         for name in PARTS

@@ -40,6 +40,8 @@ class Layout(Settings):
     """Column names of text files that have no header line."""
     explode: str = setting(None)
     """The column that lists the clicks of a session, if a row is a session."""
+    null: tuple[str, ...] = setting(None)
+    """Texts that stand for a missing value, such as "NULL"."""
 
     def __post_init__(self) -> None:
         self.check("layout.")

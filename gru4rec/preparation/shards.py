@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from gru4rec.arraytypes import IntArray
+from gru4rec.clicks import scan_parquet, write_parquet
 
 _RANK, _SHARD = "__gru4rec_rank", "__gru4rec_shard"
 
@@ -31,9 +32,9 @@ def cut(
     if count == 1:
         return [clicks]
     key = (pl.col(by).hash() % count).alias(_SHARD)
-    target = pl.PartitionBy(folder, key=key, include_key=False)
+    target = pl.PartitionBy(folder.absolute(), key=key, include_key=False)
     clicks.sink_parquet(target, mkdir=True, compression=_COMPRESSION, engine="streaming")
-    return [pl.scan_parquet(sorted(shard.iterdir())) for shard in sorted(folder.iterdir())]
+    return [scan_parquet(sorted(shard.iterdir())) for shard in sorted(folder.iterdir())]
 
 
 def store(
@@ -48,8 +49,8 @@ def store(
     stored = []
     for number, shard in enumerate(shards):
         path = folder / f"{number:05d}.parquet"
-        work(shard).write_parquet(path, compression=_COMPRESSION, statistics=False)
-        stored.append(pl.scan_parquet(path))
+        write_parquet(work(shard), path, compression=_COMPRESSION, statistics=False)
+        stored.append(scan_parquet(path))
     return stored
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gru4rec import atomic
+from gru4rec.clicks import read_parquet, write_parquet
 from gru4rec.errors import CheckpointError
 from gru4rec.layout import (
     CATALOG,
@@ -71,7 +72,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = 
     try:
         with atomic.replaced(path, error=CheckpointError) as new:
             _write_json(dict(checkpoint.config), new / CONFIG)
-            checkpoint.catalog.to_frame().write_parquet(new / CATALOG)
+            write_parquet(checkpoint.catalog.to_frame(), new / CATALOG)
             if checkpoint.weights is not None:
                 weights = {name: weight.contiguous() for name, weight in checkpoint.weights.items()}
                 save_file(weights, new / WEIGHTS)
@@ -79,7 +80,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = 
             if checkpoint.index is not None:
                 checkpoint.index.save(new / INDEX)
             if checkpoint.learned is not None:
-                checkpoint.learned.write_parquet(new / LEARNED)
+                write_parquet(checkpoint.learned, new / LEARNED)
             for number, part in enumerate(checkpoint.parts):
                 write_checkpoint(part.contents(), new / PARTS / str(number))
             written = [*new.glob("*.*"), *new.glob(f"{PARTS}/*/{META}")]
@@ -137,10 +138,10 @@ def _read(folder: Path, path: Path) -> Checkpoint:
         return Checkpoint(
             dict(json.loads((folder / CONFIG).read_text(encoding="utf-8"))),
             Meta.from_dict(meta),
-            Catalog.from_frame(pl.read_parquet(folder / CATALOG)),
+            Catalog.from_frame(read_parquet(folder / CATALOG)),
             load_file(folder / WEIGHTS) if WEIGHTS in files else None,
             ItemIndex.load(folder / INDEX) if INDEX in files else None,
-            pl.read_parquet(folder / LEARNED) if LEARNED in files else None,
+            read_parquet(folder / LEARNED) if LEARNED in files else None,
         )
     except (
         OSError, ValueError, KeyError, TypeError, AttributeError,

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import polars as pl
 
 from gru4rec.atomic import write_beside
+from gru4rec.clicks import read_parquet, write_parquet
 from gru4rec.errors import DataError
 from gru4rec.schema import SESSION_ID
 from gru4rec.sessions import Catalog, RunningSession, SideInputs
@@ -55,7 +56,7 @@ def write_sessions(
             **{f"{_SIDE}{name}": lists for name in side_inputs.values},
         },
     )
-    write_beside(path, table.write_parquet)
+    write_beside(path, lambda file: write_parquet(table, file))
 
 
 def read_sessions(
@@ -67,7 +68,7 @@ def read_sessions(
     file that is none of these.
     """
     try:
-        for row in pl.read_parquet(path).iter_rows(named=True):
+        for row in read_parquet(path).iter_rows(named=True):
             session = RunningSession(last_time=row[_LAST_TIME])
             for place, item in enumerate(row[_ITEMS]):
                 index = catalog.find(item)

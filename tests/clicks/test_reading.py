@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -615,3 +616,43 @@ def test_a_table_of_another_library_is_read_as_the_frame_it_came_from(library: s
     pytest.importorskip("pyarrow")
     table = CLICKS.to_arrow() if library == "pyarrow" else CLICKS.to_pandas()
     assert_frame_equal(read_clicks(table).collect(), CLICKS, check_dtypes=False)
+
+
+@pytest.mark.parametrize("dtype", [pl.Float32, pl.Float16])
+def test_times_that_few_bits_cannot_tell_apart_are_refused(dtype):
+    times = pl.Series([1_700_000_000, 1_700_000_001]).cast(dtype)
+    table = pl.DataFrame({"session_id": [1, 1], "item_id": [1, 2], "timestamp": times})
+    if times.is_finite().all():
+        with pytest.raises(DataError, match=r"exact below 16,777,216 only, .* as Float64"):
+            read_clicks(table)
+    else:
+        with pytest.raises(DataError, match="exact below 2,048 only"):
+            read_clicks(table)
+
+
+def test_a_clock_of_few_bits_is_read_where_it_is_exact():
+    times = pl.Series([1.0, 2.5], dtype=pl.Float32)
+    table = pl.DataFrame({"session_id": [1, 1], "item_id": [1, 2], "timestamp": times})
+    assert read_clicks(table).collect()["timestamp"].dt.microsecond().to_list() == [0, 500_000]
+
+
+@pytest.mark.parametrize("text", ["1700000000", "1700000000.250000", "1700000000250"])
+def test_decimal_times_are_read_as_the_number_they_are(text):
+    table = pl.DataFrame({"session_id": [1], "item_id": [1], "timestamp": [Decimal(text)]})
+    clicks = read_clicks(table).collect()
+    assert clicks["timestamp"].dt.epoch("s")[0] == 1_700_000_000
+    assert clicks["timestamp"].dt.millisecond()[0] == (
+        250 if text.endswith(("250", "250000")) else 0
+    )
+
+
+class TwoColumnsOfOneName:
+    """A table that no Polars frame can hold."""
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        raise ValueError("duplicate column names\nand more")
+
+
+def test_a_table_that_cannot_be_taken_is_said_in_one_line():
+    with pytest.raises(DataError, match=r"as a table: duplicate column names\Z"):
+        read_clicks(TwoColumnsOfOneName())

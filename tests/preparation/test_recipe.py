@@ -167,7 +167,7 @@ def test_every_option_is_a_setting_of_the_recipe() -> None:
         section, name = key.split(".")
         fields = {spec.name: spec for spec in dataclasses.fields(SECTIONS[section])}
         assert name in fields
-        whole = {"header": tuple, "events": tuple}.get(name, fields[name].type)
+        whole = {"header": tuple, "events": tuple, "null": tuple}.get(name, fields[name].type)
         assert kind is whole
 
 
@@ -199,6 +199,7 @@ def test_an_option_that_is_given_is_in_the_recipe_that_is_followed(
         "--user-col": ("kind",), "--time-offset-col": ("session_id",),
         "--where": ("item_id = 'x'",), "--event-col": ("kind", "--events", "view"),
         "--events": ("view, buy", "--event-col", "kind"),
+        "--null": ("NULL",),
         "--gap": ("1h",), "--long-sessions": ("newest", "--max-session-clicks", 3),
         "--max-session-clicks": (3,), "--min-item-clicks": (2,), "--min-session-clicks": (2,),
         "--filter-rounds": (1, "--min-item-clicks", 2),
@@ -210,7 +211,8 @@ def test_an_option_that_is_given_is_in_the_recipe_that_is_followed(
     result = prepare(flag, *values, *needed)
     assert result.exit_code == 0, result.stderr
     found = getattr(getattr(used(raw), section), name)
-    wanted = ("view", "buy") if kind is tuple else values[0] if values else True
+    texts = {"--events": ("view", "buy"), "--null": ("NULL",)}
+    wanted = texts.get(flag, values[0] if values else True)
     assert found == wanted
 
 

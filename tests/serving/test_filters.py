@@ -64,8 +64,8 @@ def test_what_lets_all_pass_is_no_filter(popularity):
 
 
 def test_items_are_read_from_lines_and_from_tables(tmp_path):
-    (tmp_path / "lines.txt").write_text("a\n\n b \na\n")
-    assert read_items(tmp_path / "lines.txt") == ["a", "b"]
+    (tmp_path / "lines.txt").write_text("a\n\n b \r\na\n")
+    assert read_items(tmp_path / "lines.txt") == ["a", " b "]
     (tmp_path / "table.csv").write_text("sku,price\n7,1\n8,2\n7,3\n")
     assert read_items(tmp_path / "table.csv", item_col="sku") == [7, 8]
     clicks_of([["x", "y", "x"]]).write_parquet(tmp_path / "log.parquet")
