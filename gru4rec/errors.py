@@ -19,6 +19,8 @@ from typing import TypeVar
 
 Entry = TypeVar("Entry")
 
+_MOST, _KEPT = 480, (300, 170)  # characters of a message; of a longer one its beginning and end
+
 
 class Gru4RecError(Exception):
     """Root of the errors that a user can mend."""
@@ -26,10 +28,18 @@ class Gru4RecError(Exception):
     def __init__(self, message: str, *, mend_with: Sequence[str] = ()) -> None:
         """Take the message, and the arguments in it that would mend the error.
 
-        The command line writes these as its options: `item_col` with two dashes and a hyphen.
+        The command line writes these as its options: `item_col` with two dashes and a hyphen. The
+        message becomes one line, and of a long one, which quotes what was given, the middle is cut.
         """
-        super().__init__(message)
+        super().__init__(_one_line(message))
         self.mend_with = tuple(mend_with)
+
+
+def _one_line(message: str) -> str:
+    start, end = _KEPT
+    if len(message) > _MOST:
+        message = f"{message[:start]} … {message[-end:]}"
+    return " ".join(message.splitlines())
 
 
 class DataError(Gru4RecError):

@@ -37,7 +37,7 @@ def reply_lines(
                 reply |= _explained(recommender, session["items"])
         except DataError as error:
             reply = {"error": str(error)}
-        yield json.dumps(reply)
+        yield json.dumps(reply, allow_nan=False)
 
 
 def _explained(recommender: Recommender, items: list[object]) -> dict[str, object]:
@@ -53,6 +53,9 @@ def _session(line: bytes) -> dict[str, Any]:
         raise DataError(f"the line is no JSON: {error}") from error
     if not isinstance(session, dict) or not isinstance(session.get("items"), list):
         raise DataError('the line must be {"session_id": 1, "items": ["A", "B"]}')
+    session_id = session.get("session_id")
+    if isinstance(session_id, bool) or not isinstance(session_id, str | int | None):
+        raise DataError(f"{str(session_id)[:60]} is no session id; ids are integers or text")
     return session
 
 

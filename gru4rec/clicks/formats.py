@@ -2,6 +2,8 @@
 
 import codecs
 import glob
+import gzip
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,7 @@ class EmptyFileError(DataError):
 
 
 _EXTRA = "__gru4rec_extra"
+_LONGEST_HEADER = 1 << 20  # bytes
 _MOST_SHOWN = 300  # characters of what an engine says
 _SEPARATORS = (",", "\t", ";", "|")
 _BOM = "\ufeff"
@@ -40,9 +43,14 @@ def _scan_text(path: Path, header: Sequence[str] | None, *, separator: str) -> p
     Lines that are blank, or nothing but separators, are no rows. If the first line is one field
     with another separator in it, the file is read with that one.
     """
-    with path.open("rb") as file:
-        if file.read(2) in _UTF16:
-            raise DataError(f"{path} is UTF-16; convert it to UTF-8")
+    line = _first_line(path)
+    if line[:2] in _UTF16:
+        raise DataError(f"{path} is UTF-16; convert it to UTF-8")
+    if len(line) > _LONGEST_HEADER:
+        raise DataError(
+            f"{path} has a first line of more than {_LONGEST_HEADER:,} bytes, which is no header of "
+            "a click log; check its line ends"
+        )
     scan = partial(
         pl.scan_csv, path, glob=False, infer_schema=False, encoding="utf8-lossy",
         has_header=header is None, truncate_ragged_lines=True,
@@ -55,6 +63,17 @@ def _scan_text(path: Path, header: Sequence[str] | None, *, separator: str) -> p
     rows = scan(schema=schema, missing_columns="insert")
     blank = pl.all_horizontal(pl.all().is_null())
     return rows.filter(~blank).with_columns(_damage(names).alias(DAMAGE)).drop(_EXTRA)
+
+
+def _first_line(path: Path) -> bytes:
+    """Return the first line of a file, or so much of it as no header has; of gzip, decompressed."""
+    with path.open("rb") as file:
+        is_gzip = file.read(2) == b"\x1f\x8b"
+    try:
+        with gzip.open(path) if is_gzip else path.open("rb") as file:
+            return bytes(file.readline(_LONGEST_HEADER + 1))
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        return b""  # the scan says what is wrong with it
 
 
 def _scan_json_lines(path: Path) -> pl.LazyFrame:

@@ -1,6 +1,7 @@
 """Draw tables of an evaluation and of a training as SVG pictures."""
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ _COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999",
 )  # fmt: skip
 _NAMES = {"recall": "Recall", "mrr": "MRR", "ndcg": "NDCG"}
+_NO_XML = re.compile(r"[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INCHES = 3.6
 _WIDE = 1.35
 
@@ -34,7 +36,7 @@ def comparison(table: pl.DataFrame, *, k: int) -> list[str]:
         for place, name in enumerate(rows["recommender"]):
             value, error = _with_errors(rows[place])
             axes.errorbar(value, [place], xerr=error, fmt="o", color=of_names[name], capsize=3)
-        axes.set_yticks(range(rows.height), rows["recommender"].to_list())
+        axes.set_yticks(range(rows.height), [_legible(name) for name in rows["recommender"]])
         axes.set_title(f"{_NAMES[metric]}@{k}, 95 % intervals")
         axes.margins(y=0.1)
         axes.grid(axis="x", alpha=0.3)
@@ -102,7 +104,12 @@ def history(epochs: Sequence[dict[str, float]]) -> list[str]:
 
 def _short(part: str) -> str:
     """The name of a slice, short enough to stand beside its neighbours."""
-    return part.replace(" to ", "-").replace(" or more", "+")
+    return _legible(part.replace(" to ", "-").replace(" or more", "+"))
+
+
+def _legible(text: str) -> str:
+    """Replace what no picture can hold: XML has no control characters and no half of a pair."""
+    return _NO_XML.sub("\ufffd", text)
 
 
 def _with_errors(rows: pl.DataFrame) -> tuple[Any, Any]:

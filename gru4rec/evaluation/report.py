@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from gru4rec.clicks import ClickSource, read_clicks
+from gru4rec.clicks import ClickSource, ids_as, read_clicks
 from gru4rec.evaluation import plots
 from gru4rec.evaluation.comparison import evaluate, extra_columns
 from gru4rec.evaluation.inspection import explain, flat_values
@@ -142,7 +142,8 @@ def _session(recommender: Recommender, clicks: pl.DataFrame) -> dict[str, Any] |
     """The first session of a few known clicks, explained; None if there is none."""
     ordered = clicks.sort(TIMESTAMP, maintain_order=True) if TIMESTAMP in clicks.columns else clicks
     ids = recommender.catalog.item_ids
-    known = ordered.filter(pl.col(ITEM_ID).cast(ids.dtype, strict=False).is_in(ids.implode()))
+    items = ids_as(pl.col(ITEM_ID), clicks.schema[ITEM_ID], ids.dtype)
+    known = ordered.filter(items.is_in(ids.implode()))
     sessions = known.group_by(SESSION_ID, maintain_order=True).agg(ITEM_ID)
     short = sessions.filter(pl.col(ITEM_ID).list.len().is_in(list(_SHOWN_CLICKS)))
     if not short.height:

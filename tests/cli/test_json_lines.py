@@ -151,3 +151,13 @@ def test_half_a_pair_in_an_id_is_answered_and_reading_goes_on(model: Path) -> No
     answers = answered(model, lines, "-k", 1)
     assert answers[0]["session_id"] == "\ud83d"
     assert answers[0]["items"] == answers[1]["items"]
+
+
+NO_SESSION_IDS = [b"1e999", b"-1e999", b"NaN", b"Infinity", b"1.5", b"[1]", b"true", b"{}"]
+
+
+@pytest.mark.parametrize("session_id", NO_SESSION_IDS)
+def test_a_session_id_that_is_none_gets_an_error_in_json(model: Path, session_id: bytes) -> None:
+    text = b'{"session_id": ' + session_id + b', "items": ["c00-0001"]}\n'
+    (answer,) = answered(model, text, "-k", 1)
+    assert "is no session id" in answer["error"]

@@ -1,5 +1,6 @@
 """Click logs of any format and naming are read as the same clicks, or refused in one line."""
 
+import gzip
 import logging
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -656,3 +657,17 @@ class TwoColumnsOfOneName:
 def test_a_table_that_cannot_be_taken_is_said_in_one_line():
     with pytest.raises(DataError, match=r"as a table: duplicate column names\Z"):
         read_clicks(TwoColumnsOfOneName())
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_file_without_line_ends_is_refused_by_its_first_megabyte(tmp_path, compress):
+    (tmp_path / "log.csv").write_bytes(compress(b"session_id,item_id," + b"a" * (1 << 21)))
+    with pytest.raises(DataError, match="first line of more than 1,048,576 bytes"):
+        read_clicks(tmp_path / "log.csv")
+
+
+def test_an_error_that_quotes_a_long_header_is_one_short_line(tmp_path):
+    (tmp_path / "log.csv").write_text("session_id," + "a" * 100_000 + "\n1,2\n")
+    with pytest.raises(DataError, match=r"click log lacks 'item_id'; .*item_col\.\Z") as error:
+        read_clicks(tmp_path / "log.csv")
+    assert len(str(error.value)) < 500

@@ -146,6 +146,13 @@ def test_markup_in_ids_of_items_and_sessions_is_escaped():
     assert "&amp;4" in page
 
 
+def test_a_picture_is_sound_svg_whatever_character_a_name_has(log):
+    for picture in plots.comparison(
+        evaluate_with_page({"a\x00b\x1b\ufffe": g4r.Popularity().fit(log)}, log)[0], k=20
+    ):
+        assert "a\ufffdb\ufffd\ufffd" in "".join(ElementTree.fromstring(picture).itertext())
+
+
 def test_the_figures_are_those_of_the_evaluation(log):
     peers = {"sr": g4r.SequentialRules().fit(log), "popularity": g4r.Popularity().fit(log)}
     table, page = evaluate_with_page(peers, log, ks=[20], against="sr")
