@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gru4rec import atomic
 from gru4rec.errors import CheckpointError
+from gru4rec.forks import refuse_forked
 from gru4rec.layout import (
     CATALOG,
     CONFIG,
@@ -68,6 +69,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = 
     """
     path = Path(path).resolve()
     check_free(path, force=force)
+    refuse_forked()
     try:
         with atomic.replaced(path, error=CheckpointError) as new:
             _write_json(dict(checkpoint.config), new / CONFIG)
@@ -123,6 +125,7 @@ def _read(folder: Path, path: Path) -> Checkpoint:
         raise CheckpointError(
             f"no checkpoint at {path}; give the folder that `gru4rec train -o` wrote"
         )
+    refuse_forked()
     try:
         _refuse_missing(folder, [META])
         meta = json.loads((folder / META).read_text(encoding="utf-8"))

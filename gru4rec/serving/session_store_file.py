@@ -9,6 +9,7 @@ import polars as pl
 
 from gru4rec.atomic import write_beside
 from gru4rec.errors import DataError
+from gru4rec.forks import refuse_forked
 from gru4rec.schema import SESSION_ID
 from gru4rec.sessions import Catalog, RunningSession, SideInputs
 
@@ -29,6 +30,7 @@ def write_sessions(
     Ids are JSON, since numbers and texts may stand beside each other. Raise DataError where the
     file cannot be written.
     """
+    refuse_forked()
     rows = list(sessions)
     lists = pl.List(pl.String)
     table = pl.DataFrame(
@@ -66,6 +68,7 @@ def read_sessions(
     Clicks on unknown items are left out, values of unknown side inputs too. Raise DataError for a
     file that is none of these.
     """
+    refuse_forked()
     try:
         for row in pl.read_parquet(path).iter_rows(named=True):
             session = RunningSession(last_time=row[_LAST_TIME])
