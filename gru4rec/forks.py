@@ -63,7 +63,8 @@ def _after_fork_in_child() -> None:
 
 def _polars_has_threads() -> bool:
     """Whether threads of Polars run, whoever called it."""
-    return "polars" in sys.modules and any(map(_is_of_polars, os.listdir("/proc/self/task")))
+    threads = os.listdir("/proc/self/task")  # noqa: PTH208 - no pathlib
+    return "polars" in sys.modules and any(map(_is_of_polars, threads))
 
 
 def _is_of_polars(thread: str) -> bool:
