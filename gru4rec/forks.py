@@ -12,8 +12,8 @@ from contextlib import suppress
 
 from gru4rec.errors import ForkedError
 
-# As Linux names the threads that Polars starts when it first runs; others are there once it is
-# imported, and may be.
+# As Linux names the threads that Polars starts when it first runs. Those that are there once it is
+# imported do no harm.
 _OF_POLARS = re.compile(r"polars-\d|tokio-rt-worker|async-executor")
 _OMP_PAUSE_SOFT = 1  # of OpenMP 5.0
 

@@ -119,6 +119,7 @@ ANSWERED = {
     "a store": "stored(trained)",
     "a store of a fusion": "stored(fusion)",
     "a full store": "stored(trained, count=20_000)[-9:]",
+    "a side input that is a number": "SideInputs({'price': ['3']}).codes({'price': 3.0}, None)",
     "a filter": "ItemFilter.of(trained.catalog, allow=SESSION).allowed.sum()",
     "a deep copy": "copy.deepcopy(fusion).next_items(SESSION, 3)",
     "item_vectors": "trained.item_vectors().sum()",
@@ -137,6 +138,7 @@ def after_all_ran(run) -> dict[str, dict[str, str]]:
 import copy, pickle
 import polars as pl
 from gru4rec.serving import ItemFilter
+from gru4rec.sessions import SideInputs
 
 def live(recommender, **only):
     session = recommender.start_session()
