@@ -4,6 +4,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from gru4rec.faces import lazy_face
+from gru4rec.forks import watch_forks
 
 if TYPE_CHECKING:
     from gru4rec.clicks import generate_clicks, read_clicks, split_by_time, split_last
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
         DataError,
         DeviceError,
         DivergenceError,
+        ForkedError,
         Gru4RecError,
         MissingExtraError,
         NotFittedError,
@@ -56,6 +58,7 @@ __all__ = [
     "DeviceError",
     "DivergenceError",
     "EncoderConfig",
+    "ForkedError",
     "Fusion",
     "GRU4Rec",
     "Gru4RecError",
@@ -83,5 +86,6 @@ __all__ = [
     "tune",
 ]
 
-
 __getattr__, __dir__ = lazy_face(__name__)
+
+watch_forks()

@@ -8,6 +8,7 @@
     ├── DivergenceError     training left the finite numbers
     ├── MissingExtraError   a feature needs a package that is not installed
     ├── StoppedError        training was asked to stop before its end
+    ├── ForkedError         a process was forked after Polars had run, and needs its threads
     └── NotFittedError      a recommender is used before it has learned
 
 Every message says in one line what is wrong, what was given and what to do. Any other exception is
@@ -68,6 +69,10 @@ class MissingExtraError(Gru4RecError):
 
 class StoppedError(Gru4RecError):
     """Training was asked to stop before its end."""
+
+
+class ForkedError(Gru4RecError):
+    """A process was forked after Polars had run, and needs threads that only its parent has."""
 
 
 class NotFittedError(Gru4RecError):

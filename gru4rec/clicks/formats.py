@@ -48,8 +48,8 @@ def _scan_text(path: Path, header: Sequence[str] | None, *, separator: str) -> p
         raise DataError(f"{path} is UTF-16; convert it to UTF-8")
     if len(line) > _LONGEST_HEADER:
         raise DataError(
-            f"{path} has a first line of more than {_LONGEST_HEADER:,} bytes, which is no header of "
-            "a click log; check its line ends"
+            f"{path} has a first line of more than {_LONGEST_HEADER:,} bytes, which is no header "
+            "of a click log; check its line ends"
         )
     scan = partial(
         pl.scan_csv, path, glob=False, infer_schema=False, encoding="utf8-lossy",

@@ -17,6 +17,7 @@ from gru4rec.clicks.null_markers import without_markers
 from gru4rec.clicks.predicates import predicate_of
 from gru4rec.clicks.timestamps import with_offsets_added, with_timestamp
 from gru4rec.errors import DataError
+from gru4rec.forks import refuse_forked
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 
 
@@ -113,6 +114,7 @@ def read_log(
     With `other_columns` True the rest of the columns comes along. With names only these do, and
     text files give them as they are written. One that bears a name of ours becomes `NAME_in_log`.
     """
+    refuse_forked()
     scan = _scan(source, header)
     if explode is not None:
         scan = scan.exploded(explode)

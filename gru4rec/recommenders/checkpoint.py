@@ -16,6 +16,7 @@ from torch import Tensor
 from gru4rec import atomic
 from gru4rec.clicks import read_parquet, write_parquet
 from gru4rec.errors import CheckpointError
+from gru4rec.forks import refuse_forked
 from gru4rec.layout import (
     CATALOG,
     CONFIG,
@@ -69,6 +70,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = 
     """
     path = Path(path).resolve()
     check_free(path, force=force)
+    refuse_forked()
     try:
         with atomic.replaced(path, error=CheckpointError) as new:
             _write_json(dict(checkpoint.config), new / CONFIG)
@@ -124,6 +126,7 @@ def _read(folder: Path, path: Path) -> Checkpoint:
         raise CheckpointError(
             f"no checkpoint at {path}; give the folder that `gru4rec train -o` wrote"
         )
+    refuse_forked()
     try:
         _refuse_missing(folder, [META])
         meta = json.loads((folder / META).read_text(encoding="utf-8"))

@@ -61,6 +61,10 @@ class Scorer(ABC):
     def catalog(self, catalog: Catalog) -> None:
         self._catalog, self._sessions = catalog, None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle has of it: all but its running sessions."""
+        return {name: value for name, value in vars(self).items() if name != "_sessions"}
+
     @abstractmethod
     def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
         """Learn from a click log; return self. `valid` is for measuring, never for learning."""

@@ -37,17 +37,20 @@ def answer_table(
     row.
     """
     count, k = scores.shape
-    session = np.repeat(np.arange(count), k)
-    table = pl.DataFrame(
+    session, rank = np.repeat(np.arange(count), k), np.tile(np.arange(1, k + 1), count)
+    items, scores = items.ravel(), scores.ravel()
+    left = np.isfinite(scores)
+    if not left.all():  # here, since in a process that was forked Polars may have no threads
+        session, rank, items, scores = session[left], rank[left], items[left], scores[left]
+    return pl.DataFrame(
         {
             SESSION_ID: session_ids.gather(session),
-            RANK: np.tile(np.arange(1, k + 1), count),
-            ITEM_ID: catalog.item_ids.gather(items.ravel()),
-            SCORE: scores.ravel(),
+            RANK: rank,
+            ITEM_ID: catalog.item_ids.gather(items),
+            SCORE: scores,
             **{name: values.gather(session) for name, values in explained.items()},
         }
     )
-    return table if np.isfinite(scores).all() else table.filter(pl.col(SCORE).is_finite())
 
 
 def answers_in_pieces(

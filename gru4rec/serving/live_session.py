@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from threading import RLock
+from typing import NoReturn
 
 import numpy as np
 import polars as pl
 
+from gru4rec.errors import DataError
 from gru4rec.schema import ITEM_ID, RANK, SCORE
 from gru4rec.serving.answering import Answering
 from gru4rec.serving.best_items import best_of_running
@@ -24,6 +26,13 @@ class LiveSession:
         self._recommender, self._catalog = recommender, recommender.catalog
         self._session = RunningSession()
         self._lock = RLock()
+
+    def __reduce__(self) -> NoReturn:
+        """Raise DataError: a running session is neither copied nor pickled."""
+        raise DataError(
+            "a running session is neither copied nor pickled; keep its clicks, or a SessionStore's "
+            "file by save and restore"
+        )
 
     def click(self, item_id: object, /, **known: object) -> bool:
         """Add a click. Return False if the item is not in the catalog: only its time is kept.

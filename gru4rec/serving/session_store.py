@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import polars as pl
@@ -69,6 +69,13 @@ class SessionStore:
         self._lock = RLock()
         self.num_displaced = 0
         """Sessions that gave way because the store was full."""
+
+    def __reduce__(self) -> NoReturn:
+        """Raise DataError: running sessions are neither copied nor pickled."""
+        raise DataError(
+            "running sessions are neither copied nor pickled; keep them in a file by save, and "
+            "take them in by restore"
+        )
 
     def __len__(self) -> int:
         with self._lock:

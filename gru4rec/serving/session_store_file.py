@@ -10,6 +10,7 @@ import polars as pl
 from gru4rec.atomic import write_beside
 from gru4rec.clicks import read_parquet, write_parquet
 from gru4rec.errors import DataError
+from gru4rec.forks import refuse_forked
 from gru4rec.schema import SESSION_ID
 from gru4rec.sessions import Catalog, RunningSession, SideInputs
 
@@ -30,6 +31,7 @@ def write_sessions(
     Ids are JSON, since numbers and texts may stand beside each other. Raise DataError where the
     file cannot be written.
     """
+    refuse_forked()
     rows = list(sessions)
     lists = pl.List(pl.String)
     table = pl.DataFrame(
@@ -67,6 +69,7 @@ def read_sessions(
     Clicks on unknown items are left out, values of unknown side inputs too. Raise DataError for a
     file that is none of these.
     """
+    refuse_forked()
     try:
         for row in read_parquet(path).iter_rows(named=True):
             session = RunningSession(last_time=row[_LAST_TIME])

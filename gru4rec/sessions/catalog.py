@@ -10,6 +10,7 @@ import polars as pl
 
 from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
 from gru4rec.clicks import id_as, ids_as, plain_id
+from gru4rec.forks import refuse_forked
 from gru4rec.schema import ITEM_ID
 
 _SUPPORT = "support"
@@ -30,6 +31,14 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self.item_ids)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle has of it. Raise ForkedError as `refuse_forked` does."""
+        refuse_forked()
+        return {"item_ids": self.item_ids, "support": self.support}
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return type(self)(self.item_ids.clone(), self.support.copy())
 
     @classmethod
     def of(cls, clicks: pl.LazyFrame) -> Self:

@@ -7,6 +7,7 @@ import polars as pl
 
 from gru4rec.arraytypes import BoolArray, IntArray
 from gru4rec.clicks import column_of, is_first, plain_ids
+from gru4rec.forks import refuse_forked
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 from gru4rec.sessions.arrays import NO_SIDES, NO_TIMES, SessionArrays, offsets_of
 from gru4rec.sessions.catalog import Catalog
@@ -33,6 +34,7 @@ def to_arrays(
     is; one of another order is sorted first. `side_inputs` are coded for every click, `times` taken
     along. `first_row` is where these clicks stand in a longer log.
     """
+    refuse_forked()
     timed = TIMESTAMP in clicks.collect_schema()
     rows = catalog.encode(clicks.with_row_index(_ROW, first_row), _INDEX)
     if times:

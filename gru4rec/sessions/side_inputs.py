@@ -202,17 +202,15 @@ def _text_of(name: str, value: object) -> str | None:
     """Return what `_text` makes of one value. Raise DataError for one that no column can hold."""
     if value is None:
         return None
-    if isinstance(value, str):
-        for pattern, _ in _PLAIN_NUMBERS:
-            value = re.sub(pattern, r"\1", value)
-        return value
     try:
-        text = pl.DataFrame({name: [value]}).select(_text(name)).item()
+        text = value if isinstance(value, str) else pl.Series([value]).cast(pl.String).item()
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
         raise DataError(
             f"{name} must be a number, a text or a truth value, got {value!r}"
         ) from None
-    return None if text is None else str(text)
+    for pattern, _ in _PLAIN_NUMBERS:
+        text = re.sub(pattern, r"\1", text)
+    return text
 
 
 def naive(time: object) -> datetime | None:

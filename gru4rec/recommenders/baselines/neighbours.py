@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -58,11 +59,24 @@ class Neighbours:
         by_item = np.lexsort((-session[order], self.items))
         self._lists, self._places = session[order][by_item], self.positions[by_item]
         self._offsets = np.searchsorted(self.items[by_item], np.arange(num_items + 1))
-        # Zeros between searches, which share them one after the other.
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Make what searches work in: zeros between them, shared by one after the other."""
         self._lock = Lock()
-        self._overlap = np.zeros(len(lengths))
-        self._last = np.zeros(len(lengths), dtype=np.int64)
-        self._star = np.zeros(len(lengths), dtype=np.int64)
+        self._overlap = np.zeros(len(self))
+        self._last = np.zeros(len(self), dtype=np.int64)
+        self._star = np.zeros(len(self), dtype=np.int64)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle has of it: not what a search may be working in."""
+        room = {"_lock", "_overlap", "_last", "_star"}
+        return {name: value for name, value in vars(self).items() if name not in room}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become what the state was taken of."""
+        vars(self).update(state)
+        self._make_room()
 
     @staticmethod
     def table(sessions: SessionArrays) -> pl.DataFrame:
