@@ -45,7 +45,7 @@ def checked(
     total, is_faulty = answers[_TOTAL], answers[_FAULTY]
     if not total:
         raise DataError("the click log has no rows; check the file and where", mend_with=["where"])
-    warn_of_markers(texts, answers)
+    warn_of_markers(clicks, {name: answers[name] for name in texts})
     if is_faulty and TIMESTAMP in schema and not strict_times:
         faults = _faults(clicks, earliest_meant(clicks))
     counts = _count(clicks, faults) if is_faulty else []

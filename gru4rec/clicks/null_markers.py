@@ -1,8 +1,7 @@
 """Texts that stand for a missing value in logs that were exported by hand."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -28,20 +27,24 @@ def without_markers(rows: pl.LazyFrame, null: str | Sequence[str]) -> pl.LazyFra
     return rows.with_columns(pl.when(~text.is_in(texts)).then(text))
 
 
-def look_for_markers(names: Sequence[str]) -> Iterator[pl.Expr]:
-    """Ask of columns of text how many values look like a missing one, and which is the first."""
-    for name in names:
-        is_marker = pl.col(name).is_in(MARKERS)
-        yield is_marker.sum().alias(f"number {name}")
-        yield pl.col(name).filter(is_marker).first().alias(f"marker {name}")
+def look_for_markers(names: Sequence[str]) -> list[pl.Expr]:
+    """Count in columns of text, by their names, the values that look like a missing one."""
+    return [_markers(name).len().alias(name) for name in names]
 
 
-def warn_of_markers(names: Sequence[str], answers: Mapping[str, Any]) -> None:
-    """Log the values that look like a missing one, by what `look_for_markers` was told."""
-    for name in names:
-        if count := answers[f"number {name}"]:
+def warn_of_markers(clicks: pl.LazyFrame, counts: Mapping[str, int]) -> None:
+    """Log the values that look like a missing one, by their number in each column."""
+    for name, count in counts.items():
+        if count:
+            text = clicks.select(_markers(name).first()).collect(engine="streaming").item()
             logger.warning(
                 "%s is %r or the like in %d rows, which is taken as an id; if it stands for a "
                 "missing value, say so with null",
-                name, answers[f"marker {name}"], count,
+                name, text, count,
             )  # fmt: skip
+
+
+def _markers(name: str) -> pl.Expr:
+    """Select the values that look like a missing one; few are as short, so that is asked first."""
+    short = pl.col(name).filter(pl.col(name).str.len_bytes() <= max(map(len, MARKERS)))
+    return short.filter(short.is_in(MARKERS))
