@@ -17,6 +17,8 @@ a bug of ours.
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from gru4rec.untrusted import shown
+
 Entry = TypeVar("Entry")
 
 
@@ -67,5 +69,5 @@ class NotFittedError(Gru4RecError):
 def choose(kind: str, name: str, table: Mapping[str, Entry]) -> Entry:
     """Return the entry of that name. Raise ConfigError for an unknown one; it lists the table."""
     if name not in table:
-        raise ConfigError(f"no {kind} {name!r}; choose from {', '.join(table)}")
+        raise ConfigError(f"no {kind} {shown(name)}; choose from {', '.join(table)}")
     return table[name]
