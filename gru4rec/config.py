@@ -64,8 +64,8 @@ class EncoderConfig(Settings):
         self.check("encoder.")
         if self.embedding == "onehot" and self.inputs:
             raise ConfigError(
-                f"encoder.inputs {shown(list(self.inputs))} need input embeddings, got encoder.embedding "
-                "'onehot'; use 'separate' or 'shared'"
+                f"encoder.inputs {shown(list(self.inputs))} need input embeddings, got "
+                "encoder.embedding 'onehot'; use 'separate' or 'shared'"
             )
         if self.embedding != "separate" and self.embedding_size not in (AUTO, self.hidden_size):
             raise ConfigError(

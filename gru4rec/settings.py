@@ -66,14 +66,18 @@ class Settings:
         known: dict[str, Any] = {}
         for key, value in settings.items():
             if key not in types:
-                raise ConfigError(f"no setting {prefix}{brief(key, most=50)}; choose from {', '.join(types)}")
+                raise ConfigError(
+                    f"no setting {prefix}{brief(key, most=50)}; choose from {', '.join(types)}"
+                )
             if key not in sections:
                 listed = get_origin(types[key]) is tuple and isinstance(value, list)
                 known[key] = tuple(value) if listed else value
             elif isinstance(value, Mapping):
                 known[key] = sections[key].from_dict(value, prefix=f"{prefix}{key}.")
             else:
-                raise ConfigError(f"[{prefix}{key}] must be a table of settings, got {shown(value)}")
+                raise ConfigError(
+                    f"[{prefix}{key}] must be a table of settings, got {shown(value)}"
+                )
         return cls(**known)
 
     @classmethod

@@ -60,6 +60,8 @@ def fits(value: object, kind: Any) -> bool:
 
     Numbers are below 2⁶³, texts can be written in UTF-8. A `float` may be an integer.
     """
+    if kind is Any:
+        return True
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return any(fits(value, choice) for choice in inner)
