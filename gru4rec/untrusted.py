@@ -72,7 +72,7 @@ def fits(value: object, kind: Any) -> bool:
     if origin in (Sequence, list):
         return isinstance(value, list) and all(fits(entry, inner[0]) for entry in value)
     if isinstance(value, str):
-        return kind is str and not any("\ud800" <= sign <= "\udfff" for sign in value)
+        return kind is str and value.encode(errors="ignore").decode() == value
     if type(value) is int:
         return kind in (int, float) and -_LARGE < value < _LARGE
     return type(value) is kind

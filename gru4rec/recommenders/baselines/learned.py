@@ -15,14 +15,20 @@ Column: TypeAlias = Callable[[pl.Series, int], bool]
 """Whether a column without nulls is as scoring takes it, given the number of items."""
 
 
+def _within(column: pl.Series, low: float, high: float) -> bool:
+    """Whether all numbers are at least `low` and below `high`."""
+    least, most = column.to_numpy().min(initial=low), column.to_numpy().max(initial=low)
+    return bool(low <= least and most < high)
+
+
 def counts(column: pl.Series, num_items: int) -> bool:
     """Clicks on each item."""
-    return len(column) == num_items and column.dtype.is_integer() and bool((column >= 0).all())
+    return len(column) == num_items and column.dtype.is_integer() and _within(column, 0, _LARGE)
 
 
 def item(column: pl.Series, num_items: int) -> bool:
     """Item indexes."""
-    return column.dtype.is_integer() and bool(((column >= 0) & (column < num_items)).all())
+    return column.dtype.is_integer() and _within(column, 0, num_items)
 
 
 def rising_item(column: pl.Series, num_items: int) -> bool:
@@ -32,7 +38,8 @@ def rising_item(column: pl.Series, num_items: int) -> bool:
 
 def number(column: pl.Series, num_items: int) -> bool:
     """Finite numbers."""
-    return column.dtype.is_numeric() and bool((column.cast(pl.Float64).abs() < _LARGE).all())
+    finite = column.dtype.is_numeric() and bool(column.is_finite().all())
+    return finite and _within(column.cast(pl.Float64), -_LARGE, _LARGE)
 
 
 def items(column: pl.Series, num_items: int) -> bool:
