@@ -14,7 +14,7 @@ from torch import Tensor
 from gru4rec.arraytypes import FloatingArray, IntArray, Rows
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import CheckpointError
-from gru4rec.layout import LEARNED
+from gru4rec.layout import LEARNED, META
 from gru4rec.metrics import ranks_in_pieces, recall_plus_mrr
 from gru4rec.recommenders.baselines.learned import Column, check_learned
 from gru4rec.recommenders.checkpoint import Checkpoint
@@ -132,10 +132,13 @@ class Baseline(Recommender):
     def of(cls, saved: Checkpoint, *, device: str = "auto") -> Self:
         """See `Scorer.of`."""
         baseline = cls(**saved.config)
-        if saved.learned is None or saved.meta.timed is None:
-            raise CheckpointError(f"the checkpoint has no {LEARNED}, or no times; fit again")
-        check_learned(saved.learned, cls.columns, len(saved.catalog))
-        clicks = (saved.meta.counts or {})["clicks"]
-        baseline._restore(saved.catalog, saved.learned, saved.meta.timed, clicks)
+        learned, timed = saved.learned, saved.meta.timed
+        clicks = (saved.meta.counts or {}).get("clicks")
+        if learned is None or timed is None or clicks is None:
+            raise CheckpointError(
+                f"the checkpoint lacks {LEARNED}, or its clicks or times in {META}; fit again"
+            )
+        check_learned(learned, cls.columns, len(saved.catalog))
+        baseline._restore(saved.catalog, learned, timed, clicks)
         baseline.meta = saved.meta
         return baseline
