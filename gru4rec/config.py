@@ -10,9 +10,12 @@ from typing import Any
 
 from gru4rec.errors import ConfigError
 from gru4rec.settings import Settings, setting
+from gru4rec.untrusted import shown
 
 AUTO: Any = None
 """The value of a setting that the rules of `auto` decide from the log."""
+
+_WIDEST = 16_384  # a GRU of as many units has 6 GB of weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +24,9 @@ class EncoderConfig(Settings):
 
     name: str = "gru"
     """Name in the table `ENCODERS` of `model/encoders`."""
-    hidden_size: int = setting(AUTO, low=1)
+    hidden_size: int = setting(AUTO, low=1, high=_WIDEST)
     """Units of each layer: the length of the session vector."""
-    num_layers: int = setting(1, low=1)
+    num_layers: int = setting(1, low=1, high=64)
     """Recurrent layers, stacked."""
     layer_dropout: float = setting(0.0, low=0.0, below=1.0)
     """Drop probability between stacked layers, and in the blocks of `transformer_gru`; without
@@ -31,14 +34,14 @@ class EncoderConfig(Settings):
     state_dropout: float = setting(0.0, low=0.0, below=1.0)
     """Drop probability of the components of each layer's output, before it is scored *and* carried
     to the next click, as in the GRU4Rec authors' code; needs `training.steps` = 1."""
-    max_length: int = setting(50, low=1)
+    max_length: int = setting(50, low=1, high=10_000)
     """Clicks that an encoder reads if it does not stream: the last so many of a session, in
     training and serving alike."""
-    conv_width: int = setting(3, low=1)
+    conv_width: int = setting(3, low=1, high=1000)
     """Clicks that a convolution of `conv_gru` spans."""
-    attention_heads: int = setting(4, low=1)
+    attention_heads: int = setting(4, low=1, high=1024)
     """Heads of `transformer_gru`; `hidden_size` is a multiple of them."""
-    attention_blocks: int = setting(1, low=1)
+    attention_blocks: int = setting(1, low=1, high=64)
     """Blocks of attention and feed-forward of `transformer_gru`."""
     reset_gate: str = setting("after", choices="after before")
     """Where the reset gate is applied: `after` the recurrent product (torch, cuDNN, the authors'
@@ -49,20 +52,20 @@ class EncoderConfig(Settings):
     merge: str = setting("add", choices="add concat")
     """How side inputs join the item embedding: `add` adds their embeddings to it, `concat` sets
     them beside it; without effect if there are none."""
-    input_size: int = setting(16, low=1)
+    input_size: int = setting(16, low=1, high=_WIDEST)
     """Length of a side input's embedding that is set beside the item's; without effect on `add`."""
     embedding: str = setting("shared", choices="shared separate onehot")
     """`shared`: one tensor embeds clicked items and scores candidates; `separate`: two tensors;
     `onehot`: no input embedding, each item has its own input weights of the first layer."""
-    embedding_size: int = setting(AUTO, low=1)
+    embedding_size: int = setting(AUTO, low=1, high=_WIDEST)
     """Length of an input embedding in the `separate` mode; left out, as `hidden_size`."""
 
     def __post_init__(self) -> None:
         self.check("encoder.")
         if self.embedding == "onehot" and self.inputs:
             raise ConfigError(
-                f"encoder.inputs {list(self.inputs)} need input embeddings, got encoder.embedding "
-                "'onehot'; use 'separate' or 'shared'"
+                f"encoder.inputs {shown(list(self.inputs))} need input embeddings, got "
+                "encoder.embedding 'onehot'; use 'separate' or 'shared'"
             )
         if self.embedding != "separate" and self.embedding_size not in (AUTO, self.hidden_size):
             raise ConfigError(
@@ -75,11 +78,11 @@ class EncoderConfig(Settings):
 class TrainingConfig(Settings):
     """How the model learns and what its scores are."""
 
-    lanes: int = setting(AUTO, low=1)
+    lanes: int = setting(AUTO, low=1, high=100_000)
     """Sessions that run side by side (the batch size of the GRU4Rec papers)."""
-    steps: int = setting(AUTO, low=1)
+    steps: int = setting(AUTO, low=1, high=10_000)
     """Clicks of each lane learned from in one update; 1 is the paper."""
-    negatives: int = setting(AUTO, low=0)
+    negatives: int = setting(AUTO, low=0, high=10_000_000)
     """Items drawn ∝ support^sample_alpha for each update, on top of the window's own targets. A
     catalog of at most negatives + lanes · steps items is scored as a whole instead."""
     sample_alpha: float = setting(AUTO, low=0.0)
@@ -117,7 +120,7 @@ class TrainingConfig(Settings):
     """Share of the rate that the linear schedule ends with; without effect on a constant rate."""
     warmup: float = setting(0.0, low=0.0)
     """Epochs, or share of one, over which the rate rises from 0, whatever the schedule."""
-    epochs: float = setting(AUTO, low=0.001)
+    epochs: float = setting(AUTO, low=0.001, high=1_000_000)
     """Passes over the log; a part of one at the end takes only the newest sessions."""
     patience: int = setting(1, low=1)
     """With validation sessions: epochs without a better measure after which training stops."""

@@ -16,7 +16,11 @@ a bug of ours.
 """
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import TypeVar
+
+from gru4rec.untrusted import shown
 
 Entry = TypeVar("Entry")
 
@@ -82,5 +86,18 @@ class NotFittedError(Gru4RecError):
 def choose(kind: str, name: str, table: Mapping[str, Entry]) -> Entry:
     """Return the entry of that name. Raise ConfigError for an unknown one; it lists the table."""
     if name not in table:
-        raise ConfigError(f"no {kind} {name!r}; choose from {', '.join(table)}")
+        raise ConfigError(f"no {kind} {shown(name)}; choose from {', '.join(table)}")
     return table[name]
+
+
+def import_extra(package: str, *, extra: str) -> ModuleType:
+    """Import a package that comes with an extra of this one, and return it.
+
+    Raise MissingExtraError, which says what to install, if it is not there.
+    """
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{package} is not installed, and this needs it; pip install 'gru4rec[{extra}]'"
+        ) from error

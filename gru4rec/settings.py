@@ -10,16 +10,25 @@ from pathlib import Path
 from typing import Any, Self, get_origin
 
 from gru4rec.errors import ConfigError
+from gru4rec.untrusted import brief, read_text, shown
+
+_LONGEST = 1_000_000  # characters of a file of settings
+_HIGH = 10**12  # of whole numbers that have no other bound: everything can compute with it
 
 
 def setting(
-    default: Any, *, low: float | None = None, below: float | None = None, choices: str = ""
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    below: float | None = None,
+    choices: str = "",
 ) -> Any:
-    """Return a dataclass field with its bounds: `low` is allowed, `below` is not.
+    """Return a dataclass field with its bounds: `low` and `high` are allowed, `below` is not.
 
     Spaces part the choices. A field whose default is None may be left out.
     """
-    bounds = {"low": low, "below": below, "choices": tuple(choices.split())}
+    bounds = {"low": low, "high": high, "below": below, "choices": tuple(choices.split())}
     return field(default=default, metadata=bounds)
 
 
@@ -57,23 +66,29 @@ class Settings:
         known: dict[str, Any] = {}
         for key, value in settings.items():
             if key not in types:
-                raise ConfigError(f"no setting {prefix}{key!s}; choose from {', '.join(types)}")
+                raise ConfigError(
+                    f"no setting {prefix}{brief(key, most=50)}; choose from {', '.join(types)}"
+                )
             if key not in sections:
                 listed = get_origin(types[key]) is tuple and isinstance(value, list)
                 known[key] = tuple(value) if listed else value
             elif isinstance(value, Mapping):
                 known[key] = sections[key].from_dict(value, prefix=f"{prefix}{key}.")
             else:
-                raise ConfigError(f"[{prefix}{key}] must be a table of settings, got {value!r}")
+                raise ConfigError(
+                    f"[{prefix}{key}] must be a table of settings, got {shown(value)}"
+                )
         return cls(**known)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
         """Read a TOML file. Raise ConfigError if it is missing, unreadable or has other keys."""
         try:
-            return cls.from_dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"cannot read the settings {path}: {error}") from error
+            return cls.from_dict(tomllib.loads(read_text(Path(path), most=_LONGEST)))
+        except RecursionError:
+            raise ConfigError(f"cannot read the settings {path}: nested too deep") from None
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"cannot read the settings {path}: {brief(error)}") from error
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
 
@@ -117,18 +132,22 @@ def _check_value(name: str, value: object, spec: dataclasses.Field[Any]) -> None
     bounds = spec.metadata
     kinds = (int, float) if spec.type is float else (get_origin(spec.type) or spec.type,)
     if type(value) not in kinds:
-        raise ConfigError(f"{name} must be {spec.type.__name__}, got {value!r}")  # type: ignore[union-attr]
+        raise ConfigError(f"{name} must be {spec.type.__name__}, got {shown(value)}")  # type: ignore[union-attr]
     if isinstance(value, tuple) and not all(type(entry) is str for entry in value):
-        raise ConfigError(f"{name} must be a list of texts, got {list(value)!r}")
+        raise ConfigError(f"{name} must be a list of texts, got {shown(list(value))}")
     if bounds.get("choices") and value not in bounds["choices"]:
-        raise ConfigError(f"no {name} {value!r}; choose from {', '.join(bounds['choices'])}")
+        raise ConfigError(f"no {name} {shown(value)}; choose from {', '.join(bounds['choices'])}")
     if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{name} must be a finite number, got {value!r}")
-    low, below = bounds.get("low"), bounds.get("below")
+        raise ConfigError(f"{name} must be a finite number, got {shown(value)}")
+    low, high, below = (bounds.get(bound) for bound in ("low", "high", "below"))
+    if high is None and below is None and type(value) is int:
+        high = _HIGH
     if low is not None and not value >= low:
-        raise ConfigError(f"{name} must be at least {low:g}, got {value!r}")
+        raise ConfigError(f"{name} must be at least {low:g}, got {shown(value)}")
     if below is not None and not value < below:
-        raise ConfigError(f"{name} must be below {below:g}, got {value!r}")
+        raise ConfigError(f"{name} must be below {below:g}, got {shown(value)}")
+    if high is not None and not value <= high:
+        raise ConfigError(f"{name} must be at most {high:,}, got {shown(value)}")
 
 
 def _toml_lines(section: str, settings: Mapping[str, Any]) -> Iterator[str]:

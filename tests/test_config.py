@@ -1,6 +1,7 @@
 """Settings are checked when they are made, and survive the way to TOML and back."""
 
 import dataclasses
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,11 +25,11 @@ def allowed(spec: dataclasses.Field[Any]) -> st.SearchStrategy[Any]:
     if get_origin(spec.type) is tuple:
         names = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
         return st.lists(names, max_size=3)
-    low, below = spec.metadata["low"], spec.metadata["below"]
+    low, high, below = (spec.metadata[bound] for bound in ("low", "high", "below"))
     if spec.type is int:
-        return st.integers(low, 10**6)
+        return st.integers(low, high or 10**6)
     assert spec.type is float
-    return st.floats(low, below or 1e9, exclude_max=below is not None)
+    return st.floats(low, high or below or 1e9, exclude_max=below is not None)
 
 
 def some_of(section: type) -> st.SearchStrategy[dict[str, Any]]:
@@ -267,6 +268,13 @@ def test_a_float_that_is_not_finite_is_refused(key: str, value: float) -> None:
         ("training", "learning_rate", -0.1, 0.1),
         ("training", "embedding_dropout", 1.0, 0.999),
         ("training", "hidden_dropout", -0.1, 0.0),
+        ("encoder", "hidden_size", 16_385, 16_384),
+        ("encoder", "num_layers", 65, 64),
+        ("encoder", "max_length", 10**9, 10_000),
+        ("training", "lanes", 10**9, 100_000),
+        ("training", "steps", 10**9, 10_000),
+        ("training", "negatives", 10**9, 10_000_000),
+        ("training", "patience", 10**13, 10**12),
     ],
 )
 def test_a_value_out_of_range_is_refused_and_the_last_in_range_is_not(
@@ -276,6 +284,15 @@ def test_a_value_out_of_range_is_refused_and_the_last_in_range_is_not(
     assert f"{section}.{key}" in message
     assert repr(bad) in message
     assert Config.from_dict({section: {key: good}}).to_dict()[section][key] == good
+
+
+def test_a_value_that_would_take_the_machine_down_is_refused_with_the_bound() -> None:
+    assert "at most 16,384, got 1000000000" in refusal({"encoder": {"hidden_size": 10**9}})
+
+
+@pytest.mark.parametrize("key", ["learning_rate", "lanes"])
+def test_an_integer_of_ten_thousand_digits_is_refused(key: str) -> None:
+    assert f"training.{key}" in refusal({"training": {key: 10**10_000}})
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 10**30])
@@ -351,6 +368,36 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     toml_refusal(tmp_path)
     (tmp_path / "config.toml").write_bytes(b"\xff\xfe")
     toml_refusal(tmp_path / "config.toml")
+
+
+NONSENSE = {
+    "deep lists": "a = " + 100_000 * "[",
+    "deep tables": "a = " + 5_000 * "{b = " + "1" + 5_000 * "}",
+    "a long dotted key": ".".join(10_000 * "a") + " = 1",
+    "many digits": "seed = " + 10_000 * "9",
+    "many hexadecimal digits": "seed = 0x" + 10_000 * "f",
+    "many digits for a float": "[training]\nlearning_rate = 0x" + 10_000 * "f",
+    "no number": "[training]\nlearning_rate = nan",
+    "a long key": "x" * 100_000 + " = 1",
+    "a key of two lines": '"a\\nb" = 1',
+    "a long value": f"[training]\nscoring = '{100_000 * 'x'}'",
+    "a long list": f"[encoder]\nembedding = 'onehot'\ninputs = {100_000 * ['x']}",
+    "a list for a number": f"seed = {100_000 * ['x']}",
+    "too much text": "# " + 2_000_000 * "x",
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_nonsense_in_a_file_is_refused_shortly(tmp_path: Path, name: str) -> None:
+    (tmp_path / "config.toml").write_text(NONSENSE[name])
+    message = toml_refusal(tmp_path / "config.toml").replace(str(tmp_path), "")
+    assert len(message) < 500
+
+
+def test_a_pipe_is_not_waited_for_nor_a_device_read_without_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        assert "no regular file" in toml_refusal(path)
 
 
 def test_states_drop_in_windows_of_one_step_only() -> None:

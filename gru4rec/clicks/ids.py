@@ -21,6 +21,7 @@ import polars as pl
 
 from gru4rec.errors import DataError
 from gru4rec.schema import ARGUMENTS, ITEM_ID, SESSION_ID, USER_ID
+from gru4rec.untrusted import shown
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,6 @@ EXACT_BELOW: Mapping[Any, int] = {pl.Float16: 2**11, pl.Float32: 2**24, pl.Float
 
 _SPANS: Mapping[Any, range] = {pl.Int64: range(-(2**63), 2**63), pl.UInt64: range(2**64)}
 _MOST_DIGITS = 40  # of a decimal that is looked at: more than 64 bits have
-_SHOWN = 60  # characters of a value in a message
 
 
 def plain_id(value: Any, what: str = "item") -> int | str:
@@ -66,7 +66,7 @@ def plain_id(value: Any, what: str = "item") -> int | str:
         item = value.item()
         if type(item) is not type(value):
             return plain_id(item, what)
-    raise DataError(f"{_short(value)} is no {what} id; ids are integers or text")
+    raise DataError(f"{shown(value)} is no {what} id; ids are integers or text")
 
 
 def plain_ids(values: Any, what: str = "item", *, ordered: bool = True) -> list[int | str]:
@@ -79,7 +79,7 @@ def plain_ids(values: Any, what: str = "item", *, ordered: bool = True) -> list[
     is_flat = getattr(values, "ndim", 1) == 1 and not isinstance(values, pl.DataFrame)
     kinds = (str, bytes, bytearray, Mapping) + ((Set,) if ordered else ())
     if isinstance(values, kinds) or not isinstance(values, Iterable) or not is_flat:
-        raise DataError(f"{what}s are given as a list of ids, got {_short(values)}")
+        raise DataError(f"{what}s are given as a list of ids, got {shown(values)}")
     plain = values.tolist() if hasattr(values, "tolist") else values
     return [plain_id(value, what) for value in plain]
 
@@ -91,7 +91,7 @@ def at_least_one(value: Any, name: str) -> int:
     except DataError:
         count = None
     if not isinstance(count, int):
-        raise DataError(f"{name} must be a whole number, got {_short(value)}")
+        raise DataError(f"{name} must be a whole number, got {shown(value)}")
     if count < 1:
         raise DataError(f"{name} must be at least 1, got {count}")
     return count
@@ -185,11 +185,3 @@ def _no_id(name: str, what: str) -> DataError:
 def _is_text(text: str) -> bool:
     """Say whether UTF-8 can write a text: it has no half of a pair."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _short(value: object) -> str:
-    """Show a value, or the beginning of it, on one line."""
-    kind = type(value).__name__
-    text = repr(value) if isinstance(value, str | int | float | Decimal | bytes) else ""
-    text = " ".join((text or f"{kind} {str(value)[: _SHOWN * 4]!r}").split())
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

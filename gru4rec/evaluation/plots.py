@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from gru4rec.extras import import_extra
+from gru4rec.errors import import_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,11 +12,11 @@ import polars as pl
 import torch
 
 from gru4rec.clicks import ClickSource, ids_as, read_clicks
+from gru4rec.errors import import_extra
 from gru4rec.evaluation import plots
 from gru4rec.evaluation.comparison import evaluate, extra_columns
 from gru4rec.evaluation.inspection import explain, flat_values
 from gru4rec.evaluation.slices import SLICES
-from gru4rec.extras import import_extra
 from gru4rec.recommenders import GRU4Rec, Recommender
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gru4rec.model.encoding import session_vectors
     from gru4rec.model.network import Model, unit
     from gru4rec.model.streaming import running_vectors, states_after
-    from gru4rec.model.weight_files import AS_TRAINED, packed, unpacked
+    from gru4rec.model.weight_files import AS_TRAINED, file_layout, packed, unpacked
 
 __all__ = [
     "AS_TRAINED",
@@ -23,6 +23,7 @@ __all__ = [
     "State",
     "check_encoder",
     "dropout",
+    "file_layout",
     "find_device",
     "has_fast_bf16",
     "packed",

@@ -38,6 +38,8 @@ ENCODER: Mapping[str, Callable[[str, Tensor], dict[str, Tensor]]] = {
 }
 """How encoder weights may be stored: the tensors of a file for one of them."""
 
+_TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8}
+
 ITEMS: Mapping[str, torch.dtype] = {
     "float32": torch.float32,
     "float16": torch.float16,
@@ -60,6 +62,30 @@ def packed(weights: Weights, *, encoder: str, items: str) -> dict[str, Tensor]:
             tensors |= pack(name, weight)
         else:
             tensors[name] = weight.to(dtype) if weight.dim() == 2 else weight
+    return tensors
+
+
+def file_layout(
+    weights: Weights, *, encoder: str, items: str
+) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    """Return the shape and the type of each tensor that `packed` makes, without making it.
+
+    `weights` may lie on the device "meta". Raise ConfigError for unknown names.
+    """
+    of_encoder = choose("precision of encoder weights", encoder, _TYPES)
+    of_items = choose("precision of items", items, ITEMS)
+    tensors: dict[str, tuple[torch.Size, torch.dtype]] = {}
+    for name, weight in weights.items():
+        shape, dtype = weight.shape, weight.dtype
+        if not name.startswith(_ENCODER):
+            tensors[name] = shape, of_items if len(shape) == 2 else dtype
+        elif of_encoder != torch.int8:
+            tensors[name] = shape, of_encoder
+        elif len(shape) < 2:
+            tensors[name] = shape, dtype
+        else:
+            scales = torch.Size([shape[0], 1, *shape[2:]])
+            tensors |= {name: (shape, of_encoder), name + _SCALE: (scales, dtype)}
     return tensors
 
 

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gru4rec import atomic
-from gru4rec.clicks import read_parquet, write_parquet
-from gru4rec.errors import CheckpointError
+from gru4rec.clicks import read_parquet, scan_parquet, write_parquet
+from gru4rec.errors import CheckpointError, ConfigError, DataError
 from gru4rec.forks import refuse_forked
 from gru4rec.layout import (
     CATALOG,
@@ -31,8 +31,19 @@ from gru4rec.layout import (
 from gru4rec.recommenders.meta import Meta
 from gru4rec.serving import ItemIndex
 from gru4rec.sessions import Catalog
+from gru4rec.untrusted import brief, fits, read_json, read_text, shown
 
 _ATTEMPTS = 3
+_LONGEST_META, _LONGEST_CONFIG = 32_000_000, 1_000_000  # characters
+_MOST_ROWS, _ROWS_PER_BYTE = 1_000_000, 20  # ours have 6 at most: rules between items, compressed
+_FILES, _FINGERPRINT = "files", "fingerprint"  # keys of meta.json
+
+# What readers of foreign bytes raise; PanicException is how Polars meets a damaged Parquet file.
+_DAMAGE = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError,
+    MemoryError, SafetensorError, pl.exceptions.PolarsError, pl.exceptions.PanicException,
+    ConfigError, DataError,
+)  # fmt: skip
 
 T = TypeVar("T")
 
@@ -59,6 +70,8 @@ class Checkpoint:
     """What a baseline has learned; of a neighbour method the sessions."""
     parts: Sequence[_Part] = ()
     """The recommenders that make one, each in a folder of its own."""
+    part_folders: Sequence[Path] = ()
+    """Of one that was read, the folders of its parts, in their order."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> None:
@@ -89,13 +102,13 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = 
             files = {
                 file.relative_to(new).as_posix(): _fingerprint(file) for file in sorted(written)
             }
-            _write_json({**checkpoint.meta.to_dict(), "files": files}, new / META)
+            _write_json(_signed({**checkpoint.meta.to_dict(), _FILES: files}), new / META)
     except (OSError, SafetensorError, RuntimeError, pl.exceptions.PolarsError) as error:
         raise CheckpointError(f"cannot write the checkpoint {path}: {error}") from error
 
 
-def read_checkpoint(path: str | Path, make: Callable[[Checkpoint, Path], T]) -> T:
-    """Return what `make` makes of the contents of a folder, given with the folder for its parts.
+def read_checkpoint(path: str | Path, make: Callable[[Checkpoint], T]) -> T:
+    """Return what `make` makes of the contents of a folder.
 
     Nothing in it is executed or unpickled. Raise CheckpointError if it is missing or incomplete,
     if a file is not the one that was saved, or if `make` finds that it does not fit together.
@@ -106,12 +119,20 @@ def read_checkpoint(path: str | Path, make: Callable[[Checkpoint, Path], T]) -> 
         folder = path if path.is_dir() else atomic.beside(path, "old")  # just then being replaced
         began = _stamp(folder)
         try:
-            made = make(_read(folder, path), folder)
+            made = make(_read(folder, path))
         except CheckpointError as error:
             failure = error
+        except _DAMAGE as error:
+            failure = CheckpointError(
+                f"cannot read the checkpoint {folder}: {brief(error)}; train again"
+            )
+            failure.__cause__ = error
+        else:
+            if _stamp(folder) == began:  # else some of it was read before a swap, some after
+                return made
             continue
-        if _stamp(folder) == began:  # else some of it was read before a swap, some after
-            return made
+        if began is not None and _stamp(folder) == began:  # no swap explains the failure
+            break
     raise failure
 
 
@@ -127,58 +148,86 @@ def _read(folder: Path, path: Path) -> Checkpoint:
             f"no checkpoint at {path}; give the folder that `gru4rec train -o` wrote"
         )
     refuse_forked()
-    try:
-        _refuse_missing(folder, [META])
-        meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        files = {CONFIG: "", CATALOG: "", **meta.pop("files")}
-        _refuse_missing(folder, files)
-        for name, fingerprint in files.items():
-            if fingerprint != _fingerprint(folder / name):
-                raise CheckpointError(
-                    f"{folder / name} is not the file this checkpoint was saved with (damaged, or "
-                    "of another checkpoint); train again, or copy it whole"
-                )
-        return Checkpoint(
-            dict(json.loads((folder / CONFIG).read_text(encoding="utf-8"))),
-            Meta.from_dict(meta),
-            Catalog.from_frame(read_parquet(folder / CATALOG)),
-            load_file(folder / WEIGHTS) if WEIGHTS in files else None,
-            ItemIndex.load(folder / INDEX) if INDEX in files else None,
-            read_parquet(folder / LEARNED) if LEARNED in files else None,
-        )
-    except (
-        OSError, ValueError, KeyError, TypeError, AttributeError,
-        SafetensorError, pl.exceptions.PolarsError,
-    ) as error:  # fmt: skip
-        raise CheckpointError(
-            f"cannot read the checkpoint {folder}: {error!r}; train again"
-        ) from error
+    _refuse_missing(folder, [META])
+    meta, files = _read_meta(folder / META)
+    _refuse_missing(folder, files)
+    for name, fingerprint in files.items():
+        if fingerprint != _fingerprint(folder / name):
+            raise _changed(folder / name)
+    return Checkpoint(
+        read_json(folder / CONFIG, most=_LONGEST_CONFIG),
+        meta,
+        Catalog.from_frame(_read_table(folder / CATALOG)),
+        load_file(folder / WEIGHTS) if WEIGHTS in files else None,
+        ItemIndex.load(folder / INDEX) if INDEX in files else None,
+        _read_table(folder / LEARNED) if LEARNED in files else None,
+        part_folders=[(folder / name).parent for name in _parts(len(files)) if name in files],
+    )
 
 
-def parts_of(folder: Path) -> list[Path]:
-    """Return the folders of the recommenders that make one, in their order."""
-    parts = (folder / PARTS).iterdir() if (folder / PARTS).is_dir() else ()
-    numbered = [part for part in parts if part.name.isdecimal()]
-    return sorted(numbered, key=lambda part: int(part.name))
+def _read_meta(path: Path) -> tuple[Meta, dict[str, str]]:
+    """Return what `meta.json` says, and the fingerprint of each file by its name.
+
+    Raise CheckpointError if it is not what was saved; an older one without a fingerprint of its
+    own is taken as it is.
+    """
+    content = read_json(path, most=_LONGEST_META)
+    if _FINGERPRINT in content and content[_FINGERPRINT] != _signed(content)[_FINGERPRINT]:
+        raise _changed(path)
+    files: dict[str, str] = content.get(_FILES, {})
+    if not files or not fits(files, Mapping[str, str]):
+        raise CheckpointError(f"{path} lists no files, got {shown(files)}; train again")
+    below = {name for name in files if Path(name).name != name}
+    if below != {*_parts(len(below))}:
+        raise CheckpointError(f"{path} lists files elsewhere, {shown(sorted(below))}; train again")
+    return Meta.from_dict(content), {CONFIG: "", CATALOG: "", **files}
+
+
+def _parts(count: int) -> list[str]:
+    """Return the names by which a checkpoint lists so many parts among its files."""
+    return [f"{PARTS}/{number}/{META}" for number in range(count)]
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    """Return a table. Raise ValueError if it has many more rows than a file of its size holds."""
+    rows = scan_parquet(path).select(pl.len()).collect().item()
+    if rows > _MOST_ROWS + _ROWS_PER_BYTE * path.stat().st_size:
+        raise ValueError(f"{path.name} has {rows:,} rows, in a file too small for them")
+    return read_parquet(path)
 
 
 def _refuse_missing(folder: Path, names: Iterable[str]) -> None:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise CheckpointError(
-            f"the checkpoint {folder} lacks {', '.join(missing)}; train again, or copy it whole"
+            f"the checkpoint {folder} lacks {brief(', '.join(missing))}; train again, or copy it "
+            "whole"
         )
+
+
+def _changed(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is not the file this checkpoint was saved with (damaged, or of another "
+        "checkpoint); train again, or copy it whole"
+    )
+
+
+def _signed(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the contents of `meta.json` with their fingerprint, that of their canonical JSON."""
+    content = {key: value for key, value in meta.items() if key != _FINGERPRINT}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return {**content, _FINGERPRINT: hashlib.sha256(canonical.encode()).hexdigest()}
 
 
 def _write_json(content: Mapping[str, Any], path: Path) -> None:
     path.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
 
 
-def _stamp(folder: Path) -> bytes | None:
+def _stamp(folder: Path) -> str | None:
     """Return what tells one checkpoint at a path from another."""
     try:
-        return (folder / META).read_bytes()
-    except OSError:
+        return read_text(folder / META, most=_LONGEST_META)
+    except (OSError, ValueError):
         return None
 
 

@@ -13,13 +13,15 @@ from torch import Tensor
 
 from gru4rec.arraytypes import Float64Array, IntArray, Rows
 from gru4rec.clicks import ClickSource
-from gru4rec.errors import CheckpointError, ConfigError, DataError, Gru4RecError, choose
+from gru4rec.errors import CheckpointError, ConfigError, DataError, choose
+from gru4rec.layout import CONFIG
 from gru4rec.metrics import mrr_at, ranks, recall_at, recall_plus_mrr
 from gru4rec.recommenders.checkpoint import Checkpoint
 from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.recommender import Recommender
 from gru4rec.sessions import NO_SIDE_INPUTS, SessionArrays
 from gru4rec.training import parts_of_log
+from gru4rec.untrusted import brief, fits, shown
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ _FIRST = 0.75  # weight of the first part where none are fitted (benchmarks/LOG.
 _STEPS = {2: 20, 3: 10}  # weights that are tried are multiples of 1 / this; 5 for more parts
 _MOST_TARGETS = 5000
 _RANK_OFFSET = 60
+_HEAVIEST = 1e18  # so that weights have a sum
 
 
 def _reciprocal_ranks(recommender: Recommender, scores_MN: Tensor) -> Tensor:
@@ -74,11 +77,11 @@ class Fusion(Recommender):
             raise ConfigError(f"a fusion needs two recommenders or more, got {len(parts)}")
         chosen = _default_weights(len(parts)) if weights is None else np.asarray(weights, float)
         if len(chosen) != len(parts) or not (
-            np.isfinite(chosen).all() and (chosen >= 0).all() and chosen.any()
+            (chosen >= 0).all() and (chosen < _HEAVIEST).all() and chosen.any()
         ):
             raise ConfigError(
                 f"weights must be {len(parts)} numbers that are not negative and not all 0, got "
-                f"{chosen.tolist()}"
+                f"{shown(chosen.tolist())}"
             )
         asked = [list(part.inputs) for part in parts if part.inputs]
         if any(inputs != asked[0] for inputs in asked):
@@ -192,13 +195,22 @@ class Fusion(Recommender):
     @classmethod
     def of(cls, saved: Checkpoint, *, device: str = "auto") -> Self:
         """See `Scorer.of`; the parts of the checkpoint are recommenders already."""
-        try:
-            parts = cast(Sequence[Recommender], saved.parts)
-            return cls(parts, weights=saved.config["weights"], how=saved.config["how"])
-        except (Gru4RecError, KeyError, TypeError, ValueError) as error:
+        weights, how = (saved.config.get(name) for name in ("weights", "how"))
+        if not fits(weights, Sequence[float]) or not isinstance(how, str):
             raise CheckpointError(
-                f"the files of the checkpoint do not fit together: {error!r}; fit again"
-            ) from error
+                f"{CONFIG} of a fusion has weights and how, got {shown(dict(saved.config))}"
+            )
+        parts = cast(Sequence[Recommender], saved.parts)
+        fusion = cls(parts, weights=weights, how=how)
+        names = [part.name for part in parts]
+        if list(saved.meta.parts or ()) != names or not saved.catalog.item_ids.equals(
+            fusion.catalog.item_ids
+        ):
+            raise CheckpointError(
+                f"the parts of the checkpoint, {brief(', '.join(names))}, are not those it was "
+                "saved with; fit again"
+            )
+        return fusion
 
 
 def _default_weights(parts: int) -> Float64Array:

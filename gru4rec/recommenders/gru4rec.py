@@ -12,7 +12,7 @@ from torch import Tensor
 from gru4rec.arraytypes import Float32Array, IntArray, Rows
 from gru4rec.clicks import ClickSource
 from gru4rec.config import AUTO, Config
-from gru4rec.errors import CheckpointError, ConfigError, choose
+from gru4rec.errors import CheckpointError, choose
 from gru4rec.layout import META
 from gru4rec.model import (
     AS_TRAINED,
@@ -29,6 +29,7 @@ from gru4rec.recommenders.checkpoint import Checkpoint, write_checkpoint
 from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.model_scores import measured, scores_after
 from gru4rec.recommenders.recommender import Recommender
+from gru4rec.recommenders.saved_model import model_of
 from gru4rec.serving import AnyVectors, ItemFilter, ItemIndex, search_allowed
 from gru4rec.sessions import Catalog, RunningSession, SessionArrays, SideInputs, arrays_of
 from gru4rec.training import LOSSES, Hooks, Progress, Trained, TrainingLog, decide, train
@@ -215,26 +216,16 @@ class GRU4Rec(Recommender):
     @classmethod
     def of(cls, saved: Checkpoint, *, device: str = "auto") -> Self:
         """See `Scorer.of`."""
-        try:
-            recommender = cls(Config.from_dict(saved.config), device=device)
-        except ConfigError as error:
-            raise CheckpointError(f"cannot read the settings of the checkpoint: {error}") from error
-        if saved.weights is None or saved.index is None:
-            raise CheckpointError("the checkpoint has no weights or no index; train again")
-        side_inputs = SideInputs(saved.meta.inputs or {})
-        model = Model(recommender.config, len(saved.catalog), side_inputs)
-        try:
-            model.load(unpacked(saved.weights))
-        except RuntimeError as error:
-            raise CheckpointError(
-                "the weights of the checkpoint do not fit its config; train again"
-            ) from error
-        vectors = _kept_vectors_of(model.to(recommender.device))
-        if (len(saved.index), saved.index.width) != (len(saved.catalog), vectors.shape[1]):
+        recommender = cls(Config.from_dict(saved.config), device=device)
+        model = model_of(recommender.config, saved).to(recommender.device)
+        vectors = _kept_vectors_of(model)
+        size = len(saved.catalog), vectors.shape[1]
+        if saved.index is None or (len(saved.index), saved.index.width) != size:
             raise CheckpointError(
                 "the index of the checkpoint does not fit its catalog and weights; train again"
             )
         index = saved.index.with_vectors(vectors)
+        side_inputs = SideInputs(saved.meta.inputs or {})
         recommender._take(recommender.config, model, saved.catalog, side_inputs, index, saved.meta)
         return recommender
 

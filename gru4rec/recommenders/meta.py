@@ -1,10 +1,14 @@
 """What `meta.json` says of a recommender: what it is, what it was trained on, how it came out."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from datetime import datetime
+from typing import Any, Self, get_type_hints
 
+from gru4rec.layout import META
 from gru4rec.sessions import SeenSessions
+from gru4rec.untrusted import fits, shown
 
 _KEYS = {"stored_as": "precision"}  # in the file, where the field has another name
 _SEEN = {"times": "times", "sessions": "sketch"}  # the fields of `SeenSessions`, by their keys
@@ -40,7 +44,7 @@ class Meta:
     """Time that training took."""
     stored_as: Mapping[str, str] | None = None
     """In how many bits weights are kept, if they were shrunk; in the file as `precision`."""
-    index: Mapping[str, Any] | None = None
+    index: Mapping[str, str | float | bool | None] | None = None
     """What was measured of the index that was chosen."""
 
     def __getitem__(self, key: str) -> Any:
@@ -62,11 +66,35 @@ class Meta:
 
     @classmethod
     def from_dict(cls, contents: Mapping[str, Any]) -> Self:
-        """Return the inverse of `to_dict`; keys of a newer version are passed over."""
-        seen = {name: contents[key] for key, name in _SEEN.items() if key in contents}
-        known = {
-            spec.name: contents[key]
-            for spec in fields(cls)
-            if (key := _KEYS.get(spec.name, spec.name)) in contents
-        }
-        return cls(**{**known, "seen": SeenSessions(**seen) if seen else None})
+        """Return the inverse of `to_dict`; keys of a newer version are passed over.
+
+        Raise ValueError for a value of another type, and counts, times or hashes that are none.
+        """
+        types = get_type_hints(cls)
+        keys = {_KEYS.get(spec.name, spec.name): spec.name for spec in fields(cls)}
+        given = contents.keys() & keys.keys() - {"seen"}
+        for key in sorted(given):
+            if not fits(contents[key], types[keys[key]]):
+                raise ValueError(f"{key} in {META} cannot be {shown(contents[key])}")
+        meta = cls(**{keys[key]: contents[key] for key in given}, seen=_seen(contents))
+        if min((meta.counts or {}).values(), default=0) < 0:
+            raise ValueError(f"counts in {META} cannot be {shown(meta.counts)}")
+        if any({"epoch", "loss"} - row.keys() for row in meta.history or ()):
+            raise ValueError(f"history in {META} lacks an epoch or a loss")
+        return meta
+
+
+def _seen(contents: Mapping[str, Any]) -> SeenSessions | None:
+    """Return what the training log is recognised by. Raise ValueError for what is none of it."""
+    types = get_type_hints(SeenSessions)
+    seen = {name: contents[key] for key, name in _SEEN.items() if key in contents}
+    for name, value in seen.items():
+        if not fits(value, types[name]):
+            raise ValueError(f"{name} of sessions in {META} cannot be {shown(value)}")
+    if times := seen.get("times"):
+        moments = [times.get(end, "") for end in ("first", "last")]
+        if any(datetime.fromisoformat(moment).tzinfo for moment in moments):
+            raise ValueError(f"times in {META} cannot be {shown(times)}")
+    if len(base64.b64decode(seen.get("sketch", ""), validate=True)) % 8:
+        raise ValueError(f"sessions in {META} are no hashes")
+    return SeenSessions(**seen) if seen else None

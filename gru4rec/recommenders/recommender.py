@@ -20,6 +20,7 @@ from gru4rec.serving import (
     best_of_sessions,
 )
 from gru4rec.sessions import Prefixes, RunningSession, SessionReader, arrays_of
+from gru4rec.untrusted import brief
 
 
 class Recommender(Scorer):
@@ -133,11 +134,13 @@ class Recommender(Scorer):
 
         Raise CheckpointError if it is not there whole, or of another kind.
         """
-        return read_checkpoint(path, lambda saved, folder: cls._of_kind(saved, device))
+        return read_checkpoint(path, lambda saved: cls._of_kind(saved, device))
 
     @classmethod
     def _of_kind(cls, saved: Checkpoint, device: str) -> Self:
         kind = saved.meta.recommender
         if kind != cls.name:
-            raise CheckpointError(f"the checkpoint is of {kind}, not {cls.name}; use g4r.load")
+            raise CheckpointError(
+                f"the checkpoint is of {brief(kind)}, not {cls.name}; use g4r.load"
+            )
         return cls.of(saved, device=device)

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from gru4rec.arraytypes import Float16Array, Float32Array, IntArray
-from gru4rec.errors import CheckpointError, ConfigError
+from gru4rec.errors import ConfigError
 from gru4rec.serving.chunks import rows_at_once
+from gru4rec.serving.index_file import read_index
 from gru4rec.serving.selection import top_k
 
 AnyVectors: TypeAlias = Float32Array | Float16Array
@@ -187,11 +188,8 @@ class ItemIndex:
 
     @classmethod
     def load(cls, path: Path) -> "ItemIndex":
-        """Read an index file. Raise CheckpointError if FAISS cannot."""
-        try:
-            return cls(faiss.read_index(str(path)))
-        except RuntimeError as error:
-            raise CheckpointError(f"cannot read the index {path}; train again") from error
+        """Read an index file. Raise CheckpointError as `read_index` does."""
+        return cls(read_index(path))
 
 
 def _empty(queries: int, k: int) -> tuple[Float32Array, IntArray]:

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
         take_in,
     )
     from gru4rec.sessions.seen_sessions import SeenSessions, warn_of_leaks
-    from gru4rec.sessions.side_inputs import NO_SIDE_INPUTS, SideInputs
+    from gru4rec.sessions.side_inputs import NO_SIDE_INPUTS, OF_TIME, SideInputs
 
 __all__ = [
     "NO_SIDE_INPUTS",
+    "OF_TIME",
     "Catalog",
     "Click",
     "Follows",

@@ -10,8 +10,10 @@ import polars as pl
 
 from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
 from gru4rec.clicks import id_as, ids_as, plain_id
+from gru4rec.errors import DataError
 from gru4rec.forks import refuse_forked
 from gru4rec.schema import ITEM_ID
+from gru4rec.untrusted import brief, shown
 
 _SUPPORT = "support"
 
@@ -44,12 +46,31 @@ class Catalog:
     def of(cls, clicks: pl.LazyFrame) -> Self:
         """Make the catalog of every item of a log."""
         items = clicks.group_by(ITEM_ID).agg(pl.len().cast(pl.Int64).alias(_SUPPORT))
-        return cls.from_frame(items.sort([_SUPPORT, ITEM_ID], descending=[True, False]).collect())
+        frame = items.sort([_SUPPORT, ITEM_ID], descending=[True, False]).collect()
+        return cls(frame[ITEM_ID], frame[_SUPPORT].to_numpy())
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame) -> Self:
-        """Make a catalog of the frame that `to_frame` returns."""
-        return cls(frame[ITEM_ID], frame[_SUPPORT].to_numpy())
+        """Make a catalog of the frame that `to_frame` returns.
+
+        Raise DataError for another one: it must have items, each once, by falling support.
+        """
+        types = frame.schema
+        if not {ITEM_ID, _SUPPORT} <= types.keys():
+            raise DataError(f"a catalog has item_id and support, got {shown(frame.columns)}")
+        ids, support = frame[ITEM_ID], frame[_SUPPORT]
+        if not (ids.dtype.is_integer() or ids.dtype == pl.String) or support.dtype != pl.Int64:
+            raise DataError(
+                "the ids of a catalog are integers or text and its supports Int64, got "
+                f"{brief(ids.dtype)} and {brief(support.dtype)}"
+            )
+        if not len(frame) or ids.null_count() or ids.n_unique() < len(ids):
+            raise DataError("a catalog has at least one item, and each of them once")
+        clicks = support.to_numpy()
+        falls = (clicks[:-1] >= clicks[1:]).all()
+        if support.null_count() or not falls or clicks[-1] < 1 or clicks.sum(dtype=float) > 2**62:
+            raise DataError("the supports of a catalog are clicks, 1 or more, and fall")
+        return cls(ids, clicks)
 
     def to_frame(self) -> pl.DataFrame:
         """Return the columns item_id and support, in the order of the item indexes."""

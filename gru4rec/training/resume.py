@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, get_type_hints
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -17,11 +18,21 @@ from gru4rec import atomic
 from gru4rec.config import Config
 from gru4rec.errors import CheckpointError, ConfigError
 from gru4rec.layout import RESUME, UNFINISHED, check_free
-from gru4rec.training.trainer import Position
+from gru4rec.training.trainer import Position, Trainer
+from gru4rec.untrusted import brief, fits, read_json, shown
 
 logger = logging.getLogger(__name__)
 
 _RUN, _TENSORS = "run.json", "state.safetensors"
+_LONGEST = 100_000_000  # characters of what a run has said of its epochs
+_KEYS = {
+    "config": Mapping[str, Any], "log": str, "position": Mapping[str, Any],
+    "reasons": Mapping[str, str], "seconds": float,
+}  # fmt: skip
+_DAMAGE = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError,
+    SafetensorError, ConfigError,
+)  # fmt: skip
 
 MAY_CHANGE = ("training.learning_rate", "training.epochs", "training.patience")
 """Settings that a training may go on with other values of."""
@@ -76,20 +87,53 @@ def load_snapshot(path: Path) -> Snapshot | None:
     if not folder.is_dir():
         return None
     try:
-        run = json.loads((folder / _RUN).read_text(encoding="utf-8"))
-        return Snapshot(
-            Config.from_dict(run["config"]),
-            run["log"],
-            Position(**run["position"]),
-            load_file(folder / _TENSORS),
-            run["reasons"],
-            run["seconds"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError, ConfigError) as error:
-        raise CheckpointError(
-            f"cannot read the state of training in {folder}: {error!r}; start afresh with force",
-            mend_with=["force"],
-        ) from error
+        run = read_json(folder / _RUN, most=_LONGEST)
+        for key, kind in _KEYS.items():
+            if not fits(run.get(key), kind):
+                raise ValueError(f"{key} in {_RUN} cannot be {shown(run.get(key))}")
+        tensors = load_file(folder / _TENSORS)
+        for name, tensor in tensors.items():
+            if name.startswith("learner.model.") and not tensor.isfinite().all():
+                raise ValueError(f"{shown(name)} is no number")
+        position = _position_of(run["position"])
+        config = Config.from_dict(run["config"])
+        return Snapshot(config, run["log"], position, tensors, run["reasons"], run["seconds"])
+    except _DAMAGE as error:
+        raise _damaged(folder, error) from error
+
+
+def restore(trainer: Trainer, snapshot: Snapshot, path: Path) -> None:
+    """Let a trainer go on from the state that was read in the checkpoint folder `path`.
+
+    Raise CheckpointError if it is of another model.
+    """
+    given = snapshot.tensors
+    for name, tensor in trainer.tensors().items():
+        if name not in given or (given[name].shape, given[name].dtype) != (
+            tensor.shape,
+            tensor.dtype,
+        ):
+            raise _damaged(path / RESUME, f"{name} is not there, or of another shape")
+    try:
+        trainer.restore(snapshot.position, given)
+    except _DAMAGE as error:
+        raise _damaged(path / RESUME, error) from error
+
+
+def _position_of(values: Mapping[str, Any]) -> Position:
+    """Return a position. Raise ValueError for values of another type, and negative numbers."""
+    types = get_type_hints(Position)
+    wrong = [name for name in types if not fits(values.get(name), types[name])]
+    if wrong or min(values[name] for name in ("epoch", "window", "clicks", "best_epoch")) < 0:
+        raise ValueError(f"position in {_RUN} cannot be {shown(values)}")
+    return Position(**{name: values[name] for name in types})
+
+
+def _damaged(folder: Path, why: object) -> CheckpointError:
+    return CheckpointError(
+        f"cannot read the state of training in {folder}: {brief(why)}; start afresh with force",
+        mend_with=["force"],
+    )
 
 
 def clear(path: Path) -> None:

@@ -12,7 +12,7 @@ from gru4rec.model import Model, has_fast_bf16
 from gru4rec.sessions import SessionArrays
 from gru4rec.training.auto import Choice, LogStatistics, log_choices, resolve
 from gru4rec.training.batch import TrainingBatches
-from gru4rec.training.resume import Keeper, settings_of
+from gru4rec.training.resume import Keeper, restore, settings_of
 from gru4rec.training.trainer import Hooks, Trainer
 from gru4rec.training.training_log import TrainingLog
 
@@ -80,8 +80,8 @@ def train(
     held_out = log.cheap_to_measure()
     if held_out is not None:
         hooks = replace(hooks, validate=lambda: measure(model, held_out))
-    if snapshot is not None:
-        trainer.restore(snapshot.position, snapshot.tensors)
+    if snapshot is not None and keep is not None:
+        restore(trainer, snapshot, keep)
         earlier, reasons = snapshot.seconds, dict(snapshot.reasons)
     if keeper is not None:
         hooks = replace(hooks, save=keeper.saving(config, reasons, since=started - earlier))

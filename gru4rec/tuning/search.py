@@ -10,8 +10,7 @@ import polars as pl
 
 from gru4rec.clicks import ClickSource, is_part, read_clicks, split_last
 from gru4rec.config import Config
-from gru4rec.errors import ConfigError, DataError, DivergenceError
-from gru4rec.extras import import_extra
+from gru4rec.errors import ConfigError, DataError, DivergenceError, import_extra
 from gru4rec.recommenders import GRU4Rec
 from gru4rec.training import Progress, TrainingLog
 from gru4rec.tuning.search_space import SPACE, suggest

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gru4rec.errors import ConfigError
-from gru4rec.model.weight_files import ENCODER, ITEMS, packed, unpacked
+from gru4rec.model.weight_files import ENCODER, ITEMS, file_layout, packed, unpacked
 
 WEIGHTS = {
     "encoder.weight": torch.tensor([[1.0, -0.5, 0.3], [0.0, 0.0, 0.0]]),
@@ -52,6 +52,16 @@ def test_packing_what_was_unpacked_gives_the_same(encoder, items):
             torch.testing.assert_close(weight, again[name])
         else:
             assert torch.equal(weight, again[name])
+
+
+@pytest.mark.parametrize("encoder", ENCODER)
+@pytest.mark.parametrize("items", ITEMS)
+def test_the_layout_of_a_file_is_known_from_shapes_without_memory(encoder, items):
+    shapes = {name: torch.empty_like(weight, device="meta") for name, weight in WEIGHTS.items()}
+    stored = packed(WEIGHTS, encoder=encoder, items=items)
+    assert file_layout(shapes, encoder=encoder, items=items) == {
+        name: (weight.shape, weight.dtype) for name, weight in stored.items()
+    }
 
 
 def test_unknown_names_are_refused():

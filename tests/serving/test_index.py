@@ -56,6 +56,31 @@ def test_it_survives_its_file(tmp_path):
     assert faiss.read_index(str(tmp_path / "index.faiss")).ntotal == 30
 
 
+@pytest.mark.parametrize(
+    "factory", ["Flat", "SQ8", "HNSW8", "IVF4,Flat", "IVF4,SQfp16", "IVF4,PQ2x4", "PCA2,IVF4,SQ8"]
+)
+def test_any_index_that_can_be_built_survives_its_file_and_the_limits_of_reading(factory, tmp_path):
+    vectors = normal(200, 4)
+    before = [getattr(faiss, name)() for name in dir(faiss) if name.startswith("get_deserial")]
+    index = ItemIndex.build(vectors, factory)
+    index.save(tmp_path / "index.faiss")
+    again = ItemIndex.load(tmp_path / "index.faiss").with_vectors(vectors)
+    assert again.search(vectors[:9], 5)[1].tolist() == index.search(vectors[:9], 5)[1].tolist()
+    after = [getattr(faiss, name)() for name in dir(faiss) if name.startswith("get_deserial")]
+    assert after == before
+
+
+def test_a_graph_that_leads_to_items_it_does_not_hold_is_refused(tmp_path):
+    index = faiss.index_factory(4, "HNSW8", faiss.METRIC_INNER_PRODUCT)
+    index.add(normal(30, 4))
+    links = faiss.vector_to_array(index.hnsw.neighbors)
+    links[0] = 30
+    faiss.copy_array_to_vector(links, index.hnsw.neighbors)
+    faiss.write_index(index, str(tmp_path / "index.faiss"))
+    with pytest.raises(CheckpointError, match="index"):
+        ItemIndex.load(tmp_path / "index.faiss")
+
+
 def test_a_file_that_is_no_index_is_refused(tmp_path):
     (tmp_path / "index.faiss").write_bytes(b"no index at all")
     with pytest.raises(CheckpointError, match="index"):

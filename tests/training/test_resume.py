@@ -1,13 +1,14 @@
 """A training that was interrupted goes on to the weights of one that was not."""
 
 import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from toys import TINY
 
 import gru4rec as g4r
@@ -148,6 +149,63 @@ def test_a_state_that_is_damaged_is_refused(log, keep):
     (keep / "resume" / "state.safetensors").write_bytes(b"damaged")
     with pytest.raises(g4r.CheckpointError, match="start afresh with force"):
         fit(log, keep, resume=True)
+
+
+def changed(**values: object) -> Callable[[Path], object]:
+    """Changes keys of what a run says of itself."""
+
+    def edit(folder: Path) -> None:
+        run = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps({**run, **values}))
+
+    return edit
+
+
+def retensored(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], object]:
+    """Changes the tensors of a state."""
+
+    def edit(folder: Path) -> None:
+        tensors = {name: part.clone() for name, part in load_file(folder / _TENSORS).items()}
+        change(tensors)
+        save_file(tensors, folder / _TENSORS)
+
+    return edit
+
+
+_TENSORS, _TABLE = "state.safetensors", "learner.model.output_table"
+
+NONSENSE: dict[str, Callable[[Path], object]] = {
+    "deep": lambda folder: (folder / "run.json").write_text(100_000 * "["),
+    "no UTF-8": lambda folder: (folder / "run.json").write_bytes(24_000 * b"\xff"),
+    "a list": lambda folder: (folder / "run.json").write_text("[]"),
+    "a position of texts": changed(position={"epoch": "x"}),
+    "a position before the first": changed(position={"epoch": -1, "window": 0, "clicks": 0}),
+    "no config": changed(config=None),
+    "an absurd config": changed(config={"encoder": {"hidden_size": 10**9}}),
+    "a log of another type": changed(log=3),
+    "reasons of numbers": changed(reasons={"seed": 1}),
+    "no tensors": retensored(lambda tensors: tensors.clear()),
+    "a table of another shape": retensored(
+        lambda tensors: tensors.update({_TABLE: torch.zeros(1)})
+    ),
+    "a table of another type": retensored(
+        lambda tensors: tensors.update({_TABLE: tensors[_TABLE].double()})
+    ),
+    "a weight that is no number": retensored(lambda tensors: tensors[_TABLE].fill_(torch.nan)),
+    "a nameless state": retensored(
+        lambda tensors: tensors.update({"learner.dense.x": torch.zeros(1)})
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_nonsense_in_a_state_is_refused_in_one_short_line(log, keep, name):
+    stopped(log, keep)
+    NONSENSE[name](keep / "resume")
+    with pytest.raises(g4r.CheckpointError, match="start afresh with force") as refused:
+        fit(log, keep, resume=True)
+    assert str(refused.value).splitlines() == [str(refused.value)]
+    assert len(str(refused.value).replace(str(keep), "")) < 500
 
 
 def test_the_checkpoint_that_is_saved_holds_no_state_of_training(log, keep):

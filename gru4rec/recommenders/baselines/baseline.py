@@ -13,9 +13,10 @@ from torch import Tensor
 
 from gru4rec.arraytypes import FloatingArray, IntArray, Rows
 from gru4rec.clicks import ClickSource, read_clicks
-from gru4rec.errors import CheckpointError, ConfigError
-from gru4rec.layout import LEARNED
+from gru4rec.errors import CheckpointError
+from gru4rec.layout import LEARNED, META
 from gru4rec.metrics import ranks_in_pieces, recall_plus_mrr
+from gru4rec.recommenders.baselines.learned import Column, check_learned
 from gru4rec.recommenders.checkpoint import Checkpoint
 from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.recommender import Recommender
@@ -38,6 +39,8 @@ class Baseline(Recommender):
 
     settings: Settings
     settings_class: ClassVar[type[Settings]]
+    columns: ClassVar[Mapping[str, Column]]
+    """What the columns of the table are that it learns."""
     published: ClassVar[Sequence[Mapping[str, object]]] = ({},)
     """Settings that its authors or others fitted to a log, as far as they are not the defaults."""
 
@@ -128,16 +131,14 @@ class Baseline(Recommender):
     @classmethod
     def of(cls, saved: Checkpoint, *, device: str = "auto") -> Self:
         """See `Scorer.of`."""
-        try:
-            baseline = cls(**saved.config)
-            if saved.learned is None:
-                raise KeyError(LEARNED)
-            clicks = int((saved.meta.counts or {})["clicks"])
-            timed = bool(saved.meta["timed"])
-            baseline._restore(saved.catalog, saved.learned, timed, clicks)
-            baseline.meta = saved.meta
-        except (ConfigError, KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        baseline = cls(**saved.config)
+        learned, timed = saved.learned, saved.meta.timed
+        clicks = (saved.meta.counts or {}).get("clicks")
+        if learned is None or timed is None or clicks is None:
             raise CheckpointError(
-                f"the files of the checkpoint do not fit together: {error!r}; fit again"
-            ) from error
+                f"the checkpoint lacks {LEARNED}, or its clicks or times in {META}; fit again"
+            )
+        check_learned(learned, cls.columns, len(saved.catalog))
+        baseline._restore(saved.catalog, learned, timed, clicks)
+        baseline.meta = saved.meta
         return baseline

@@ -1,6 +1,6 @@
 """Recommend by rules from the session's last item to others: followers, sequences, cosines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,7 +8,9 @@ import numpy as np
 import polars as pl
 
 from gru4rec.arraytypes import FloatingArray, IntArray
+from gru4rec.recommenders.baselines import learned
 from gru4rec.recommenders.baselines.baseline import Baseline
+from gru4rec.recommenders.baselines.learned import Column
 from gru4rec.recommenders.baselines.popularity import NoSettings
 from gru4rec.sessions import Catalog, SessionArrays, ranges
 from gru4rec.settings import Settings, setting
@@ -53,6 +55,10 @@ class ItemKNNSettings(Settings):
 
 class _ItemToItem(Baseline):
     """Scores an item x by the rule (last item of the session → x), 0 where there is none."""
+
+    columns: ClassVar[Mapping[str, Column]] = {
+        ITEM: learned.rising_item, OTHER: learned.item, WEIGHT: learned.number,
+    }  # fmt: skip
 
     def prepare(self) -> None:
         """See `Baseline.prepare`."""

@@ -1,5 +1,6 @@
 """Recommend what is clicked most: ever, lately, or in the running session."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,6 +9,7 @@ import polars as pl
 
 from gru4rec.arraytypes import FloatingArray, IntArray
 from gru4rec.recommenders.baselines.baseline import Baseline
+from gru4rec.recommenders.baselines.learned import Column, counts
 from gru4rec.sessions import Catalog, SessionArrays
 from gru4rec.settings import Settings, setting
 
@@ -34,6 +36,7 @@ class Popularity(Baseline):
     name = "popularity"
     settings: Settings
     settings_class: ClassVar[type[Settings]] = NoSettings
+    columns: ClassVar[Mapping[str, Column]] = {"clicks": counts}
 
     def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
         """See `Baseline.learn`."""

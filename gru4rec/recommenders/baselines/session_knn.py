@@ -1,5 +1,6 @@
 """Recommend what similar sessions of the training log have: the frame of it, and SKNN."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,7 +9,8 @@ import polars as pl
 
 from gru4rec.arraytypes import Float64Array, FloatingArray, IntArray
 from gru4rec.recommenders.baselines.baseline import Baseline
-from gru4rec.recommenders.baselines.neighbours import Neighbours, Shared
+from gru4rec.recommenders.baselines.learned import Column, items, number
+from gru4rec.recommenders.baselines.neighbours import ITEMS, TIME, Neighbours, Shared
 from gru4rec.sessions import Catalog, SessionArrays
 from gru4rec.settings import Settings, setting
 
@@ -43,6 +45,7 @@ class SessionKNN(Baseline):
 
     reads_times = True
     settings: SessionKNNSettings
+    columns: ClassVar[Mapping[str, Column]] = {TIME: number, ITEMS: items}
 
     def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
         """See `Baseline.learn`."""

@@ -1,0 +1,70 @@
+"""Make the model of a checkpoint, once its settings, side inputs and weights fit together."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from gru4rec.config import Config
+from gru4rec.errors import CheckpointError
+from gru4rec.model import AS_TRAINED, Model, file_layout, unpacked
+from gru4rec.recommenders.checkpoint import Checkpoint
+from gru4rec.sessions import OF_TIME, SideInputs
+from gru4rec.untrusted import shown
+
+_DECIDED = ("encoder.hidden_size", "training.scoring", "training.scale")  # the last: of a cosine
+
+
+def model_of(config: Config, saved: Checkpoint) -> Model:
+    """Return the model of a checkpoint whose settings are `config`.
+
+    Nothing is built before the names, shapes and types of all weights are those that the settings
+    imply. Raise CheckpointError if they are not, or if a weight is no number.
+    """
+    decided = config.flat()
+    needed = _DECIDED if decided.get("training.scoring") == "cosine" else _DECIDED[:-1]
+    if missing := [name for name in needed if name not in decided]:
+        raise CheckpointError(f"the settings of the checkpoint lack {missing[0]}; train again")
+    if saved.weights is None:
+        raise CheckpointError("the checkpoint has no weights; train again")
+    side_inputs = _side_inputs_of(config, saved)
+    with torch.device("meta"):  # shapes without memory
+        shapes = Model(config, len(saved.catalog), side_inputs).state_dict()
+    _compare(saved.weights, file_layout(shapes, **(saved.meta.stored_as or AS_TRAINED)))
+    for name, weight in saved.weights.items():
+        if not all(torch.isfinite(end) for end in torch.aminmax(weight)):
+            raise CheckpointError(f"{name} of the checkpoint has weights that are no numbers")
+    model = Model(config, len(saved.catalog), side_inputs)
+    model.load(unpacked(saved.weights))
+    return model
+
+
+def _side_inputs_of(config: Config, saved: Checkpoint) -> SideInputs:
+    """Return the side inputs of a checkpoint. Raise CheckpointError if they do not fit `config`."""
+    values = saved.meta.inputs or {}
+    fit = list(values) == list(config.encoder.inputs) and all(
+        len(set(texts)) == len(texts) < 2**16 and not (texts and name in OF_TIME)
+        for name, texts in values.items()
+    )
+    if not fit:
+        raise CheckpointError(
+            f"the side inputs of the checkpoint, {shown(dict(values))}, are not those of its "
+            "settings, or have a value twice; train again"
+        )
+    return SideInputs(values)
+
+
+def _compare(
+    weights: Mapping[str, Tensor], needed: Mapping[str, tuple[torch.Size, torch.dtype]]
+) -> None:
+    given = {name: (weight.shape, weight.dtype) for name, weight in weights.items()}
+    for name in sorted(given.keys() | needed.keys()):
+        if given.get(name) != needed.get(name):
+            raise CheckpointError(
+                f"the weights of the checkpoint do not fit its config: {shown(name)} is "
+                f"{_said(given.get(name))}, and should be {_said(needed.get(name))}; train again"
+            )
+
+
+def _said(kind: tuple[torch.Size, torch.dtype] | None) -> str:
+    return "not there" if kind is None else f"{list(kind[0])} of {kind[1]}"
