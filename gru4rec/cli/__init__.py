@@ -4,10 +4,12 @@ import logging
 import os
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
 from gru4rec.cli.progress import line_start
+from gru4rec.cli.streams import REFUSED, forget_output, open_streams
 from gru4rec.errors import Gru4RecError
 
 # How long torch's threads spin while they wait for each other, in turns, before they sleep. With
@@ -45,6 +47,18 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the program. What cannot be written to standard output is an error of one line."""
+        open_streams()
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            if error.errno not in REFUSED:
+                raise
+            forget_output()
+            click.echo(f"Error: cannot write to standard output: {error.strerror}", err=True)
+            sys.exit(2)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command. An error that the user can mend becomes one line and exit status 2."""

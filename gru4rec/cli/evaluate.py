@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gru4rec.cli.guard import Guarded, Reads, Writes
 from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ _FORMATS = ("table", "json", "csv")
 _ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index")
 
 
-@click.command("evaluate")
-@click.argument("checkpoint", metavar="DIR")
-@click.argument("clicks", nargs=-1, required=True)
+@click.command("evaluate", cls=Guarded)
+@click.argument("checkpoint", metavar="DIR", type=Reads())
+@click.argument("clicks", nargs=-1, required=True, type=Reads())
 @click.option(
     "-k",
     "ks",
@@ -38,6 +39,7 @@ _ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index"
     "--with",
     "others",
     multiple=True,
+    type=Reads(),
     metavar="DIR",
     help="Another checkpoint to compare with, named by its folder; may be repeated.",
 )
@@ -49,7 +51,11 @@ _ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index"
     help="Baseline to compare with; may be repeated.",
 )
 @click.option(
-    "--train", multiple=True, metavar="CLICKS", help="Log to fit the baselines on; may be repeated."
+    "--train",
+    multiple=True,
+    type=Reads(),
+    metavar="CLICKS",
+    help="Log to fit the baselines on; may be repeated.",
 )
 @click.option("--train-where", metavar="SQL", help="Rows of the --train log to take.")
 @click.option(
@@ -83,7 +89,7 @@ _ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index"
 )
 @click.option(
     "--report",
-    type=click.Path(path_type=Path),
+    type=Writes(),
     metavar="FILE.html",
     help="Also write a page with pictures: curves, slices, a session explained, training.",
 )

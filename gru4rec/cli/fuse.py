@@ -5,22 +5,24 @@ from typing import Any
 
 import click
 
+from gru4rec.cli.guard import Guarded, Reads, WritesFolder
 from gru4rec.cli.options import click_log_options, device_option, read_options
 
 
-@click.command("fuse")
-@click.argument("checkpoint", metavar="DIR")
-@click.argument("clicks", nargs=-1, required=True)
+@click.command("fuse", cls=Guarded)
+@click.argument("checkpoint", metavar="DIR", type=Reads())
+@click.argument("clicks", nargs=-1, required=True, type=Reads())
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
+    "-o", "--output", required=True, type=WritesFolder(), metavar="DIR",
     help="Checkpoint folder to write.",
 )  # fmt: skip
 @click.option(
-    "--with", "others", multiple=True, default=("vstan",), show_default=True, metavar="NAME|DIR",
+    "--with", "others", multiple=True, default=("vstan",), show_default=True, type=Reads(),
+    metavar="NAME|DIR",
     help="Baseline, or checkpoint trained on the same log, to mix in; may be repeated.",
 )  # fmt: skip
 @click.option(
-    "--valid", metavar="PATH",
+    "--valid", type=Reads(), metavar="PATH",
     help="Sessions that DIR has not learned from, to fit the weights on; else DIR weighs 0.75.",
 )  # fmt: skip
 @click.option("--valid-where", metavar="SQL", help="Rows of the --valid log to take.")

@@ -4,14 +4,15 @@ from typing import Any
 
 import click
 
+from gru4rec.cli.guard import Guarded, Reads
 from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
 
 _FORMATS = ("table", "json", "csv")
 
 
-@click.command("index")
-@click.argument("checkpoint", metavar="DIR")
-@click.argument("clicks", nargs=-1)
+@click.command("index", cls=Guarded)
+@click.argument("checkpoint", metavar="DIR", type=Reads())
+@click.argument("clicks", nargs=-1, type=Reads())
 @click.option(
     "--kind", "kinds", multiple=True, metavar="KIND",
     help="flat, hnsw, ivf, ivf-sq8 or a FAISS factory string; may be repeated. Else all four.",

@@ -4,13 +4,14 @@ from typing import Any
 
 import click
 
+from gru4rec.cli.guard import Guarded, Reads
 from gru4rec.cli.options import output_options
 
 _FORMATS = ("table", "json", "csv")
 
 
-@click.command("inspect")
-@click.argument("checkpoint", metavar="DIR")
+@click.command("inspect", cls=Guarded)
+@click.argument("checkpoint", metavar="DIR", type=Reads())
 @click.option("--item", metavar="ID", help="Show the items alike to this one.")
 @click.option(
     "--items", metavar="A,B,C", help="Show what each click of this session does to its best item."

@@ -1,10 +1,11 @@
 """Options that several commands share."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from gru4rec.cli.guard import Writes
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -48,9 +49,7 @@ def output_options(formats: Sequence[str]) -> Callable[[Function], Function]:
         click.option(
             "--format", "form", type=click.Choice(formats), help="Else the suffix of FILE decides."
         ),
-        click.option(
-            "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write."
-        ),
+        click.option("-o", "--output", type=Writes(), metavar="FILE", help="File to write."),
     )
 
 

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 import polars as pl
@@ -88,8 +87,7 @@ def write_pieces(pieces: Iterable[pl.DataFrame], form: str, output: Path | None)
 
     def write(file: Path) -> None:
         if form == "parquet":
-            with TemporaryDirectory(prefix=f"{file.name}.", dir=file.parent) as folder:
-                write_parquet_pieces(pieces, file, Path(folder) / "pieces")
+            write_parquet_pieces(pieces, file, file.with_name("pieces"))
         else:
             with file.open("w", encoding="utf-8") as stream:
                 stream.writelines(FORMATS[form](pieces))

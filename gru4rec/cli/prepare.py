@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gru4rec.cli.guard import Guarded, Reads, WritesFolder
+
 if TYPE_CHECKING:
     from gru4rec.preparation import Card
 
@@ -71,17 +73,17 @@ def _options(function: Any) -> Any:
     return function
 
 
-@click.command("prepare")
-@click.argument("raw", nargs=-1, required=True)
+@click.command("prepare", cls=Guarded)
+@click.argument("raw", nargs=-1, required=True, type=Reads())
 @click.option(
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path),
+    type=WritesFolder(),
     metavar="DIR",
     help="Folder to write.",
 )
-@click.option("--recipe", metavar="FILE", help="Recipe in TOML; options override it.")
+@click.option("--recipe", type=Reads(), metavar="FILE", help="Recipe in TOML; options override it.")
 @_options
 @click.option("--force", is_flag=True, help="Replace older prepared sessions at DIR.")
 def command(raw: tuple[str, ...], output: Path, **options: Any) -> None:

@@ -1,12 +1,11 @@
 """`gru4rec recommend`: sessions → `Recommender.recommend` → a table."""
 
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gru4rec.cli.guard import Guarded, Reads
 from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
 
 if TYPE_CHECKING:
@@ -15,9 +14,9 @@ if TYPE_CHECKING:
 _FORMATS = ("table", "jsonl", "csv", "parquet")
 
 
-@click.command("recommend")
-@click.argument("checkpoint", metavar="DIR")
-@click.argument("clicks", nargs=-1)
+@click.command("recommend", cls=Guarded)
+@click.argument("checkpoint", metavar="DIR", type=Reads())
+@click.argument("clicks", nargs=-1, type=Reads())
 @click.option(
     "--items",
     metavar="A,B,C",
@@ -30,13 +29,13 @@ _FORMATS = ("table", "jsonl", "csv", "parquet")
 @click.option("--exclude-clicked", is_flag=True, help="Leave out the items of the session itself.")
 @click.option(
     "--allow",
-    type=click.Path(path_type=Path),
+    type=Reads(),
     metavar="FILE",
     help="Recommend only the items of this file: an id a line, or a table with a column of them.",
 )
 @click.option(
     "--deny",
-    type=click.Path(path_type=Path),
+    type=Reads(),
     metavar="FILE",
     help="Recommend none of the items of this file.",
 )
@@ -65,8 +64,6 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         raise click.UsageError("Give either CLICKS or --items.")
     form = choose_format(options["form"], options["output"], _FORMATS)
     output = options["output"]
-    if output is not None and any(_is_in(output, Path(log)) for log in clicks if log != "-"):
-        raise click.UsageError(f"-o {output} is one of the CLICKS; name another file.")
     read = read_options(options)
     recommender = load(checkpoint, device=options["device"])
     allowed: dict[str, Any] = {"exclude_clicked": options["exclude_clicked"]}
@@ -89,14 +86,10 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     write_pieces(counted(pieces, hidden=on_terminal and form != "table"), form, output)
 
 
-def _is_in(file: Path, log: Path) -> bool:
-    """Return whether a file is a log, or lies in the folder that is one."""
-    return file.exists() and (log.resolve() in (file.resolve(), *file.resolve().parents))
-
-
 def _reply(recommender: "Recommender", options: dict[str, Any], allowed: dict[str, Any]) -> None:
     """Reply to the lines of standard input until it ends, or nobody reads any more."""
     from gru4rec.cli.json_lines import reply_lines
+    from gru4rec.cli.streams import forget_output
     from gru4rec.serving import ItemFilter
 
     if options["output"] is not None or options["form"] not in (None, "jsonl"):
@@ -109,4 +102,4 @@ def _reply(recommender: "Recommender", options: dict[str, Any], allowed: dict[st
             output.write(reply.encode() + b"\n")
             output.flush()
     except BrokenPipeError:  # the reader has gone, and with it the need for replies
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_output()

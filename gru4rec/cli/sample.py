@@ -4,15 +4,17 @@ from pathlib import Path
 
 import click
 
+from gru4rec.cli.guard import Guarded, Writes
+
 _FORMATS = ("parquet", "csv")
 
 
-@click.command("sample")
+@click.command("sample", cls=Guarded)
 @click.option(
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path),
+    type=Writes(),
     metavar="FILE",
     help="File to write, .parquet or .csv.",
 )

@@ -2,23 +2,23 @@
 
 from collections.abc import Iterable
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import click
 
+from gru4rec.cli.guard import Guarded, Reads, WritesFolder
 from gru4rec.cli.options import click_log_options, device_option, read_options
 
 _FORMATS = ("table", "json", "csv")
 
 
-@click.command("shrink")
-@click.argument("checkpoint", metavar="DIR")
-@click.argument("clicks", nargs=-1, required=True)
+@click.command("shrink", cls=Guarded)
+@click.argument("checkpoint", metavar="DIR", type=Reads())
+@click.argument("clicks", nargs=-1, required=True, type=Reads())
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=WritesFolder(),
     metavar="OUT",
     help="Folder to write the smaller checkpoint to; without it, five kinds are measured only.",
 )

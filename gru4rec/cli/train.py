@@ -10,21 +10,25 @@ from typing import Any
 
 import click
 
+from gru4rec.cli.guard import Guarded, Reads, WritesFolder
 from gru4rec.cli.options import click_log_options, device_option, read_options
 from gru4rec.cli.training_options import config_of, setting_options, valid_source
 
 
-@click.command("train")
-@click.argument("clicks", nargs=-1, required=True)
+@click.command("train", cls=Guarded)
+@click.argument("clicks", nargs=-1, required=True, type=Reads())
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=WritesFolder(),
     metavar="DIR",
     help="Checkpoint folder to write.",
 )
 @click.option(
-    "--valid", metavar="PATH|1d|10%", help="Log, duration or share to measure on after each epoch."
+    "--valid",
+    type=Reads(),
+    metavar="PATH|1d|10%",
+    help="Log, duration or share to measure on after each epoch.",
 )
 @click.option("--valid-where", metavar="SQL", help="Rows of the --valid file to take.")
 @click_log_options

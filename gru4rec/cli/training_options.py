@@ -1,10 +1,10 @@
 """Options that give settings, and the config they make."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gru4rec.cli.guard import Reads
 from gru4rec.cli.options import chain
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ _SETTINGS: dict[str, tuple[str, type, str]] = {
 }
 
 setting_options = chain(
-    click.option(
-        "-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML."
-    ),
+    click.option("-c", "--config", type=Reads(), metavar="FILE", help="Settings in TOML."),
     click.option("--preset", metavar="NAME", help="Settings by name: paper, rsc15, …"),
     *(
         click.option(

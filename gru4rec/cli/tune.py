@@ -1,10 +1,10 @@
 """`gru4rec tune`: a click log → `tune` → the best settings as TOML, and a table of the trials."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gru4rec.cli.guard import Guarded, Reads, Writes
 from gru4rec.cli.options import click_log_options, device_option, read_options
 from gru4rec.cli.training_options import config_of, setting_options, valid_source
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 _ROWS = 10
 
 
-@click.command("tune")
-@click.argument("clicks", nargs=-1, required=True)
+@click.command("tune", cls=Guarded)
+@click.argument("clicks", nargs=-1, required=True, type=Reads())
 @click.option(
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path),
+    type=Writes(),
     metavar="FILE.toml",
     help="File of the best settings to write.",
 )
@@ -28,6 +28,7 @@ _ROWS = 10
     "--valid",
     default="10%",
     show_default=True,
+    type=Reads(),
     metavar="PATH|1d|10%",
     help="Log, duration or share to measure on.",
 )
@@ -37,7 +38,7 @@ _ROWS = 10
 )
 @click.option(
     "--study",
-    type=click.Path(path_type=Path),
+    type=Writes(),
     metavar="FILE",
     help="File of the search, to stop and go on with.",
 )

@@ -1,0 +1,112 @@
+"""Know what a command reads and writes, and refuse an output that would replace an input.
+
+Every parameter that is a path has one of the types `Reads`, `Writes` and `WritesFolder`; before a
+command begins, its outputs are compared with its inputs and with each other.
+"""
+
+import glob
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class Reads(click.ParamType[Any]):
+    """A path that is read: a file, a folder with all below it, or a glob of either."""
+
+    name = "path"
+
+
+class Writes(click.ParamType[Any]):
+    """A path of a file that is written."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path."""
+        return Path(value)
+
+
+class WritesFolder(Writes):
+    """A path of a folder that is written."""
+
+
+class Guarded(click.Command):
+    """A command whose outputs replace nothing that it reads, and can be written at all."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raise DataError before it begins, where an output is no place for it."""
+        from gru4rec.atomic import check_writable
+        from gru4rec.errors import DataError
+
+        outputs = list(_paths(ctx, Writes))
+        for (option, output), (other, second) in combinations(outputs, 2):
+            if _resolved(output) == _resolved(second):
+                raise DataError(f"{option} and {other} are both {output}; name two files")
+        for option, output in outputs:
+            if not _is_folder(ctx, option):
+                check_writable(output)
+            for read, path in _paths(ctx, Reads):
+                for file in _files(path):
+                    if _replaces(output, file):
+                        raise DataError(
+                            f"{option} {output} would replace {file}, which {read} reads; write to "
+                            "another place"
+                        )
+        return super().invoke(ctx)
+
+
+def _paths(ctx: click.Context, kind: type[click.ParamType[Any]]) -> Iterator[tuple[str, Path]]:
+    """Yield the paths of the parameters of a kind, by how the user writes the parameter."""
+    for param in ctx.command.params:
+        value = ctx.params.get(param.name or "")
+        if isinstance(param.type, kind) and value is not None:
+            for path in [value] if isinstance(value, str | Path) else value:
+                yield _label(param), Path(path)
+
+
+def _label(param: click.Parameter) -> str:
+    return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
+
+
+def _is_folder(ctx: click.Context, label: str) -> bool:
+    return any(
+        _label(param) == label and isinstance(param.type, WritesFolder)
+        for param in ctx.command.params
+    )
+
+
+def _files(path: Path) -> list[Path]:
+    """Return what a path that is read stands for: itself, or the files of a glob."""
+    try:
+        if path.exists():
+            return [path]
+        return [Path(file) for file in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - takes absolute globs
+    except (OSError, ValueError):
+        return []  # what reads it says what is wrong
+
+
+def _replaces(output: Path, read: Path) -> bool:
+    """Whether to write `output` would change what is read at `read`, a file or a folder."""
+    place, source = _resolved(output), _resolved(read)
+    if not place.exists() or (place.exists() and not (place.is_file() or place.is_dir())):
+        return False  # nothing stands there, or a device
+    if place == source or place in source.parents:
+        return True
+    if source in place.parents:
+        return True
+    files = [source] if source.is_file() else source.rglob("*")
+    return (
+        place.is_file()
+        and place.stat().st_nlink > 1
+        and any(file.is_file() and file.samefile(place) for file in files)
+    )
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        return path
