@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gru4rec.arraytypes import IntArray
-from gru4rec.sessions.batching.batch import SessionBatch
+from gru4rec.sessions.batching.batch import ORDINARY, SessionBatch
 from gru4rec.sessions.batching.packed_layout import PackedLayout
 
-_ORDINARY = 256  # clicks that a session may have on one lane whatever its log: hardly any has more
 _PARTS = 4  # of an epoch's steps: what a session may take of them
 
 
@@ -77,6 +76,7 @@ class SessionParallelWindows(Sequence[SessionBatch]):
             clicks=layout.places(self._first_clicks[segments]),
             carried=carried,
             carried_from=before[carried],
+            earlier=np.empty((len(carried), 0), dtype=np.int64),
         )
 
     def __iter__(self) -> Iterator[SessionBatch]:
@@ -90,7 +90,7 @@ def _run(lengths: IntArray, lanes: int) -> tuple[IntArray, IntArray, IntArray]:
     stretches on further lanes: session, start and end of each [n, 3].
     """
     total = int(lengths.sum())
-    longest = max(_ORDINARY, total // lanes // _PARTS)
+    longest = max(ORDINARY, total // lanes // _PARTS)
     free = [(0, lane) for lane in range(min(lanes, total))]
     starts = np.empty(len(lengths), dtype=np.int64)
     spans, further = lengths.copy(), []  # steps of each session
