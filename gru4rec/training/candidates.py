@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gru4rec.arraytypes import BoolArray, Float64Array, IntArray
-from gru4rec.sessions import PackedLayout, SessionBatch
-
-_TOGETHER = 256  # clicks of one session that are no negatives of each other: hardly any has more
+from gru4rec.sessions import ORDINARY_CLICKS, PackedLayout, SessionBatch
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def _distinct(values: IntArray) -> IntArray:
 
 def _num_stretches(layout: PackedLayout) -> int:
     """Return the number of segments, those of endless sessions counted in stretches."""
-    return int((-(-layout.lengths // _TOGETHER)).sum())
+    return int((-(-layout.lengths // ORDINARY_CLICKS)).sum())
 
 
 def _own_session_only(columns: IntArray, drawn: BoolArray, layout: PackedLayout) -> IntArray:
@@ -144,12 +142,12 @@ def _own_session_only(columns: IntArray, drawn: BoolArray, layout: PackedLayout)
     num_segments, num_candidates = len(layout.lengths), len(drawn)
     # Each (column, stretch of a segment) once: a stretch that brought a candidate as a target.
     # Stretch s·S + i is the s-th of segment i.
-    num_stretches = num_segments * -(-int(layout.lengths[0]) // _TOGETHER)
-    stretches = layout.positions // _TOGETHER * num_segments + layout.segments
+    num_stretches = num_segments * -(-int(layout.lengths[0]) // ORDINARY_CLICKS)
+    stretches = layout.positions // ORDINARY_CLICKS * num_segments + layout.segments
     pairs = _distinct(columns * num_stretches + stretches)
     column, stretch = pairs // num_stretches, pairs % num_stretches
-    first, segment = stretch // num_segments * _TOGETHER, stretch % num_segments
-    counts = np.minimum(layout.lengths[segment] - first, _TOGETHER)
+    first, segment = stretch // num_segments * ORDINARY_CLICKS, stretch % num_segments
+    counts = np.minimum(layout.lengths[segment] - first, ORDINARY_CLICKS)
     alone = (np.bincount(column, minlength=num_candidates) == 1) & ~drawn
     kept = alone[column] & (counts > 1)
     column, segment, first, counts = column[kept], segment[kept], first[kept], counts[kept]

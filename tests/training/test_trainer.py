@@ -220,7 +220,7 @@ def test_pieces_of_an_endless_session_are_learned_from_as_the_whole_session(
     }  # fmt: skip
     weights = []
     for longest in (256, 1000):
-        monkeypatch.setattr("gru4rec.sessions.batching.whole_session.ORDINARY", longest)
+        monkeypatch.setattr("gru4rec.sessions.batching.whole_session.ORDINARY_CLICKS", longest)
         trainer, _, _ = trainer_of(log, **settings)
         (batch,) = (trainer.batches.make(0, window) for window in range(len(trainer.batches)))
         assert len(batch.carried) == (2 if longest == 256 else 0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gru4rec.arraytypes import IntArray
 from gru4rec.sessions.batching.packed_layout import PackedLayout
 
-ORDINARY = 256
+ORDINARY_CLICKS = 256
 """Clicks that hardly a session of a person has more of. Longer ones are batched otherwise."""
 
 

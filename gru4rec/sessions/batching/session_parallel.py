@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gru4rec.arraytypes import IntArray
-from gru4rec.sessions.batching.batch import ORDINARY, SessionBatch
+from gru4rec.sessions.batching.batch import ORDINARY_CLICKS, SessionBatch
 from gru4rec.sessions.batching.packed_layout import PackedLayout
 
 _PARTS = 4  # of an epoch's steps: what a session may take of them
@@ -90,7 +90,7 @@ def _run(lengths: IntArray, lanes: int) -> tuple[IntArray, IntArray, IntArray]:
     stretches on further lanes: session, start and end of each [n, 3].
     """
     total = int(lengths.sum())
-    longest = max(ORDINARY, total // lanes // _PARTS)
+    longest = max(ORDINARY_CLICKS, total // lanes // _PARTS)
     free = [(0, lane) for lane in range(min(lanes, total))]
     starts = np.empty(len(lengths), dtype=np.int64)
     spans, further = lengths.copy(), []  # steps of each session

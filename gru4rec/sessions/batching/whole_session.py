@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gru4rec.arraytypes import IntArray
-from gru4rec.sessions.batching.batch import ORDINARY, SessionBatch
+from gru4rec.sessions.batching.batch import ORDINARY_CLICKS, SessionBatch
 from gru4rec.sessions.batching.packed_layout import PackedLayout
 
 _BATCHES_TOGETHER = 32
@@ -33,7 +33,7 @@ class WholeSessions(Sequence[SessionBatch]):
         A session without a click is in no batch. A batch has about `clicks` clicks: a session
         begins the batch that its first click falls in. The encoder sees `max_length` clicks.
         """
-        longest = max(ORDINARY, max_length)
+        longest = max(ORDINARY_CLICKS, max_length)
         counts = -(-lengths // longest)  # pieces of each session
         session = np.repeat(np.arange(len(lengths)), counts)
         skipped = longest * (np.arange(len(session)) - (np.cumsum(counts) - counts)[session])
