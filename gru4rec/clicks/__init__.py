@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from gru4rec.clicks.column_types import with_plain_ids
     from gru4rec.clicks.invalid_rows import ROW
     from gru4rec.clicks.item_lists import read_items
-    from gru4rec.clicks.order import is_first
+    from gru4rec.clicks.order import is_first, order_clicks, place
     from gru4rec.clicks.paths import CARD
     from gru4rec.clicks.pieces import SHARD_ROWS, session_runs, write_parquet_pieces
     from gru4rec.clicks.reading import ClickLog, ClickSource, read_clicks, read_log
@@ -37,6 +37,8 @@ __all__ = [
     "generate_clicks",
     "is_first",
     "is_part",
+    "order_clicks",
+    "place",
     "read_clicks",
     "read_items",
     "read_log",
