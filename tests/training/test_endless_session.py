@@ -65,5 +65,5 @@ def updates(sessions: list[list[int]], encoder: str) -> int:
 def test_an_epoch_has_about_as_many_more_updates_as_a_robot_fills_windows(encoder, clicks):
     before = updates(PEOPLE, encoder)
     with_robot = updates([*PEOPLE[:1000], robot(clicks), *PEOPLE[1000:]], encoder)
-    # On one lane they would be clicks / 16 more. A quarter of the epoch, or 256 steps, may be added.
+    # On one lane they would be clicks / 16. A quarter of the epoch, or 256 steps, may come on top.
     assert clicks / 512 - 2 < with_robot - before < 1.25 * clicks / 512 + 256 / 16
