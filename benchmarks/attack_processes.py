@@ -1,6 +1,6 @@
 """Attack what runs: trainings killed at any moment, many threads on one recommender.
 
-    python benchmarks/attack.py --only processes
+python benchmarks/attack.py --only processes
 """
 
 import random
@@ -77,7 +77,11 @@ def trials(*, number: int = 16, seed: int = 1) -> Iterator[Trial]:
         recommender = g4r.load(model, device="cpu")
         for place in range(number):
             draw = random.Random(f"{seed} {place}")
-            yield "killed training", str(place), lambda draw=draw: _killed(  # type: ignore[misc]
-                draw, log, wanted, longest
+            yield (
+                "killed training",
+                str(place),
+                lambda draw=draw: _killed(  # type: ignore[misc]
+                    draw, log, wanted, longest
+                ),
             )
             yield "threads", str(place), lambda draw=draw: _threads(draw, recommender)  # type: ignore[misc]

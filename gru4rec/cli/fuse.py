@@ -6,7 +6,12 @@ from typing import Any
 import click
 
 from gru4rec.cli.guard import Guarded, Reads, WritesFolder
-from gru4rec.cli.options import click_log_options, device_option, read_options
+from gru4rec.cli.options import (
+    click_log_options,
+    device_option,
+    long_sessions_option,
+    read_options,
+)
 
 
 @click.command("fuse", cls=Guarded)
@@ -28,6 +33,7 @@ from gru4rec.cli.options import click_log_options, device_option, read_options
 @click.option("--valid-where", metavar="SQL", help="Rows of the --valid log to take.")
 @click.option("--force", is_flag=True, help="Replace the checkpoint that stands at the output.")
 @click_log_options
+@long_sessions_option
 @device_option
 def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     """Mix the checkpoint DIR with others of CLICKS, the log that it was trained on.

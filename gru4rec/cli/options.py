@@ -38,6 +38,14 @@ click_log_options = chain(
 )
 """How to read CLICKS: keyword arguments of `read_clicks`."""
 
+long_sessions_option = click.option(
+    "--max-session-clicks",
+    type=int,
+    metavar="N",
+    help="Learn from the first N clicks of a longer session.",
+)
+"""Where CLICKS are learned from, a further keyword argument of `read_clicks`."""
+
 device_option = click.option(
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to compute."
 )
@@ -54,6 +62,9 @@ def output_options(formats: Sequence[str]) -> Callable[[Function], Function]:
 
 
 def read_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Take the values of `click_log_options` out of a command's options, and return them."""
-    names = ("session_col", "item_col", "time_col", "where", "null", "drop_invalid")
-    return {name: options.pop(name) for name in names}
+    """Take the keyword arguments of `read_clicks` out of a command's options, and return them."""
+    names = (
+        "session_col", "item_col", "time_col", "where", "null", "drop_invalid",
+        "max_session_clicks",
+    )  # fmt: skip
+    return {name: options.pop(name) for name in names if name in options}

@@ -11,7 +11,12 @@ from typing import Any
 import click
 
 from gru4rec.cli.guard import Guarded, Reads, WritesFolder
-from gru4rec.cli.options import click_log_options, device_option, read_options
+from gru4rec.cli.options import (
+    click_log_options,
+    device_option,
+    long_sessions_option,
+    read_options,
+)
 from gru4rec.cli.training_options import config_of, setting_options, valid_source
 
 
@@ -32,6 +37,7 @@ from gru4rec.cli.training_options import config_of, setting_options, valid_sourc
 )
 @click.option("--valid-where", metavar="SQL", help="Rows of the --valid file to take.")
 @click_log_options
+@long_sessions_option
 @setting_options
 @device_option
 @click.option("--resume", is_flag=True, help="Go on with the training that was interrupted at DIR.")

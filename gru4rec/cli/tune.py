@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gru4rec.cli.guard import Guarded, Reads, Writes
-from gru4rec.cli.options import click_log_options, device_option, read_options
+from gru4rec.cli.options import (
+    click_log_options,
+    device_option,
+    long_sessions_option,
+    read_options,
+)
 from gru4rec.cli.training_options import config_of, setting_options, valid_source
 
 if TYPE_CHECKING:
@@ -43,6 +48,7 @@ _ROWS = 10
     help="File of the search, to stop and go on with.",
 )
 @click_log_options
+@long_sessions_option
 @setting_options
 @device_option
 def command(clicks: tuple[str, ...], **options: Any) -> None:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from gru4rec.clicks.ids import at_least_one, column_of, id_as, ids_as, plain_id, plain_ids
     from gru4rec.clicks.invalid_rows import ROW
     from gru4rec.clicks.item_lists import items_of_text, read_items
-    from gru4rec.clicks.order import is_first
+    from gru4rec.clicks.order import is_first, order_clicks, place
     from gru4rec.clicks.parquet import read_parquet, scan_parquet, write_parquet
     from gru4rec.clicks.paths import CARD
     from gru4rec.clicks.pieces import SHARD_ROWS, session_runs, write_parquet_pieces
@@ -44,6 +44,8 @@ __all__ = [
     "is_first",
     "is_part",
     "items_of_text",
+    "order_clicks",
+    "place",
     "plain_id",
     "plain_ids",
     "read_clicks",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -14,6 +15,7 @@ from gru4rec.clicks.formats import Panic, reason_of
 from gru4rec.clicks.ids import with_plain_ids
 from gru4rec.clicks.invalid_rows import ROW, checked
 from gru4rec.clicks.null_markers import without_markers
+from gru4rec.clicks.order import first_clicks
 from gru4rec.clicks.predicates import predicate_of
 from gru4rec.clicks.timestamps import with_offsets_added, with_timestamp
 from gru4rec.errors import DataError
@@ -58,6 +60,7 @@ def read_clicks(
     where: str | None = None,
     drop_invalid: bool = False,
     null: str | Sequence[str] = (),
+    max_session_clicks: int | None = None,
     also: Sequence[str] | None = (),
 ) -> pl.LazyFrame:
     """Return the clicks of `source`: session_id, item_id and, if there are times, timestamp.
@@ -73,21 +76,36 @@ def read_clicks(
     seconds. A log without a time column, or with nothing but nulls in it, has no `timestamp`: it is
     taken in the order of its rows.
 
+    With `max_session_clicks` only the first so many clicks of a longer session are there, by time,
+    equal times in the order of the rows.
+
     `also` names further columns that come along, if they are there; those of text files stay text.
     With None all columns come along, each in the type that all of its values have.
 
-    Raise DataError if a file or column is missing, there are no rows, or a row is invalid. A row is
-    invalid if an id is null, empty or not UTF-8; if a time is missing, cannot be read, or lies
-    before 1990 or after 2100 (unless all lie before 1990: then they are ticks of a clock); if a
-    line of a text file is its header again or has more fields than that. With `drop_invalid` such
-    rows are dropped, counted and logged.
+    Raise DataError if a file or column is missing, there are no rows, `max_session_clicks` is no
+    whole number from 1 on, or a row is invalid. A row is invalid if an id is null, empty or not
+    UTF-8; if a time is missing, cannot be read, or lies before 1990 or after 2100 (unless all lie
+    before 1990: then they are ticks of a clock); if a line of a text file is its header again or
+    has more fields than that. With `drop_invalid` such rows are dropped, counted and logged.
     """
+    if max_session_clicks is not None and not _is_count(max_session_clicks):
+        raise DataError(
+            f"max_session_clicks is a whole number from 1 on, got {max_session_clicks!r:.80}",
+            mend_with=["max_session_clicks"],
+        )
     named = {SESSION_ID: session_col, ITEM_ID: item_col, TIMESTAMP: time_col}
     others = True if also is None else also
     log = read_log(
         source, named, where=where, drop_invalid=drop_invalid, null=null, other_columns=others
     )
-    return log.clicks
+    if max_session_clicks is None:
+        return log.clicks
+    return first_clicks(log.clicks, max_session_clicks)
+
+
+def _is_count(value: object) -> bool:
+    """Whether a value is a whole number from 1 on; a truth value is none."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def read_log(

@@ -9,7 +9,7 @@ from torch import Tensor
 from gru4rec.arraytypes import IntArray
 from gru4rec.model.encoders import Packing, State
 from gru4rec.model.network import Model
-from gru4rec.sessions import SessionArrays, SessionParallelWindows, sides_of
+from gru4rec.sessions import ORDINARY_CLICKS, SessionArrays, SessionParallelWindows, sides_of
 
 # M clicks of a window, W of them whose vectors are wanted, E length of an input, D of a vector
 
@@ -21,7 +21,8 @@ def session_vectors(
     """Yield rows of `clicks` [n] and the session vectors after them [n, D], each click once.
 
     `clicks` are places in `sessions.items`, each once. Windows bound the memory, also for a session
-    of a million clicks. They do not change the vectors.
+    of a million clicks. They do not change the vectors. Of an endless session an encoder with a
+    `max_length` reads what it sees only.
     """
     if len(sessions) == 1 and 0 < len(sessions.items) <= lanes:
         yield np.arange(len(clicks)), _of_one(model, sessions)[clicks]
@@ -29,12 +30,13 @@ def session_vectors(
     row_of_click = np.full(len(sessions.items), -1)
     row_of_click[clicks] = np.arange(len(clicks))
     session = np.searchsorted(sessions.offsets, clicks, side="right") - 1
+    starts = sessions.offsets[:-1] + _unseen(model, sessions, clicks, session)
     read = np.zeros(len(sessions), dtype=np.int64)  # clicks of each session: none after the last
-    np.maximum.at(read, session, clicks + 1 - sessions.offsets[session])
+    np.maximum.at(read, session, clicks + 1 - starts[session])
     device = model.output_table.device
     model.eval()
     after: State = ()
-    for batch in SessionParallelWindows(sessions.offsets[:-1], read, lanes=lanes, steps=steps):
+    for batch in SessionParallelWindows(starts, read, lanes=lanes, steps=steps):
         packing = Packing.of(batch.layout).to(device)
         carried_K, carried_from_K = (
             torch.from_numpy(segments).to(device)
@@ -48,6 +50,20 @@ def session_vectors(
         if len(wanted_W):
             vectors_WD = vectors_MD.index_select(0, torch.from_numpy(wanted_W).to(device))
             yield rows_M[wanted_W], vectors_WD
+
+
+def _unseen(model: Model, sessions: SessionArrays, clicks: IntArray, session: IntArray) -> IntArray:
+    """Return how many clicks each session begins with that no vector is made of [S].
+
+    Vectors are those after `clicks`, by the `session` of each [n]. Few clicks count as none.
+    """
+    longest = model.encoder.max_length
+    if longest is None:
+        return np.zeros(len(sessions), dtype=np.int64)
+    first = sessions.lengths
+    np.minimum.at(first, session, clicks - sessions.offsets[session])
+    unseen = first - longest + 1
+    return np.where(unseen > ORDINARY_CLICKS, unseen, 0)
 
 
 def _of_one(model: Model, session: SessionArrays) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from gru4rec.clicks import END, ROW, START, ClickLog, is_first, seconds_of
+from gru4rec.clicks import END, ROW, START, ClickLog, is_first, order_clicks, seconds_of
 from gru4rec.errors import DataError
 from gru4rec.preparation import shards, verbs
 from gru4rec.preparation.card import Tally
@@ -100,7 +100,7 @@ def _make_sessions(
     """Apply the rules that look at one session or user at a time, and count what each leaves."""
     clicks = shard.collect()
     if SESSION_ID in clicks.columns:
-        clicks = verbs.order_clicks(clicks.lazy()).collect()
+        clicks = order_clicks(clicks.lazy()).collect()
     tallies[0].add(clicks)
     for tally, (_, _, verb) in zip(tallies[1:], named_verbs, strict=True):
         clicks = verb(clicks.lazy()).collect()

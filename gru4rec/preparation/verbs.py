@@ -10,7 +10,7 @@ from itertools import count
 
 import polars as pl
 
-from gru4rec.clicks import is_first
+from gru4rec.clicks import is_first, place
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
 
 SUPPORT = "support"
@@ -18,12 +18,10 @@ SUPPORT = "support"
 
 _session, _item, _time = pl.col(SESSION_ID), pl.col(ITEM_ID), pl.col(TIMESTAMP)
 
-# Of clicks that stand session after session: which is the last of its session, which click of it
-# a row is, from 0, and how many the session has. Windows over ids would be slower.
+# Of clicks that stand session after session: which is the last of its session, and how many the
+# session has. Windows over ids would be slower.
 _is_last = (_session != _session.shift(-1)).fill_null(True)
-_row = pl.int_range(pl.len())
-_place = _row - pl.when(is_first).then(_row).forward_fill()
-_clicks = pl.when(_is_last).then(_place + 1).backward_fill()
+_clicks = pl.when(_is_last).then(place + 1).backward_fill()
 
 
 def keep_events(clicks: pl.LazyFrame, column: str, kinds: Sequence[object]) -> pl.LazyFrame:
@@ -35,12 +33,6 @@ def drop_doubles(clicks: pl.LazyFrame, *, ignoring: Sequence[str] = ()) -> pl.La
     """Keep the first of rows that are equal in every column, those of `ignoring` aside."""
     columns = [name for name in clicks.collect_schema() if name not in ignoring]
     return clicks.unique(columns, keep="first", maintain_order=True)
-
-
-def order_clicks(clicks: pl.LazyFrame) -> pl.LazyFrame:
-    """Sort clicks session after session, each in time order, equal times in the order of rows."""
-    by = [name for name in (SESSION_ID, TIMESTAMP) if name in clicks.collect_schema()]
-    return clicks.sort(by, maintain_order=True)
 
 
 def sessionise(clicks: pl.LazyFrame, gap: timedelta, *, by: str = USER_ID) -> pl.LazyFrame:
@@ -63,8 +55,8 @@ def drop_repeats(clicks: pl.LazyFrame) -> pl.LazyFrame:
 
 
 LONG_SESSIONS: Mapping[str, Callable[[int], pl.Expr]] = {
-    "cut": lambda longest: _place < longest,
-    "newest": lambda longest: _place >= _clicks - longest,
+    "cut": lambda longest: place < longest,
+    "newest": lambda longest: place >= _clicks - longest,
     "drop": lambda longest: _clicks <= longest,
 }
 """What to keep of a session of more than `longest` clicks: its first ones, its newest, none."""

@@ -7,7 +7,7 @@ from gru4rec.faces import lazy_face
 if TYPE_CHECKING:
     from gru4rec.sessions.arrays import SessionArrays, ranges, sides_of
     from gru4rec.sessions.batching.background import prefetch
-    from gru4rec.sessions.batching.batch import SessionBatch
+    from gru4rec.sessions.batching.batch import ORDINARY_CLICKS, SessionBatch
     from gru4rec.sessions.batching.packed_layout import PackedLayout
     from gru4rec.sessions.batching.session_parallel import SessionParallelWindows
     from gru4rec.sessions.batching.whole_session import WholeSessions
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_SIDE_INPUTS",
     "OF_TIME",
+    "ORDINARY_CLICKS",
     "Catalog",
     "Click",
     "Follows",

@@ -26,22 +26,23 @@ from gru4rec.training.candidates import CandidateSampler
 class TrainingBatch:
     """One window to learn from: packed clicks, their targets and the candidates."""
 
-    # M clicks, S segments, C candidates, K carried segments, U rows of the input table, F side
-    # inputs
+    # M clicks, S segments, C candidates, K carried segments, V clicks before each that are read
+    # again, R = M + K·V clicks that are read, U rows of the input table, F side inputs
     packing: Packing
     """How the clicks form segments."""
     carried: Tensor
     """Segments that go on from the batch before [K]."""
     carried_from: Tensor
-    """The segments of that batch which they go on from [K]."""
+    """The segments of that batch which they go on from; of whole sessions 0 to K − 1 [K]."""
     inputs: Tensor
-    """Item of each click [M]."""
+    """Item of each click that is read [R]: of the M to learn from, then of those before the carried
+    segments, the newest first."""
     sides: Tensor
-    """Codes of the side inputs of each click [M, F]."""
+    """Codes of the side inputs of each click that is read [R, F]."""
     input_rows: Tensor
     """Rows of the input table that are moved [U]; of a shared one, the candidates first."""
     input_places: Tensor
-    """Place of each click's item in `input_rows` [M]."""
+    """Place of each item of `inputs` in `input_rows` [R]."""
     candidates: Tensor
     """Items that are scored [C]."""
     targets: Tensor
@@ -91,7 +92,8 @@ class TrainingBatches:
         random = np.random.Generator(np.random.Philox(key=[self._seed, (epoch << 40) + window]))
         batch = self._windows[window]
         candidates = self._sampler.candidates(self._items[batch.clicks + 1], batch, random)
-        inputs = self._items[batch.clicks]
+        read = np.concatenate((batch.clicks, batch.earlier.ravel()))
+        inputs = self._items[read]
         rows, places = self._input_rows(inputs, candidates.items)
         tensor = torch.from_numpy
         return TrainingBatch(
@@ -99,7 +101,7 @@ class TrainingBatches:
             carried=tensor(batch.carried),
             carried_from=tensor(batch.carried_from),
             inputs=tensor(inputs),
-            sides=tensor(sides_of(batch.clicks, self._sides)),
+            sides=tensor(sides_of(read, self._sides)),
             input_rows=tensor(rows),
             input_places=tensor(places),
             candidates=tensor(candidates.items),
@@ -110,7 +112,7 @@ class TrainingBatches:
         )
 
     def _input_rows(self, inputs: IntArray, candidates: IntArray) -> tuple[IntArray, IntArray]:
-        """Return the rows that inputs touch [U], each once, and the place of each input there [M].
+        """Return the rows that inputs touch [U], each once, and the place of each input there [R].
 
         Of a shared table, candidates touch rows too: they come first.
         """
@@ -132,7 +134,8 @@ def _windows_of(sessions: SessionArrays, config: Config) -> Sequence[SessionBatc
     lanes, steps = config.training.lanes, config.training.steps
     if streams(config.encoder):
         return SessionParallelWindows(starts, lengths, lanes=lanes, steps=steps)
-    return WholeSessions(starts, lengths, clicks=lanes * steps)
+    max_length = config.encoder.max_length
+    return WholeSessions(starts, lengths, clicks=lanes * steps, max_length=max_length)
 
 
 def _sampler_of(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gru4rec.arraytypes import BoolArray, Float64Array, IntArray
-from gru4rec.sessions import PackedLayout, SessionBatch
+from gru4rec.sessions import ORDINARY_CLICKS, PackedLayout, SessionBatch
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,10 @@ class CandidateSampler:
 
     The other targets of a click's own session are in the set with certainty. As negatives they
     would teach that a session's items do not belong together. So they are masked for its clicks,
-    unless another session or a draw brought them too. A catalog no larger than `whole_below` is a
-    candidate as a whole: nothing is drawn, corrected or masked.
+    unless another session or a draw brought them too. Stretches of 256 clicks of an endless session
+    are as sessions of their own here: else a window that it fills would have no negatives of the
+    window, and would mask nearly every score. A catalog no larger than `whole_below` is a candidate
+    as a whole: nothing is drawn, corrected or masked.
 
     With `by_support` the correction is that of the GRU4Rec authors' code. That subtracts logq ·
     log(support) from each target's column and logq · alpha · log(support) from each drawn one, and
@@ -88,7 +90,7 @@ class CandidateSampler:
         return Candidates(
             items,
             columns,
-            self._log_expected(items, columns, draws, len(batch.layout.lengths)),
+            self._log_expected(items, columns, draws, _num_stretches(batch.layout)),
             _own_session_only(columns, drawn, batch.layout),
         )
 
@@ -127,21 +129,30 @@ def _distinct(values: IntArray) -> IntArray:
     return values[np.concatenate(([True], values[1:] != values[:-1]))]
 
 
+def _num_stretches(layout: PackedLayout) -> int:
+    """Return the number of segments, those of endless sessions counted in stretches."""
+    return int((-(-layout.lengths // ORDINARY_CLICKS)).sum())
+
+
 def _own_session_only(columns: IntArray, drawn: BoolArray, layout: PackedLayout) -> IntArray:
-    """Return places row·C + column of other targets that only the row's own session brought.
+    """Return places row·C + column of other targets that only the row's own stretch brought.
 
     `columns` are those of the targets [M]; `drawn` says which candidates were drawn [C].
     """
     num_segments, num_candidates = len(layout.lengths), len(drawn)
-    # Each (column, segment) once: a segment that brought a candidate as a target.
-    pairs = _distinct(columns * num_segments + layout.segments)
-    column, segment = pairs // num_segments, pairs % num_segments
+    # Each (column, stretch of a segment) once: a stretch that brought a candidate as a target.
+    # Stretch s·S + i is the s-th of segment i.
+    num_stretches = num_segments * -(-int(layout.lengths[0]) // ORDINARY_CLICKS)
+    stretches = layout.positions // ORDINARY_CLICKS * num_segments + layout.segments
+    pairs = _distinct(columns * num_stretches + stretches)
+    column, stretch = pairs // num_stretches, pairs % num_stretches
+    first, segment = stretch // num_segments * ORDINARY_CLICKS, stretch % num_segments
+    counts = np.minimum(layout.lengths[segment] - first, ORDINARY_CLICKS)
     alone = (np.bincount(column, minlength=num_candidates) == 1) & ~drawn
-    kept = alone[column] & (layout.lengths[segment] > 1)
-    column, segment = column[kept], segment[kept]
-    # Of each such pair, all rows of the segment but those that have the candidate as their target.
-    counts = layout.lengths[segment]
-    position = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    kept = alone[column] & (counts > 1)
+    column, segment, first, counts = column[kept], segment[kept], first[kept], counts[kept]
+    # Of each such pair, all rows of the stretch but those that have the candidate as their target.
+    position = np.arange(counts.sum()) + np.repeat(first - (np.cumsum(counts) - counts), counts)
     rows = layout.block_starts[position] + np.repeat(segment, counts)
     column = np.repeat(column, counts)
     other = columns[rows] != column

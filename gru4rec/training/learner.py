@@ -15,7 +15,8 @@ from gru4rec.training.optimizers import Adagrad, DenseOptimizer
 class Learner:
     """Owns the optimisers' state and the run's device; the model learns in place."""
 
-    # M clicks, C candidates, U rows of the input table, E length of an input, D of a session vector
+    # M clicks, R those and the ones before them that are read again, C candidates, U rows of the
+    # input table, E length of an input, D of a session vector
     def __init__(self, model: Model, config: TrainingConfig, device: torch.device) -> None:
         self.model = model.to(device)
         self.device = device
@@ -46,44 +47,47 @@ class Learner:
         model = self.model
         self._random.manual_seed(batch.seed)
 
-        inputs_ME = _leaf(model.input_table, batch.inputs)
+        inputs_RE = _leaf(model.input_table, batch.inputs)
         outputs_CD = _leaf(model.output_table, batch.candidates)
         bias_C = None if model.bias is None else _leaf(model.bias, batch.candidates)
 
-        vectors_MD, after = self._encode(inputs_ME, batch, state)
+        vectors_MD, after = self._encode(inputs_RE, batch, state)
         offset_C = -batch.correction if bias_C is None else bias_C - batch.correction
         compared = model.comparable(vectors_MD, outputs_CD)
         loss = self._objective(*compared, offset_C, batch.targets, batch.masked)
         (loss * weight).backward()  # type: ignore[no-untyped-call]
 
         rate = self._config.learning_rate * rate_factor
-        self._update_items(batch, inputs_ME, outputs_CD, rate)
+        self._update_items(batch, inputs_RE, outputs_CD, rate)
         if bias_C is not None:
             self.tables["bias"].update_rows(batch.candidates, _gradient(bias_C), rate)
         self.dense.update(rate, rate_factor)
         return loss.detach(), tuple(part.detach() for part in after)
 
     def _encode(
-        self, inputs_ME: Tensor, batch: TrainingBatch, state: State
+        self, inputs_RE: Tensor, batch: TrainingBatch, state: State
     ) -> tuple[Tensor, State]:
         """Return session vectors [M, D], dropout on both sides, and the state after the window."""
         model, packing = self.model, batch.packing
+        dropped_RE = dropout(inputs_RE, self._config.embedding_dropout, self._random)
+        read_RE, num_clicks = model.embed(dropped_RE, batch.sides), len(batch.targets)
+        if len(read_RE) > num_clicks:
+            state = model.encoder.recall(read_RE[num_clicks:], len(batch.carried))
+            read_RE = read_RE[:num_clicks]
         before = model.encoder.carry(len(packing.ends), state, batch.carried, batch.carried_from)
-        dropped_ME = dropout(inputs_ME, self._config.embedding_dropout, self._random)
-        read_ME = model.embed(dropped_ME, batch.sides)
-        vectors_MD, after = model.encoder(read_ME, packing, before, self._random)
+        vectors_MD, after = model.encoder(read_RE, packing, before, self._random)
         return dropout(vectors_MD, self._config.hidden_dropout, self._random), after
 
     def _update_items(
-        self, batch: TrainingBatch, inputs_ME: Tensor, outputs_CD: Tensor, rate: float
+        self, batch: TrainingBatch, inputs_RE: Tensor, outputs_CD: Tensor, rate: float
     ) -> None:
         """Move the rows of the item tables; a shared table takes the sum of both uses."""
-        gradient_UE = inputs_ME.new_zeros(len(batch.input_rows), inputs_ME.shape[1])
+        gradient_UE = inputs_RE.new_zeros(len(batch.input_rows), inputs_RE.shape[1])
         if self.model.shared:
             gradient_UE[: len(batch.candidates)] = _gradient(outputs_CD)
         else:
             self.tables["output"].update_rows(batch.candidates, _gradient(outputs_CD), rate)
-        gradient_UE.index_add_(0, batch.input_places, _gradient(inputs_ME))
+        gradient_UE.index_add_(0, batch.input_places, _gradient(inputs_RE))
         table = self.tables["output" if self.model.shared else "input"]
         table.update_rows(batch.input_rows, gradient_UE, rate)
 

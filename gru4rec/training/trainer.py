@@ -143,13 +143,13 @@ class Trainer:
         began, reported, saved = time.perf_counter() - at.seconds, 0.0, time.perf_counter()
         for batch in self._prefetched(at.epoch, range(at.window, total)):
             done = at.epoch + (at.window - first) / total
-            weight = len(batch.inputs) / self.batches.clicks_per_window
+            weight = len(batch.targets) / self.batches.clicks_per_window
             loss, self._carried = self.learner.step(
                 batch, self._carried, self._rate_factor(done), weight=weight
             )
-            self._loss_sum += loss * len(batch.inputs)
+            self._loss_sum += loss * len(batch.targets)
             at.window += 1
-            at.clicks += len(batch.inputs)
+            at.clicks += len(batch.targets)
             now = time.perf_counter()
             at.seconds = now - began
             if now - reported >= _REPORT_SECONDS or at.window == total:

@@ -14,6 +14,7 @@ from gru4rec.clicks import ClickSource, is_part, read_clicks, split_last
 from gru4rec.errors import DataError
 from gru4rec.sessions import (
     NO_SIDE_INPUTS,
+    ORDINARY_CLICKS,
     Catalog,
     SeenSessions,
     SessionArrays,
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 _IN_MEMORY = 20_000_000  # rows of a log that are read once and kept
 
 _CANDIDATES = 2500  # of a window, about
+
+_ENDLESS_CLICKS, _ENDLESS_SHARE = 1000, 0.01  # what no session of a person in the public logs has
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class TrainingLog:
                 "no session has two clicks, so there is no next click to learn; check session_col",
                 mend_with=["session_col"],
             )
+        _warn_of_endless(sessions)
         targets = None
         if held_out is not None:
             targets = to_arrays(held_out, catalog, side_inputs=sides).with_targets()
@@ -101,7 +105,21 @@ class TrainingLog:
             if sessions is not None:
                 digest.update(sessions.items.tobytes() + sessions.offsets.tobytes())
                 digest.update(sessions.sides.tobytes())
+        if self.sessions.lengths.max() > ORDINARY_CLICKS:
+            digest.update(b"on several lanes")  # once such a log made other windows
         return digest.hexdigest()
+
+
+def _warn_of_endless(sessions: SessionArrays) -> None:
+    """Log if the longest session is hardly one of a person, and makes up much of the log."""
+    longest, total = int(sessions.lengths.argmax()), len(sessions.items)
+    clicks = int(sessions.lengths[longest])
+    if clicks > _ENDLESS_CLICKS and clicks > _ENDLESS_SHARE * total:
+        logger.warning(
+            "session %.80r has %d of %d clicks (%.0f %%), as a robot has; "
+            "max_session_clicks limits what is learned of one session",
+            sessions.session_ids[longest], clicks, total, 100 * clicks / total,
+        )  # fmt: skip
 
 
 def parts_of_log(

@@ -30,6 +30,17 @@ def test_a_fusion_is_recommended_from_and_evaluated_as_any_checkpoint(
     assert "difference" in rows[0]
 
 
+def test_a_checkpoint_of_the_first_clicks_of_sessions_is_mixed_with_baselines_of_these(
+    run: Run, train: Run, refusal: Refusal, log: Path, tmp_path: Path
+) -> None:
+    first = ("--max-session-clicks", 2)
+    train(log, "-o", tmp_path / "model", *first)
+    fuse = ("fuse", tmp_path / "model", log, "-o", tmp_path / "fused", "--with", "sknn")
+    assert "the same log" in refusal(*fuse)
+    result = run(*fuse, *first)
+    assert result.exit_code == 0, result.stderr
+
+
 def test_another_checkpoint_of_the_log_may_be_mixed_in(
     run: Run, model: Path, log: Path, tmp_path: Path
 ) -> None:

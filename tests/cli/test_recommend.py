@@ -10,10 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
-from click.testing import Result
+from click.testing import CliRunner, Result
 from polars.testing import assert_frame_equal
 
 import gru4rec as g4r
+from gru4rec.cli import main
 
 Run = Callable[..., Result]
 Refusal = Callable[..., str]
@@ -391,12 +392,16 @@ def test_a_long_run_says_how_far_it_is(
     assert f"{sessions:,} sessions, " in result.stderr
 
 
-def test_the_log_itself_is_not_written_over(
-    usage_error: Refusal, model: Path, log: Path, tmp_path: Path
-) -> None:
+def test_the_log_itself_is_not_written_over(model: Path, log: Path, tmp_path: Path) -> None:
     copy = tmp_path / "log.parquet"
     shutil.copy(log, copy)
     before = copy.read_bytes()
-    for clicks in (copy, tmp_path):
-        assert "one of the CLICKS" in usage_error("recommend", model, clicks, "-o", copy)
+    (tmp_path / "link.parquet").symlink_to(copy)
+    for clicks in (copy, tmp_path, tmp_path / "lo*.parquet"):
+        for output in (copy, tmp_path / "." / "log.parquet", tmp_path / "link.parquet"):
+            command = ["recommend", str(model), str(clicks), "-o", str(output)]
+            result = CliRunner().invoke(main, command)
+            assert result.exit_code == 2
+            assert "would replace" in result.stderr
+            assert len(result.stderr.splitlines()) == 1
     assert copy.read_bytes() == before

@@ -289,6 +289,17 @@ def test_where_filters_the_clicks_and_valid_where_the_valid_file(
     assert "recall@20" in meta_of(out)["history"][0]
 
 
+def test_of_longer_sessions_the_first_clicks_are_learned_from_and_measured_on(
+    train: Run, log: Path, out: Path, clicks: pl.DataFrame
+) -> None:
+    train(log, "-o", out, "--valid", "10%", "--max-session-clicks", 2)
+    cut = g4r.read_clicks(clicks, max_session_clicks=2)
+    rest, _ = g4r.split_last(cut, "10%")
+    counts = meta_of(out)["counts"]
+    assert counts["clicks"] == rest.collect().height
+    assert counts["pairs"] == counts["sessions"] > 0
+
+
 def test_where_does_not_touch_the_valid_file(
     train: Run, split_log: Path, out: Path, tmp_path: Path
 ) -> None:
@@ -418,6 +429,7 @@ def test_a_valid_file_without_a_session_to_measure_on_is_refused(
         (("--where", "session_id < 0"), ["no rows", "--where"]),
         (("-c", "missing.toml"), ["missing.toml"]),
         (("--item-col", "nonesuch"), ["'nonesuch'", "--item-col"]),
+        (("--max-session-clicks", 0), ["--max-session-clicks", "got 0"]),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_what_was_given(

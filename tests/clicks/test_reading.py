@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from gru4rec.clicks.order import order_clicks
 from gru4rec.clicks.reading import read_clicks
 from gru4rec.errors import DataError
+from gru4rec.preparation import verbs
 
 NOON = datetime(2026, 3, 2, 12)
 NOON_SECONDS = 1_772_452_800
@@ -254,6 +256,57 @@ def test_where_and_its_negation_part_the_rows_that_are_not_null(
     rows = list(enumerate(values))
     assert kept(f"x = {wanted}") == [row for row, x in rows if x == wanted]
     assert kept(f"NOT x = {wanted}") == [row for row, x in rows if x not in (wanted, None)]
+
+
+# The first clicks of long sessions
+
+
+def test_of_a_longer_session_the_first_clicks_in_time_stay_where_they_stand() -> None:
+    log = pl.DataFrame(
+        {
+            "session_id": ["b", "a", "b", "a", "b", "a", "c"],
+            "item_id": ["third", "first", "first", "second", "second", "third", "only"],
+            "timestamp": [NOON + timedelta(seconds=s) for s in (9, 1, 2, 1, 5, 1, 0)],
+        }
+    )
+    assert read_clicks(log, max_session_clicks=2).collect().rows() == [
+        row for row in log.rows() if row[1] != "third"
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=30),
+    st.integers(1, 9),
+    st.booleans(),
+)
+def test_the_clicks_are_those_that_prepare_would_cut_to(
+    clicks: list[tuple[int, int]], most: int, timed: bool
+) -> None:
+    sessions, seconds = zip(*clicks, strict=True)
+    log = pl.DataFrame({"session_id": sessions, "item_id": range(len(clicks))})
+    if timed:
+        log = log.with_columns(timestamp=pl.Series([NOON + timedelta(seconds=s) for s in seconds]))
+    kept = read_clicks(log, max_session_clicks=most)
+    cut = verbs.limit_length(order_clicks(read_clicks(log)), most)
+    assert_frame_equal(kept.collect(), cut.sort("item_id").collect())
+    assert_frame_equal(kept.collect(engine="streaming"), kept.collect())
+
+
+def test_clicks_that_are_left_out_do_not_count_among_the_first() -> None:
+    log = log_of(item_id=["", "b"])
+    options = {"drop_invalid": True, "max_session_clicks": 1}
+    assert read_clicks(log, **options).collect()["item_id"].to_list() == ["b"]
+    options = {"where": "item_id = 'b'", "max_session_clicks": 1}
+    assert read_clicks(log_of(), **options).collect()["item_id"].to_list() == ["b"]
+
+
+def test_more_clicks_than_any_log_has_cut_nothing() -> None:
+    assert_frame_equal(read_clicks(CLICKS, max_session_clicks=10**60).collect(), CLICKS)
+
+
+@pytest.mark.parametrize("most", [0, -1, 2.5, True, "3", float("nan")])
+def test_a_number_of_clicks_that_is_none_is_refused(most: object) -> None:
+    assert repr(most) in refusal(CLICKS, max_session_clicks=most)
 
 
 def test_the_frame_of_the_caller_stays_as_it_was() -> None:

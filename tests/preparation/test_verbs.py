@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from gru4rec.clicks import order_clicks
 from gru4rec.preparation import verbs
 
 START = datetime(2020, 1, 6)
@@ -106,11 +107,11 @@ def test_clicks_are_ordered_by_session_then_time_and_equal_times_by_row(
     log = clicks("b:u a:v b:w a:xy b:zt", id_of).with_columns(
         timestamp=pl.Series([START + timedelta(minutes=minute) for minute in minutes])
     )
-    assert told(verbs.order_clicks(log)) == "a:vxy b:twzu"
+    assert told(order_clicks(log)) == "a:vxy b:twzu"
 
 
 def test_without_times_the_clicks_of_a_session_keep_the_order_of_the_rows() -> None:
-    assert told(verbs.order_clicks(clicks("b:z a:y b:y a:x b:x"))) == "a:yx b:zyx"
+    assert told(order_clicks(clicks("b:z a:y b:y a:x b:x"))) == "a:yx b:zyx"
 
 
 # Sessions

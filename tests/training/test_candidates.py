@@ -114,6 +114,20 @@ def test_an_own_target_is_a_negative_if_the_sampler_drew_it_too():
     assert len(found.masked) == 0
 
 
+def test_stretches_of_256_clicks_of_an_endless_session_are_as_sessions_of_their_own():
+    batch = one_window([600, 2], lanes=2)
+    targets = np.arange(602)[batch.clicks]  # 0 to 599 of the endless session, 600 and 601
+    one = sampler([1] * 602, draws=0)
+    found = one.candidates(targets, batch, random())
+    masked = np.zeros((602, 602), dtype=bool)  # by the target of a row and the item of a column
+    masked[targets[found.masked // 602], found.items[found.masked % 602]] = True
+    stretch = np.array([0] * 256 + [1] * 256 + [2] * 88 + [3] * 2)
+    expected = (stretch[:, None] == stretch) & ~np.eye(602, dtype=bool)
+    assert (masked == expected).all()
+    others = 602 * (1 - 1 / 4)  # targets of the other three, on average
+    assert found.log_expected == pytest.approx(one.log_inclusion(found.items, others))
+
+
 def test_a_small_catalog_is_a_candidate_as_a_whole():
     batch = one_window([2], lanes=1)
     found = sampler([5, 3, 1], draws=2, whole_below=3).candidates(np.array([2, 2]), batch, random())

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from toys import TINY
+from toys import TINY, clicks_of
 
 import gru4rec as g4r
 from gru4rec import layout
@@ -133,6 +133,35 @@ def test_another_log_is_refused(log, keep):
     stopped(log, keep)
     with pytest.raises(g4r.CheckpointError, match="another log"):
         fit(log.slice(5), keep, resume=True)
+
+
+ENDLESS = [number % 7 for number in range(700)]
+
+
+@pytest.mark.parametrize("name", ["gru", "narm"])
+def test_a_log_with_an_endless_session_is_gone_on_with(keep, name):
+    log = clicks_of([[1, 2, 3], ENDLESS, *[[4, 5, 6, 2]] * 20])
+    settings = {"encoder.name": name, "encoder.max_length": 4, "training.epochs": 2}
+    undisturbed = fit(log, None, settings=settings)
+    for windows in (20, 70):
+        with pytest.raises(g4r.StoppedError):
+            fit(
+                log, keep, settings=settings, stopping=after(windows if name == "gru" else 2),
+                resume=keep.exists(),
+            )  # fmt: skip
+    gone_on = fit(log, keep, settings=settings, resume=True)
+    assert weights_of(gone_on) == weights_of(undisturbed)
+
+
+def test_windows_that_an_older_version_cut_an_endless_session_into_are_not_gone_on_with(
+    keep, monkeypatch
+):
+    log = clicks_of([[1, 2, 3], ENDLESS, *[[4, 5, 6, 2]] * 20])
+    with monkeypatch.context() as older:
+        older.setattr("gru4rec.training.training_log.ORDINARY_CLICKS", 10**9)
+        stopped(log, keep)
+    with pytest.raises(g4r.CheckpointError, match="cut endless sessions otherwise"):
+        fit(log, keep, resume=True)
 
 
 def test_another_setting_is_refused_and_a_lower_rate_is_taken(log, keep, undisturbed):

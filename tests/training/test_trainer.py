@@ -11,6 +11,7 @@ import torch
 from toys import TINY, clicks_of
 
 import gru4rec as g4r
+from gru4rec.model.encoders import ENCODERS
 from gru4rec.model.network import Model
 from gru4rec.sessions import SessionArrays, to_arrays
 from gru4rec.sessions.catalog import Catalog
@@ -204,6 +205,29 @@ def test_every_pair_is_learned_from_once_an_epoch_also_with_more_lanes_than_sess
             for i in range(begin, end - 1)
         ]
         assert sorted(pairs) == sorted(expected)
+
+
+@pytest.mark.parametrize("embedding", ["shared", "separate"])
+@pytest.mark.parametrize("name", [name for name, kind in ENCODERS.items() if not kind.streams])
+def test_pieces_of_an_endless_session_are_learned_from_as_the_whole_session(
+    name, embedding, monkeypatch
+):
+    random = np.random.default_rng(2)
+    log = clicks_of([[1, 2, 3], random.integers(0, 40, 600).tolist(), [4, 5]])
+    settings = {
+        "encoder.name": name, "encoder.embedding": embedding, "encoder.max_length": 5,
+        "training.lanes": 100, "training.steps": 10, "training.epochs": 1,
+    }  # fmt: skip
+    weights = []
+    for longest in (256, 1000):
+        monkeypatch.setattr("gru4rec.sessions.batching.whole_session.ORDINARY_CLICKS", longest)
+        trainer, _, _ = trainer_of(log, **settings)
+        (batch,) = (trainer.batches.make(0, window) for window in range(len(trainer.batches)))
+        assert len(batch.carried) == (2 if longest == 256 else 0)
+        trainer.run()
+        weights.append(trainer.learner.model.state_dict())
+    for key, of_pieces in weights[0].items():
+        assert torch.allclose(of_pieces, weights[1][key], atol=1e-5), key
 
 
 def test_sessions_are_visited_in_the_time_order_of_their_first_click():

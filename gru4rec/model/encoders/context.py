@@ -27,7 +27,8 @@ class ContextEncoder(Encoder):
     """The vector after a click is a function of the last `max_length` clicks, that one included.
 
     Its state is their inputs, newest first [S, V, E], and how many there are [S]; before any click
-    it is (). Sessions that come whole, as `sessions.WholeSessions` brings them, need no state.
+    it is (). Sessions that come whole, as `sessions.WholeSessions` brings them, need no state, and
+    pieces of endless ones that of the clicks before them.
     """
 
     streams = False
@@ -75,6 +76,12 @@ class ContextEncoder(Encoder):
         for part, earlier in zip(before, after, strict=True):
             part.index_copy_(0, carried_K, earlier.index_select(0, carried_from_K))
         return before
+
+    def recall(self, earlier_XE: Tensor, num_sessions: int) -> State:
+        """See `Encoder.recall`."""
+        earlier_KVE = earlier_XE.view(num_sessions, -1, self.input_size)
+        counts_K = torch.full((num_sessions,), earlier_KVE.shape[1], device=earlier_XE.device)
+        return earlier_KVE, counts_K
 
     def forward(
         self,

@@ -86,6 +86,25 @@ def test_windows_of_any_size_give_the_vectors_of_each_session_run_alone(name, la
     assert torch.allclose(vectors, vectors_alone(name, layers), atol=1e-5)
 
 
+def test_an_endless_session_on_many_lanes_has_the_vectors_of_one_pass(name):
+    model, random = model_of(name), np.random.default_rng(4)
+    endless, others = random.integers(0, 30, 700).tolist(), [[1, 2, 3], [4, 5]]
+    vectors = vectors_of(model, arrays_of([others[0], endless, others[1]]), lanes=3, steps=7)
+    of_one_pass = vectors_of(model, arrays_of([endless]), lanes=1, steps=700)
+    assert torch.allclose(vectors[3:703], of_one_pass, atol=1e-5)
+
+
+def test_of_an_endless_session_any_click_alone_has_its_vector(name):
+    model, random = model_of(name), np.random.default_rng(4)
+    arrays = arrays_of([[1, 2], random.integers(0, 30, 700).tolist(), [3]])
+    every = vectors_of(model, arrays)
+    for clicks in ([1, 701, 702], [310], [400, 320, 2]):
+        of_clicks = torch.empty(len(clicks), model.encoder.output_size)
+        for rows, vectors in session_vectors(model, arrays, np.array(clicks)):
+            of_clicks[rows] = vectors
+        assert torch.allclose(of_clicks, every[clicks], atol=1e-5)
+
+
 def test_no_vector_sees_the_future(name):
     model = model_of(name)
     one, other = [3, 1, 4, 1, 5], [3, 1, 4, 9, 2]

@@ -1,7 +1,8 @@
 """Session-parallel batching: the order of lanes, carried state, every pair once."""
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gru4rec.sessions.batching import SessionParallelWindows
@@ -67,21 +68,29 @@ def test_no_window_holds_more_than_lanes_times_steps(lengths, lanes, steps):
         assert batch.layout.lengths[0] <= steps
 
 
+def assert_whole(lengths: list[int], *, lanes: int, steps: int) -> None:
+    """Follow the carried segments; this gives every session once, its clicks in order."""
+    running: dict[int, list[int]] = {}
+    whole = []
+    for batch in windows_of(lengths, lanes=lanes, steps=steps):
+        segments = batch.layout.segments
+        runs = [batch.clicks[segments == s].tolist() for s in range(segments.max() + 1)]
+        carried = dict(zip(batch.carried.tolist(), batch.carried_from.tolist(), strict=True))
+        for segment, earlier in carried.items():
+            runs[segment] = running.pop(earlier) + runs[segment]
+        whole += running.values()
+        running = dict(enumerate(runs))
+    whole += running.values()
+    ends = np.cumsum(lengths)
+    expected = [list(range(e - n, e)) for e, n in zip(ends, lengths, strict=True) if n]
+    assert sorted(whole) == expected
+
+
 @given(sessions, lanes, steps)
 def test_following_the_carried_segments_gives_every_session_whole_and_in_order(
     lengths, lanes, steps
 ):
-    found, before = [], []
-    for batch in windows_of(lengths, lanes=lanes, steps=steps):
-        segments = batch.layout.segments
-        runs = [batch.clicks[segments == s].tolist() for s in range(segments.max() + 1)]
-        for segment, earlier in zip(batch.carried, batch.carried_from, strict=True):
-            runs[segment] = before[earlier] + runs[segment]
-        found.extend(runs)
-        before = runs
-    ends = np.cumsum(lengths)
-    whole = [list(range(e - n, e)) for e, n in zip(ends, lengths, strict=True) if n]
-    assert all(session in found for session in whole)
+    assert_whole(lengths, lanes=lanes, steps=steps)
 
 
 def test_sessions_start_in_their_given_order():
@@ -91,3 +100,78 @@ def test_sessions_start_in_their_given_order():
     windows = [w for w, batch in enumerate(batches) for c in batch.clicks if c in firsts]
     assert windows == sorted(windows)
     assert set(started) == firsts
+
+
+long_logs = st.lists(st.one_of(st.integers(0, 12), st.integers(250, 3000)), max_size=30)
+
+
+def papers_windows(lengths: list[int], *, lanes: int, steps: int) -> list[list[int]]:
+    """The clicks of each window if every session stays on one lane, step by step."""
+    ends = np.cumsum(lengths)
+    queue = [list(range(e - n, e)) for e, n in zip(ends, lengths, strict=True) if n]
+    running: list[list[int]] = [[] for _ in range(lanes)]
+    windows: list[list[int]] = []
+    for step in range(sum(lengths)):
+        running = [lane or (queue.pop(0) if queue else []) for lane in running]
+        if step % steps == 0:
+            windows.append([])
+        windows[-1] += [lane.pop(0) for lane in running if lane]
+    return [sorted(window) for window in windows if window]
+
+
+@given(
+    st.lists(st.one_of(st.integers(0, 12), st.integers(200, 256)), max_size=12),
+    st.integers(1, 9),
+    st.integers(1, 40),
+)
+def test_sessions_of_up_to_256_clicks_each_stay_on_one_lane(lengths, lanes, steps):
+    windows = [sorted(batch.clicks) for batch in windows_of(lengths, lanes=lanes, steps=steps)]
+    assert windows == papers_windows(lengths, lanes=lanes, steps=steps)
+
+
+def test_a_session_of_less_than_a_quarter_of_all_steps_stays_on_one_lane():
+    lengths = [3] * 2000 + [1000] + [3] * 2000  # 13,000 clicks on 3 lanes: 4,333 steps
+    windows = [sorted(batch.clicks) for batch in windows_of(lengths, lanes=3, steps=50)]
+    assert windows == papers_windows(lengths, lanes=3, steps=50)
+
+
+def test_an_endless_session_takes_a_second_lane_as_soon_as_one_is_free():
+    # 512 clicks want two lanes. One is busy for 100 steps; then both run for 206: 100 + 2 · 206.
+    first, second, third = windows_of([100, 512], lanes=2, steps=103)
+    assert first.layout.lengths.tolist() == [103 + 3, 100]
+    assert first.clicks[first.layout.segments == 0].tolist() == list(range(100, 206))
+    assert [*second.layout.lengths, *third.layout.lengths] == [2 * 103, 2 * 100]
+
+
+@given(long_logs, st.integers(1, 40), st.integers(1, 40))
+def test_no_log_takes_more_than_a_quarter_or_256_steps_beyond_full_lanes(lengths, lanes, steps):
+    batches = windows_of(lengths, lanes=lanes, steps=steps)
+    full = sum(lengths) / lanes
+    assert len(batches) <= np.ceil((np.ceil(full) + max(256, full / 4)) / steps)
+    assert all(len(batch.clicks) <= lanes * steps for batch in batches)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 7, 32])
+@pytest.mark.parametrize("steps", [1, 16])
+@pytest.mark.parametrize(
+    "lengths",
+    [[5000], [5000, 5000], [5000, *[3] * 50], [*[3] * 25, 5000, *[3] * 25], [*[3] * 50, 5000]],
+    ids=["one session", "two endless ones", "first", "in the middle", "last"],
+)
+def test_an_endless_session_is_whole_and_in_order(lengths, lanes, steps):
+    assert_whole(lengths, lanes=lanes, steps=steps)
+
+
+@settings(max_examples=30)
+@given(long_logs, lanes, st.integers(1, 40))
+def test_endless_sessions_are_whole_and_in_order(lengths, lanes, steps):
+    assert_whole(lengths, lanes=lanes, steps=steps)
+
+
+def test_endless_sessions_start_in_their_order_and_the_sessions_after_them_do_too():
+    lengths = [3, 2000, 5, 3000, *[4] * 100]
+    batches = windows_of(lengths, lanes=4, steps=8)
+    firsts = (np.cumsum(lengths) - lengths).tolist()
+    window_of = {click: w for w, batch in enumerate(batches) for click in batch.clicks.tolist()}
+    starts = [window_of[first] for first in firsts]
+    assert starts == sorted(starts)

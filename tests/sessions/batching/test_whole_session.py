@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from gru4rec.sessions.batching import WholeSessions
 
 
-def batches_of(lengths: list[int], clicks: int) -> WholeSessions:
+def batches_of(lengths: list[int], clicks: int, *, max_length: int = 50) -> WholeSessions:
     sizes = np.array(lengths, dtype=np.int64)
-    return WholeSessions(np.cumsum(sizes) - sizes, sizes, clicks=clicks)
+    return WholeSessions(np.cumsum(sizes) - sizes, sizes, clicks=clicks, max_length=max_length)
 
 
 @given(lengths=st.lists(st.integers(0, 9), max_size=60), clicks=st.integers(1, 30))
@@ -54,3 +54,33 @@ def test_sessions_stay_nearly_in_order_and_lengths_are_mixed():
 def test_batches_are_the_same_whenever_they_are_made():
     one, other = batches_of(skewed(500), 64), batches_of(skewed(500), 64)
     assert [batch.clicks.tolist() for batch in one] == [batch.clicks.tolist() for batch in other]
+
+
+endless = st.lists(st.one_of(st.integers(0, 9), st.integers(250, 900)), max_size=9)
+
+
+@given(lengths=endless, clicks=st.integers(1, 300), max_length=st.integers(1, 400))
+def test_an_endless_session_comes_in_pieces_that_name_what_the_encoder_sees_before_them(
+    lengths, clicks, max_length
+):
+    starts = set((np.cumsum(lengths) - lengths).tolist())
+    seen = []
+    for batch in batches_of(lengths, clicks, max_length=max_length):
+        layout = batch.layout
+        assert layout.lengths[0] <= max(256, max_length)
+        firsts = batch.clicks[: len(layout.lengths)]
+        assert [first for first in firsts.tolist() if first not in starts] == firsts[
+            batch.carried
+        ].tolist()
+        for first, earlier in zip(firsts[batch.carried], batch.earlier, strict=True):
+            assert earlier.tolist() == list(range(first - 1, first - max_length, -1))
+            assert not starts & set(earlier[:-1].tolist())  # all of them of the same session
+        seen += batch.clicks.tolist()
+    assert sorted(seen) == list(range(sum(lengths)))
+
+
+def test_sessions_of_up_to_256_clicks_or_of_what_an_encoder_sees_are_whole():
+    whole = [256, 3, 100]
+    assert not any(len(batch.carried) for batch in batches_of(whole, 64))
+    assert not any(len(batch.carried) for batch in batches_of([400], 64, max_length=400))
+    assert sum(len(batch.carried) for batch in batches_of([400], 64, max_length=399)) == 1

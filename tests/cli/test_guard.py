@@ -1,0 +1,55 @@
+"""Outputs replace no input; every parameter that is a path says whether it is read or written."""
+
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from gru4rec.atomic import write_beside
+from gru4rec.cli import COMMANDS, main
+from gru4rec.cli.guard import Guarded, Reads, Writes
+from gru4rec.errors import DataError
+
+PATHS = {
+    "checkpoint", "clicks", "raw", "output", "report", "valid", "train", "allow", "deny", "config",
+    "recipe", "study", "others",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_path_of_a_command_is_guarded(name):
+    command = import_module(f"gru4rec.cli.{name}").command
+    assert isinstance(command, Guarded)
+    for param in command.params:
+        is_path = param.name in PATHS or isinstance(param.type, click.Path)
+        assert isinstance(param.type, Reads | Writes) == is_path, param.name
+
+
+@pytest.mark.parametrize("place", ["/", "", ".", "no/such/folder/x.csv", "\udcff.csv", "x" * 300])
+def test_a_place_that_takes_no_file_is_said_in_one_line(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["sample", "--format", "csv", "--force", "-o", place])
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_is_followed_and_a_device_filled(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write_beside(tmp_path / "link", lambda file: file.write_text("a"))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "a"
+    write_beside(Path("/dev/null"), lambda file: file.write_text("a"))
+    assert Path("/dev/null").is_char_device()
+    with pytest.raises(DataError, match="No space left"):
+        write_beside(Path("/dev/full"), lambda file: file.write_text("a"))
+
+
+def test_what_a_dead_process_left_is_removed_and_nothing_else(tmp_path):
+    (tmp_path / ".out.csv.99999.1.new").write_text("half")
+    (tmp_path / ".out.csv.99999.2.new.abc").mkdir()
+    (tmp_path / ".out.csv.newer").write_text("mine")
+    write_beside(tmp_path / "out.csv", lambda file: file.write_text("a"))
+    assert {path.name for path in tmp_path.iterdir()} == {"out.csv", ".out.csv.newer"}
