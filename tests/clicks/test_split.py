@@ -106,7 +106,7 @@ def test_a_duration_without_times_is_refused_and_a_share_offered() -> None:
 
 @pytest.mark.parametrize("part", ["3d", "1000000d", "99999999999d", "9" * 400 + "w"])
 def test_a_duration_that_leaves_nothing_before_it_is_refused(part: str) -> None:
-    assert part in refusal(visits(a=[0], b=[48]), part)
+    assert part[:100] in refusal(visits(a=[0], b=[48]), part)  # of a long one the beginning
 
 
 # Shares
