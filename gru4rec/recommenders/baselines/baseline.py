@@ -39,8 +39,8 @@ class Baseline(Recommender):
 
     settings: Settings
     settings_class: ClassVar[type[Settings]]
-    columns: ClassVar[Mapping[str, Column]]
-    """What the columns of the table are that it learns."""
+    columns: ClassVar[Mapping[str, Column]] = {}
+    """What the columns of the table are that it learns: checked when it comes from a file."""
     published: ClassVar[Sequence[Mapping[str, object]]] = ({},)
     """Settings that its authors or others fitted to a log, as far as they are not the defaults."""
 
