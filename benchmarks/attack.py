@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import attack_checkpoint
 import attack_inputs
+import attack_outputs
 import attack_processes
 from machine import description
 
@@ -23,6 +24,7 @@ Trials = Iterator[tuple[str, str, Callable[[], str | None]]]
 SIDES: Mapping[str, tuple[Callable[[int], Trials], int]] = {
     "inputs": (lambda number: attack_inputs.trials(number=number), 3000),
     "checkpoint": (lambda number: attack_checkpoint.trials(changes=number), 6),
+    "outputs": (lambda number: attack_outputs.trials(number=number), 30),
     "processes": (lambda number: attack_processes.trials(number=number), 16),
 }
 """By name: the trials of a size, and the full size."""

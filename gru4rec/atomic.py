@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,7 +24,14 @@ import polars as pl
 
 from gru4rec.errors import DataError, Gru4RecError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _LONGEST_NAME = 200  # bytes of a name that hidden ones are made of; file systems take 255
+_LINKS = 40  # on the way to a file, as Linux has it
+_ATTEMPTS, _PAUSE = 40, 0.01  # seconds between them
 
 Refusals = (OSError, UnicodeError, pl.exceptions.PolarsError)
 """What the system and the engines raise where they cannot write."""
@@ -36,26 +44,22 @@ def replaced(path: Path, *, error: type[Gru4RecError]) -> Iterator[Path]:
     After a failure the new folder is gone, and `path` is as it was before. Raise `error` if another
     process is writing there.
     """
-    path = path.resolve()
-    new, old = beside(path, "new"), beside(path, "old")
-    if not _is_left(new):
-        raise error(f"{path} is being written by another process; wait for its end")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    try:
-        with _locked(new):
-            yield new
-            for written in filter(Path.is_file, new.iterdir()):
-                with written.open("rb") as file:
-                    os.fsync(file.fileno())
+    path = place_of(path, error)
+    old = beside(path, "old")
+    with _held(beside(path, "new"), path, error) as new:
+        yield new
+        for written in filter(Path.is_file, new.iterdir()):
+            with written.open("rb") as file:
+                os.fsync(file.fileno())
+        _put_back(path, error=error)
+        try:
             if path.exists():
                 path.rename(old)
             new.rename(path)
-            shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        mend(path, error=error)
-        shutil.rmtree(new, ignore_errors=True)
-        raise
+        except BaseException:
+            _put_back(path, error=error)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def beside(path: Path, role: str) -> Path:
@@ -70,8 +74,16 @@ def mend(path: Path, *, error: type[Gru4RecError]) -> None:
     """Put the older folder back, if a crash came between the two renames of `replaced`.
 
     If the new folder had already taken its place, remove the older one. Raise `error` if the older
-    folder cannot be renamed.
+    folder cannot be renamed. What another process is at is left to it.
     """
+    with suppress(OSError):  # nothing stands there
+        if (lock := _lock(beside(path, "new"))) is None:
+            return
+        os.close(lock)
+    _put_back(path, error=error)
+
+
+def _put_back(path: Path, *, error: type[Gru4RecError]) -> None:
     old = beside(path, "old")
     if not old.is_dir():
         return
@@ -99,7 +111,7 @@ def check_free(
     folder or an older one of this kind may stand there, and nothing else. One of this kind has a
     file of `marks`, and no names but `files`. What a crash left beside the path is put back first.
     """
-    path = _place(path, error)
+    path = place_of(path, error)
     _try_to_write_beside(path, error)
     mend(path, error=error)
     if not path.exists():
@@ -118,7 +130,9 @@ def check_free(
 
 def check_writable(path: Path) -> None:
     """Raise DataError unless a file can be written to `path`, so that no work is done in vain."""
-    place = _place(path, DataError)
+    place = place_of(path, DataError)
+    if _descriptor_of(path) is not None:
+        return
     if place.is_dir():
         raise DataError(f"cannot write {path}: it is a folder; name a file in it")
     if not place.parent.is_dir():
@@ -131,15 +145,21 @@ def check_writable(path: Path) -> None:
 def write_beside(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, then rename it; a failure leaves `path` as it was.
 
-    A link is followed. A device or a pipe is filled at the end, never renamed over. Raise DataError
-    if the file cannot be written.
+    A link is followed. A device, a pipe or an open file (/dev/stdout) is filled at the end, never
+    renamed over. Raise DataError if the file cannot be written.
     """
     check_writable(path)
-    place = _place(path, DataError)
+    place = place_of(path, DataError)
     try:
-        if _is_device(place):
+        number = _descriptor_of(path)
+        if number is not None or _is_device(place):
             with TemporaryDirectory() as folder:
-                _fill(place, write, Path(folder) / "content")
+                content = Path(folder) / "content"
+                write(content)
+                # An open file goes on where it stands: the shell's >> keeps what is there.
+                stream = place.open("wb") if number is None else os.fdopen(os.dup(number), "wb")
+                with stream, content.open("rb") as source:
+                    shutil.copyfileobj(source, stream)
         else:
             _replace(place, write)
     except Refusals as error:
@@ -147,39 +167,30 @@ def write_beside(path: Path, write: Callable[[Path], object]) -> None:
         raise DataError(f"cannot write {path}: {reason}") from error
 
 
-def _fill(device: Path, write: Callable[[Path], object], content: Path) -> None:
-    write(content)
-    with content.open("rb") as source, device.open("wb") as stream:
-        shutil.copyfileobj(source, stream)
-
-
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     name = beside(path, "").name
-    hidden = re.compile(re.escape(name) + r"\d+\.\d+\.new")
-    for left in filter(lambda other: hidden.match(other.name), list(path.parent.iterdir())):
-        if _is_left(left):
-            _remove(left)
+    hidden = re.compile(re.escape(name) + r"\d+\.\d+\.new(?:\.\w+)?")
+    for left in list(path.parent.iterdir()):
+        if hidden.fullmatch(left.name):
+            with suppress(OSError):
+                _remove_left(left)
     folder = path.with_name(f"{name}{os.getpid()}.{get_ident()}.new")
-    folder.mkdir()
-    try:
-        with _locked(folder):
-            new = folder / "content"
-            write(new)
-            if path.exists():
-                shutil.copymode(path, new)
-            new.replace(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with _held(folder, path, DataError):
+        new = folder / "content"
+        write(new)
+        if path.exists():
+            shutil.copymode(path, new)
+        new.replace(path)
 
 
-def _place(path: Path, error: type[Gru4RecError]) -> Path:
+def place_of(path: str | Path, error: type[Gru4RecError]) -> Path:
     """Return where a path leads. Raise `error` if its name is none that a file can have."""
     try:
         str(path).encode()
-        place = path.resolve()
+        place = Path(path).resolve()
         place.exists()
     except UnicodeError as refusal:
-        raise error(f"cannot write {path!r}: its name is no UTF-8; choose another") from refusal
+        raise error(f"cannot write {str(path)!r}: its name is no UTF-8") from refusal
     except (OSError, RuntimeError, ValueError) as refusal:
         raise error(f"cannot write {str(path)[:100]!r}: {refusal}") from refusal
     if not place.name:
@@ -196,9 +207,7 @@ def _try_to_write_beside(path: Path, error: type[Gru4RecError]) -> None:
             (Path(folder) / parts[0]).mkdir()  # a name too long, or of signs that it cannot have
     except (OSError, ValueError) as refusal:
         reason = getattr(refusal, "strerror", None) or str(refusal)
-        raise error(
-            f"cannot write {path}: {above} is no folder to write in ({reason})"
-        ) from refusal
+        raise error(f"cannot write {path}: {above} takes no such folder ({reason})") from refusal
 
 
 def _is_device(path: Path) -> bool:
@@ -206,44 +215,86 @@ def _is_device(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
+def _descriptor_of(path: Path) -> int | None:
+    """Return the open file that a path stands for, as /dev/stdout and /dev/fd/3 do; else None."""
+    for _ in range(_LINKS):
+        above = path.parent.resolve()
+        if above == Path(f"/proc/{os.getpid()}/fd") and path.name.isdecimal():
+            return int(path.name)
+        if not path.is_symlink():
+            break
+        path = above / path.readlink()
+    return None
+
+
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock a folder while this lasts; where a system knows no such locks, do nothing."""
+def _held(folder: Path, path: Path, error: type[Gru4RecError]) -> Iterator[Path]:
+    """Make a hidden folder and lock it while this lasts; remove it, if it is still there then.
+
+    Raise `error` if somebody else is writing `path` there.
+    """
+    for _ in range(_ATTEMPTS):
+        if (lock := _made(folder)) is not None:
+            break
+        time.sleep(_PAUSE)  # a left-over is being looked at
+    else:
+        raise error(f"{path} is being written by another process; wait for its end")
     try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        yield folder
     finally:
-        os.close(handle)
+        if _is_at(lock, folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
-def _is_left(path: Path) -> bool:
-    """Whether nothing stands there, or what a dead process left."""
+def _made(folder: Path) -> int | None:
+    """Make a folder and return what locks it; None where somebody else is at it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        import fcntl
-    except ImportError:
-        return True
+        _remove_left(folder)
+        folder.mkdir()
+        lock = _lock(folder)
+    except (FileExistsError, FileNotFoundError):
+        return None
+    if lock is not None and not _is_at(lock, folder):  # taken for a left-over before it was locked
+        os.close(lock)
+        return None
+    return lock
+
+
+def _remove_left(path: Path) -> None:
+    """Remove what a dead process left, if that is what stands there. Raise OSError."""
+    if not path.exists() or (lock := _lock(path)) is None:
+        return
     try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:
-        return True
+        if _is_at(lock, path):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    finally:
+        os.close(lock)
+
+
+def _lock(path: Path) -> int | None:
+    """Return an open file that locks a file or folder until it is closed, None if another does.
+
+    The lock ends with the process. Where a system knows no such locks, nothing is locked.
+    """
+    if fcntl is None:
+        path.stat()
+        return os.open(os.devnull, os.O_RDONLY)
+    lock = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    except OSError:  # a file system without locks
+        pass
+    return lock
+
+
+def _is_at(lock: int, path: Path) -> bool:
+    """Whether what is locked still is what stands at the path."""
+    try:
+        return fcntl is None or os.path.samestat(os.fstat(lock), path.stat())
     except OSError:
         return False
-    finally:
-        os.close(handle)
-    return True
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink()

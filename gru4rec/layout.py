@@ -40,6 +40,7 @@ def check_free(path: Path, *, force: bool) -> None:
     With `force` an older checkpoint may stand there, an interrupted training or an empty folder,
     and nothing else. What a crash left beside the path is put back first.
     """
+    path = atomic.place_of(path, CheckpointError)
     if not force and is_unfinished(path):
         raise CheckpointError(
             f"{path} holds a training that was interrupted; go on from it with resume, or start "

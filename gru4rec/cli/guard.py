@@ -5,6 +5,7 @@ command begins, its outputs are compared with its inputs and with each other.
 """
 
 import glob
+import os
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -25,7 +26,11 @@ class Writes(click.ParamType[Any]):
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the path."""
+        """Return the path. Raise DataError for one that says it is a folder."""
+        from gru4rec.errors import DataError
+
+        if str(value).endswith(os.sep) and not isinstance(self, WritesFolder):
+            raise DataError(f"cannot write {value}: it is a folder; name a file in it")
         return Path(value)
 
 
@@ -43,7 +48,7 @@ class Guarded(click.Command):
 
         outputs = list(_paths(ctx, Writes))
         for (option, output), (other, second) in combinations(outputs, 2):
-            if _resolved(output) == _resolved(second):
+            if _is_same(_resolved(output), _resolved(second)):
                 raise DataError(f"{option} and {other} are both {output}; name two files")
         for option, output in outputs:
             if not _is_folder(ctx, option):
@@ -90,19 +95,31 @@ def _files(path: Path) -> list[Path]:
 
 def _replaces(output: Path, read: Path) -> bool:
     """Whether to write `output` would change what is read at `read`, a file or a folder."""
+    from gru4rec.layout import META
+
     place, source = _resolved(output), _resolved(read)
-    if not place.exists() or (place.exists() and not (place.is_file() or place.is_dir())):
-        return False  # nothing stands there, or a device
+    if _is_device(place):
+        return False
+    if source in place.parents:  # a new file may lie beside those of a log, not in a checkpoint
+        return place.exists() or (source / META).exists()
     if place == source or place in source.parents:
         return True
-    if source in place.parents:
-        return True
-    files = [source] if source.is_file() else source.rglob("*")
-    return (
-        place.is_file()
-        and place.stat().st_nlink > 1
-        and any(file.is_file() and file.samefile(place) for file in files)
-    )
+    files = source.rglob("*") if source.is_dir() else [source]
+    if place.is_dir():
+        return any(file.is_symlink() and place in _resolved(file).parents for file in files)
+    return place.exists() and any(_is_same(file, place) for file in files)
+
+
+def _is_device(place: Path) -> bool:
+    return place.exists() and not (place.is_file() or place.is_dir())
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two paths are one file, also by a link; a device is one for each."""
+    try:
+        return not _is_device(path) and (path == other or path.samefile(other))
+    except OSError:
+        return False
 
 
 def _resolved(path: Path) -> Path:

@@ -58,7 +58,8 @@ def open_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            # What gives nothing or takes nothing, so that /dev/stdout is closed too.
+            os.open(os.devnull, os.O_RDONLY if number == 1 else os.O_WRONLY)
     if sys.stdin is None:
         sys.stdin = io.TextIOWrapper(cast(Any, _Closed()))
     if sys.stdout is None:

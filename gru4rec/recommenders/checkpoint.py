@@ -81,7 +81,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = 
     mended by the next write; until then a read finds the older one. Raise CheckpointError as
     `check_free` does, or when the disk refuses.
     """
-    path = Path(path).resolve()
+    path = atomic.place_of(path, CheckpointError)
     check_free(path, force=force)
     refuse_forked()
     try:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import Float32Array, IntArray, Rows
+from gru4rec.atomic import place_of
 from gru4rec.clicks import ClickSource
 from gru4rec.config import AUTO, Config
 from gru4rec.errors import CheckpointError, choose
@@ -90,7 +91,7 @@ class GRU4Rec(Recommender):
         fails leaves the recommender as it was.
         """
         log = TrainingLog.read(clicks, valid, self.inputs)
-        folder = None if keep is None else Path(keep).resolve()
+        folder = None if keep is None else place_of(keep, CheckpointError)
         trained = train(
             log,
             self._asked,
@@ -210,7 +211,8 @@ class GRU4Rec(Recommender):
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """See `Recommender.save`; what `fit` kept there of this training is replaced freely."""
-        own = self._keep == Path(path).resolve() and not (self._keep / META).exists()
+        keep, place = self._keep, place_of(path, CheckpointError)
+        own = keep is not None and keep == place and not (keep / META).exists()
         write_checkpoint(self.contents(), path, force=force or own)
 
     @classmethod

@@ -53,3 +53,10 @@ def test_what_a_dead_process_left_is_removed_and_nothing_else(tmp_path):
     (tmp_path / ".out.csv.newer").write_text("mine")
     write_beside(tmp_path / "out.csv", lambda file: file.write_text("a"))
     assert {path.name for path in tmp_path.iterdir()} == {"out.csv", ".out.csv.newer"}
+
+
+def test_a_file_that_ends_as_a_folder_is_refused(tmp_path):
+    result = CliRunner().invoke(main, ["sample", "--format", "csv", "-o", f"{tmp_path}/x/"])
+    assert result.exit_code == 2
+    assert "it is a folder" in result.stderr
+    assert list(tmp_path.iterdir()) == []
