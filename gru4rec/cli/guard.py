@@ -46,12 +46,12 @@ class Guarded(click.Command):
         from gru4rec.atomic import check_writable
         from gru4rec.errors import DataError
 
-        outputs = list(_paths(ctx, Writes))
+        outputs, folders = list(_paths(ctx, Writes)), dict(_paths(ctx, WritesFolder))
         for (option, output), (other, second) in combinations(outputs, 2):
             if _is_same(_resolved(output), _resolved(second)):
                 raise DataError(f"{option} and {other} are both {output}; name two files")
         for option, output in outputs:
-            if not _is_folder(ctx, option):
+            if option not in folders:
                 check_writable(output)
             for read, path in _paths(ctx, Reads):
                 for file in _files(path):
@@ -76,13 +76,6 @@ def _label(param: click.Parameter) -> str:
     return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
 
 
-def _is_folder(ctx: click.Context, label: str) -> bool:
-    return any(
-        _label(param) == label and isinstance(param.type, WritesFolder)
-        for param in ctx.command.params
-    )
-
-
 def _files(path: Path) -> list[Path]:
     """Return what a path that is read stands for: itself, or the files of a glob."""
     try:
@@ -100,8 +93,10 @@ def _replaces(output: Path, read: Path) -> bool:
     place, source = _resolved(output), _resolved(read)
     if _is_device(place):
         return False
-    if source in place.parents:  # a new file may lie beside those of a log, not in a checkpoint
-        return place.exists() or (source / META).exists()
+    # Beside the files of a log a new file may lie, or a folder of ours: neither is part of the log.
+    # In a checkpoint nothing may.
+    if source in place.parents and (place.is_file() or (source / META).exists()):
+        return True
     if place == source or place in source.parents:
         return True
     files = source.rglob("*") if source.is_dir() else [source]

@@ -60,3 +60,25 @@ def test_a_file_that_ends_as_a_folder_is_refused(tmp_path):
     assert result.exit_code == 2
     assert "it is a folder" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_is_prepared_again_into_a_folder_beside_its_files(tmp_path):
+    CliRunner().invoke(main, ["sample", "-o", str(tmp_path / "log.parquet")])
+    before = (tmp_path / "log.parquet").read_bytes()
+    command = ["prepare", str(tmp_path), "-o", str(tmp_path / "prepared"), "--force"]
+    for _ in range(2):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "log.parquet").read_bytes() == before
+
+
+def test_what_is_prepared_is_not_replaced_by_what_is_made_of_it(tmp_path):
+    CliRunner().invoke(main, ["sample", "-o", str(tmp_path / "log.parquet")])
+    prepared = tmp_path / "prepared"
+    CliRunner().invoke(main, ["prepare", str(tmp_path / "log.parquet"), "-o", str(prepared)])
+    part = prepared / "train.parquet"
+    before = part.read_bytes()
+    result = CliRunner().invoke(main, ["prepare", str(part), "-o", str(prepared), "--force"])
+    assert result.exit_code == 2
+    assert "would replace" in result.stderr
+    assert part.read_bytes() == before
