@@ -70,7 +70,7 @@ class _Commands(click.Group):
 
 
 # Arguments whose options bear another name.
-_OPTIONS = {"inputs": "--input"}
+_OPTIONS = {"inputs": "--input", "k": "-k"}
 
 
 def _with_options(error: Gru4RecError) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from gru4rec.errors import DataError
+from gru4rec.untrusted import brief
 
 DAMAGE = "__gru4rec_damage"
 """The column of text files that says what is wrong with a row; null where nothing is."""
@@ -25,7 +26,6 @@ class EmptyFileError(DataError):
 
 _EXTRA = "__gru4rec_extra"
 _LONGEST_HEADER = 1 << 20  # bytes
-_MOST_SHOWN = 300  # characters of what an engine says
 _SEPARATORS = (",", "\t", ";", "|")
 _BOM = "\ufeff"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -166,5 +166,4 @@ def scan_file(path: Path, header: Sequence[str] | None) -> pl.LazyFrame:
 
 def reason_of(error: BaseException) -> str:
     """Return the first line of what an error of Polars or of the system says, not too long."""
-    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}…"
+    return brief(next(iter(str(error).strip().splitlines()), type(error).__name__), most=300)

@@ -91,9 +91,9 @@ def at_least_one(value: Any, name: str) -> int:
     except DataError:
         count = None
     if not isinstance(count, int):
-        raise DataError(f"{name} must be a whole number, got {shown(value)}")
+        raise DataError(f"{name} must be a whole number, got {shown(value)}", mend_with=[name])
     if count < 1:
-        raise DataError(f"{name} must be at least 1, got {count}")
+        raise DataError(f"{name} must be at least 1, got {count}", mend_with=[name])
     return count
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -12,7 +11,7 @@ from gru4rec.clicks.column_types import with_types
 from gru4rec.clicks.columns import Columns, find_columns
 from gru4rec.clicks.files import Scan, count_rows, scan_files
 from gru4rec.clicks.formats import Panic, reason_of
-from gru4rec.clicks.ids import with_plain_ids
+from gru4rec.clicks.ids import at_least_one, with_plain_ids
 from gru4rec.clicks.invalid_rows import ROW, checked
 from gru4rec.clicks.null_markers import without_markers
 from gru4rec.clicks.order import first_clicks
@@ -88,24 +87,14 @@ def read_clicks(
     before 1990: then they are ticks of a clock); if a line of a text file is its header again or
     has more fields than that. With `drop_invalid` such rows are dropped, counted and logged.
     """
-    if max_session_clicks is not None and not _is_count(max_session_clicks):
-        raise DataError(
-            f"max_session_clicks is a whole number from 1 on, got {max_session_clicks!r:.80}",
-            mend_with=["max_session_clicks"],
-        )
+    most = max_session_clicks
+    most = None if most is None else at_least_one(most, "max_session_clicks")
     named = {SESSION_ID: session_col, ITEM_ID: item_col, TIMESTAMP: time_col}
     others = True if also is None else also
     log = read_log(
         source, named, where=where, drop_invalid=drop_invalid, null=null, other_columns=others
     )
-    if max_session_clicks is None:
-        return log.clicks
-    return first_clicks(log.clicks, max_session_clicks)
-
-
-def _is_count(value: object) -> bool:
-    """Whether a value is a whole number from 1 on; a truth value is none."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+    return log.clicks if most is None else first_clicks(log.clicks, most)
 
 
 def read_log(

@@ -64,7 +64,7 @@ def evaluate(
     num_unknown and those above. Raise ConfigError for an unknown name, DataError if there is no
     recommender or metric, if a k is below 1, or if no target is left for a recommender.
     """
-    counts = tuple(at_least_one(k, "every k") for k in ks)
+    counts = tuple(at_least_one(k, "k") for k in ks)
     question = _Question(counts, ties, metrics, by, against, through_index)
     question.check(recommenders)
     read = _read(recommenders, sessions)

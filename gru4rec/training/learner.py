@@ -72,7 +72,7 @@ class Learner:
         dropped_RE = dropout(inputs_RE, self._config.embedding_dropout, self._random)
         read_RE, num_clicks = model.embed(dropped_RE, batch.sides), len(batch.targets)
         if len(read_RE) > num_clicks:
-            state = model.encoder.recall(read_RE[num_clicks:], len(batch.carried))
+            state = model.encoder.reread(read_RE[num_clicks:], len(batch.carried))
             read_RE = read_RE[:num_clicks]
         before = model.encoder.carry(len(packing.ends), state, batch.carried, batch.carried_from)
         vectors_MD, after = model.encoder(read_RE, packing, before, self._random)

@@ -76,6 +76,16 @@ def test_integer_ids_stay_integers(run: Run, int_model: Path, int_log: Path) -> 
     assert {type(row["session_id"]) for row in rows} == {int}
 
 
+def test_a_null_marker_is_no_item_where_it_is_named(
+    run: Run, refusal: Refusal, model: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "nulls.csv"
+    log.write_text("session,item\nnora,c00-0001\nnora,NULL\nadam,c01-0020\nzoe,NULL\n")
+    assert "empty item_id in 2 of 4 rows" in refusal("recommend", model, log, "--null", "NULL")
+    rows = rows_of(run("recommend", model, log, "-k", 1, "--null", "NULL", "--drop-invalid"))
+    assert [row["session_id"] for row in rows] == ["nora", "adam"]
+
+
 def test_where_takes_some_of_the_rows(run: Run, model: Path, log: Path) -> None:
     rows = rows_of(run("recommend", model, log, "-k", 1, "--where", "session_id IN (7, 9)"))
     assert sorted(row["session_id"] for row in rows) == [7, 9]
@@ -286,8 +296,9 @@ def test_a_bad_log_is_refused_and_nothing_is_written(
 
 @pytest.mark.parametrize("k", [0, -1])
 def test_k_below_1_is_refused(refusal: Refusal, model: Path, log: Path, k: int) -> None:
-    assert f"at least 1, got {k}" in refusal("recommend", model, "--items", "c00-0001", "-k", k)
-    assert f"at least 1, got {k}" in refusal("recommend", model, log, "-k", k)
+    said = f"Error: -k must be at least 1, got {k}"
+    assert refusal("recommend", model, "--items", "c00-0001", "-k", k) == said
+    assert refusal("recommend", model, log, "-k", k) == said
 
 
 def test_a_checkpoint_that_is_not_there_is_refused(refusal: Refusal, tmp_path: Path) -> None:

@@ -313,6 +313,17 @@ def test_a_null_in_where_is_no(train: Run, split_log: Path, out: Path) -> None:
     assert meta_of(out)["counts"]["clicks"] == 5
 
 
+def test_a_null_marker_is_no_item_where_it_is_named(
+    train: Run, refusal: Refusal, out: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "nulls.csv"
+    log.write_text("session,item\n1,7\n1,NULL\n1,8\n2,8\n2,7\n2,NULL\n")
+    assert "empty item_id in 2 of 6 rows" in refusal("train", log, "-o", out, "--null", "NULL")
+    train(log, "-o", out, "--null", "NULL", "--drop-invalid")
+    assert meta_of(out)["counts"]["items"] == 2
+    assert g4r.load(out, device="cpu").catalog.item_ids.to_list() == [7, 8]
+
+
 # What stands in the way
 
 

@@ -77,8 +77,8 @@ class ContextEncoder(Encoder):
             part.index_copy_(0, carried_K, earlier.index_select(0, carried_from_K))
         return before
 
-    def recall(self, earlier_XE: Tensor, num_sessions: int) -> State:
-        """See `Encoder.recall`."""
+    def reread(self, earlier_XE: Tensor, num_sessions: int) -> State:
+        """See `Encoder.reread`."""
         earlier_KVE = earlier_XE.view(num_sessions, -1, self.input_size)
         counts_K = torch.full((num_sessions,), earlier_KVE.shape[1], device=earlier_XE.device)
         return earlier_KVE, counts_K
