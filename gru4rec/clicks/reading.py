@@ -146,8 +146,10 @@ def _scan(source: ClickSource, header: Sequence[str] | None) -> Scan:
             return Scan([], [pl.DataFrame(source).lazy()])
         except (pl.exceptions.PolarsError, TypeError, ValueError, RuntimeError) as error:
             raise DataError(f"cannot take the click log as a table: {reason_of(error)}") from error
-    single = isinstance(source, str | Path) or not isinstance(source, Iterable)
-    paths: list[Any] = [source] if single else list(source)  # type: ignore[arg-type]
+    try:
+        paths: list[Any] = [source] if isinstance(source, str | Path) else list(source)
+    except TypeError:  # it is no list, an array without dimensions for one
+        paths = [source]
     if not all(isinstance(path, str | Path) for path in paths):
         raise DataError(f"a click log is a frame, or paths of files; got {type(source).__name__}")
     return scan_files(paths, header)

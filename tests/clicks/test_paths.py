@@ -4,6 +4,7 @@ import glob
 import logging
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -142,7 +143,7 @@ def test_a_path_that_is_no_log_is_said_in_one_line(path, tmp_path, monkeypatch):
     assert len(str(error.value)) < 500
 
 
-@pytest.mark.parametrize("source", [5, None, [5], [["a.csv"]], object()])
+@pytest.mark.parametrize("source", [5, None, [5], [["a.csv"]], object(), np.array(7)])
 def test_a_source_that_is_no_log_is_said_in_one_line(source):
     with pytest.raises(g4r.DataError, match="frame, or paths"):
         g4r.read_clicks(source)
