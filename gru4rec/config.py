@@ -46,6 +46,9 @@ class EncoderConfig(Settings):
     reset_gate: str = setting("after", choices="after before")
     """Where the reset gate is applied: `after` the recurrent product (torch, cuDNN, the authors'
     PyTorch code) or `before` it, on the hidden state (Chung et al. 2014, the GRU4Rec paper)."""
+    repeats: bool = AUTO
+    """Whether a session's own items are scored anew by a head that is fitted on sessions held out
+    (`serving/repeat_head.py`)."""
     inputs: tuple[str, ...] = ()
     """What is read of a click besides its item: `gap` (time since the click before it), `hour` (of
     the day) and the names of columns (an event type, a category)."""

@@ -25,6 +25,8 @@ def allowed(spec: dataclasses.Field[Any]) -> st.SearchStrategy[Any]:
     if get_origin(spec.type) is tuple:
         names = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
         return st.lists(names, max_size=3)
+    if spec.type is bool:
+        return st.booleans()
     low, high, below = (spec.metadata[bound] for bound in ("low", "high", "below"))
     if spec.type is int:
         return st.integers(low, high or 10**6)
@@ -185,7 +187,8 @@ def test_settings_are_given_by_name_only(section: type) -> None:
 
 @pytest.mark.parametrize("section", SECTIONS.values())
 def test_every_setting_is_of_a_plain_type(section: type) -> None:
-    assert {spec.type for spec in dataclasses.fields(section)} <= {int, float, str, tuple[str, ...]}
+    plain = {bool, int, float, str, tuple[str, ...]}
+    assert {spec.type for spec in dataclasses.fields(section)} <= plain
 
 
 # Refusals

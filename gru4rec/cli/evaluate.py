@@ -71,7 +71,7 @@ _ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index"
     "--by",
     multiple=True,
     metavar="NAME",
-    help="Also slice by slice: length, position or support; may be repeated.",
+    help="Also slice by slice: length, position, support or repeat; may be repeated.",
 )
 @click.option(
     "--against",

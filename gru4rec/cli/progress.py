@@ -101,17 +101,21 @@ class TrainingDisplay(Display):
     def __init__(self) -> None:
         super().__init__()
         self._first: tuple[float, float] | None = None
+        self._run = ""
 
     def __call__(self, progress: "Progress") -> None:
         """Show the figures so far; those of an epoch's end, with its metrics, stay."""
+        if progress.run != self._run:
+            self._run, self._first = progress.run, None
         size = min(
             1.0, progress.epochs - progress.epoch + 1
         )  # of this epoch, perhaps a share of one
         done = (progress.epoch - 1 + progress.share * size) / progress.epochs
+        run = f"{progress.run}: " if progress.run else ""
         figures = (
-            f"epoch {progress.epoch}/{progress.epochs:g} {progress.share:4.0%}  "
-            f"loss {progress.loss:.4f}  {progress.clicks_per_second:,.0f} clicks/s"
-            f"{self._left(done)}"
+            f"{run}epoch {progress.epoch}/{progress.epochs:g} "
+            f"{progress.share:4.0%}  loss {progress.loss:.4f}  "
+            f"{progress.clicks_per_second:,.0f} clicks/s{self._left(done)}"
         )
         if progress.metrics is not None:
             measured = (f"  {name} {value:.4f}" for name, value in progress.metrics.items())

@@ -45,6 +45,12 @@ setting_options = chain(
         help="Side input: gap, hour or a column; may be repeated.",
     ),
     click.option(
+        "--repeats/--no-repeats",
+        "encoder__repeats",
+        default=None,
+        help="Score a session's own items by a head fitted on held-out sessions.",
+    ),
+    click.option(
         "--dropout",
         type=float,
         metavar="X",
@@ -70,6 +76,7 @@ def config_of(options: dict[str, Any], *, default: "Config | None" = None) -> "C
     elif options["preset"] is not None:
         config = preset(options["preset"])
     given = {key: options[key.replace(".", "__")] for key, _, _ in _SETTINGS.values()}
+    given["encoder.repeats"] = options["encoder__repeats"]
     given |= dict.fromkeys(
         ("training.embedding_dropout", "training.hidden_dropout"), options["dropout"]
     )

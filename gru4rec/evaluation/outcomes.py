@@ -10,7 +10,7 @@ from gru4rec.arraytypes import Int32Array, IntArray
 from gru4rec.metrics import num_tied, ranks
 from gru4rec.recommenders import Recommender
 from gru4rec.serving import top_k
-from gru4rec.sessions import SessionArrays
+from gru4rec.sessions import ItemLinks, SessionArrays
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class Outcomes:
     """Other items that score as it does, where asked for [M]."""
     best: Int32Array | None
     """What is recommended before it, where asked for [M, depth]."""
+    since: IntArray
+    """Clicks since its item was clicked in the session, 1 for the last click; 0 if it was not
+    [M]."""
     lengths: IntArray
     """Clicks on known items of each session [S]."""
     unknown_targets: IntArray
@@ -62,6 +65,7 @@ def outcomes_of(
     tied = np.zeros(len(before), dtype=np.int32) if count_ties else None
     best = np.zeros((len(before), depth), dtype=np.int32) if depth else None
     targets = sessions.items[before + 1]
+    earlier = ItemLinks.of(sessions).before[before + 1]
     if through_index:
         for rows, _, items in recommender.top(sessions, before, depth):
             is_target = items == targets[rows][:, None]
@@ -86,6 +90,7 @@ def outcomes_of(
         item=targets,
         tied=tied,
         best=best,
+        since=np.where(earlier < 0, 0, before + 1 - earlier),
         lengths=sessions.lengths,
         unknown_targets=sessions.unknown_targets,
         num_unknown=sessions.num_unknown,

@@ -36,13 +36,19 @@ def _by_support(outcomes: Outcomes, support: IntArray) -> dict[str, BoolArray]:
     return {name: third == part for part, name in enumerate(("head", "middle", "tail"))}
 
 
+def _by_repeat(outcomes: Outcomes, support: IntArray) -> dict[str, BoolArray]:
+    since = outcomes.since
+    return {"new": since == 0, "last click": since == 1, "earlier click": since > 1}
+
+
 SLICES: Mapping[str, Callable[[Outcomes, IntArray], dict[str, BoolArray]]] = {
     "length": _by_length,
     "position": _by_position,
     "support": _by_support,
+    "repeat": _by_repeat,
 }
 """By name: the targets [M] of each slice, given the support of all items [N].
 
 `length`: by the known clicks of the session. `position`: by the known clicks before the target.
 `support`: by popularity of the item; head, middle and tail make a third of the training clicks
-each."""
+each. `repeat`: whether the session had the item before, as its last click or an earlier one."""

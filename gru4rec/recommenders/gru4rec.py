@@ -28,12 +28,29 @@ from gru4rec.model import (
 )
 from gru4rec.recommenders.checkpoint import Checkpoint, write_checkpoint
 from gru4rec.recommenders.meta import Meta
-from gru4rec.recommenders.model_scores import measured, scores_after
 from gru4rec.recommenders.recommender import Recommender
 from gru4rec.recommenders.saved_model import model_of
-from gru4rec.serving import AnyVectors, ItemFilter, ItemIndex, search_allowed
-from gru4rec.sessions import Catalog, RunningSession, SessionArrays, SideInputs, arrays_of
-from gru4rec.training import LOSSES, Hooks, Progress, Trained, TrainingLog, decide, train
+from gru4rec.serving import AnyVectors, ItemFilter, ItemIndex, RepeatHead, retrieve
+from gru4rec.sessions import (
+    Catalog,
+    ItemLinks,
+    OwnItems,
+    RunningSession,
+    SessionArrays,
+    SideInputs,
+    arrays_of,
+    own_items_of,
+)
+from gru4rec.training import (
+    LOSSES,
+    Hooks,
+    Progress,
+    Trained,
+    TrainingLog,
+    decide,
+    scores_after,
+    train,
+)
 
 _PACKAGES = ("gru4rec", "torch", "faiss-cpu", "polars", "numpy", "safetensors")
 
@@ -96,7 +113,6 @@ class GRU4Rec(Recommender):
             log,
             self._asked,
             device=self.device,
-            measure=measured,
             hooks=Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping),
             keep=folder,
             resume=resume,
@@ -116,7 +132,9 @@ class GRU4Rec(Recommender):
         index: ItemIndex,
         meta: Meta,
     ) -> None:
-        """Become the recommender of a model."""
+        """Become the recommender of a model. Raise ValueError if the head of `meta` is none."""
+        head = None if meta.repeats is None else RepeatHead.from_dict(meta.repeats)
+        self.repeats = None if head is None or head.is_neutral else head
         self.config, self.model, self.index, self.meta = config, model, index, meta
         self.catalog, self.side_inputs = catalog, side_inputs
 
@@ -125,10 +143,11 @@ class GRU4Rec(Recommender):
             recommender=self.name,
             versions={package: version(package) for package in _PACKAGES},
             seed=trained.config.seed,
-            counts=vars(log.statistics),
+            counts=log.statistics.counts(),
             seen=log.seen,
             inputs={name: list(values) for name, values in log.side_inputs.values.items()},
             auto=trained.reasons,
+            repeats=None if trained.repeats is None else trained.repeats.to_dict(),
             metrics=trained.metrics,
             history=trained.history,
             device=str(self.device),
@@ -142,7 +161,7 @@ class GRU4Rec(Recommender):
 
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
         """See `Scorer.score`."""
-        return scores_after(self.model, sessions, clicks)
+        return scores_after(self.model, sessions, clicks, self.repeats)
 
     def probabilities(self, scores_MN: Tensor) -> Tensor:
         """Return scores as shares of 1 [M, N]: their softmax, as cross-entropy learns them."""
@@ -161,8 +180,10 @@ class GRU4Rec(Recommender):
         if self.device.type == "cuda" and self.index.is_exact:
             yield from super().top(sessions, clicks, k, item_filter=item_filter)
             return
+        links = None if self.repeats is None else ItemLinks.of(sessions)
         for rows, vectors in session_vectors(self.model, sessions, clicks):
-            yield rows, *self._search(vectors, k, item_filter, sessions, clicks[rows])
+            own = None if links is None else links.own_items(clicks[rows])
+            yield rows, *self._search(vectors, k, item_filter, sessions, clicks[rows], own)
 
     @torch.inference_mode()
     def top_running(
@@ -173,7 +194,10 @@ class GRU4Rec(Recommender):
         last = None if item_filter is not None and item_filter.exclude_clicked else 1
         arrays = arrays_of(sessions, self.side_inputs, last=last)
         vectors = running_vectors(self.model, sessions, self.side_inputs)
-        return self._search(vectors, k, item_filter, arrays, arrays.offsets[1:] - 1)
+        own = None
+        if self.repeats is not None:
+            own = own_items_of([session.items for session in sessions])
+        return self._search(vectors, k, item_filter, arrays, arrays.offsets[1:] - 1, own)
 
     def _search(
         self,
@@ -182,15 +206,14 @@ class GRU4Rec(Recommender):
         item_filter: ItemFilter | None,
         sessions: SessionArrays,
         clicks: IntArray,
+        own: OwnItems | None,
     ) -> tuple[Float32Array, IntArray]:
-        """Return scores and items [S, k] of the best that may be recommended.
-
-        By session vectors, and the sessions up to and with the clicks [S].
-        """
+        """See `retrieve`; `clicks` are the last ones of the sessions [S]."""
         queries = self.model.query_vectors(vectors_SD).cpu().numpy()
-        if item_filter is None:
-            return self.index.search(queries, k)
-        return search_allowed(self.index, queries, k, item_filter, sessions, clicks)
+        return retrieve(
+            self.index, queries, k, sessions, clicks,
+            item_filter=item_filter, head=self.repeats, own=own,
+        )  # fmt: skip
 
     def next_states(
         self, states: Sequence[Float32Array | None], items: IntArray, sides: IntArray

@@ -35,6 +35,8 @@ class Meta:
     """The values of each side input, by falling count."""
     auto: Mapping[str, str] | None = None
     """Why `auto` decided a setting as it did."""
+    repeats: Mapping[str, float | Sequence[float]] | None = None
+    """The numbers of the repeat head, see `serving.RepeatHead`."""
     metrics: Mapping[str, float] | None = None
     """Validation metrics of the epoch that was kept."""
     history: Sequence[dict[str, float]] | None = None

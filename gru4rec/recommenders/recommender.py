@@ -53,8 +53,9 @@ class Recommender(Scorer):
         `allow` are recommended, none of `deny`, and with `exclude_clicked` none of the session.
         Where fewer than k are left, all of them are returned.
 
-        With `explain` two columns more say how an answer came about: `reason`, "model" or, without
-        a known item, "popularity", and `unknown`, the clicks of the session that were passed over.
+        With `explain` two columns more say how an answer came about: `reason`, "model", "repeat"
+        for an item of the session that its repeat head scored, or, without a known item,
+        "popularity", and `unknown`, the clicks of the session that were passed over.
 
         Raise DataError for k < 1, and if no item may be recommended.
         """

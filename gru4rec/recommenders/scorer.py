@@ -13,7 +13,7 @@ from gru4rec.clicks import ClickSource
 from gru4rec.errors import NotFittedError
 from gru4rec.recommenders.checkpoint import Checkpoint
 from gru4rec.recommenders.meta import Meta
-from gru4rec.serving import ItemFilter, SessionStore, top_k
+from gru4rec.serving import ItemFilter, RepeatHead, SessionStore, top_k
 from gru4rec.sessions import (
     NO_SIDE_INPUTS,
     Catalog,
@@ -42,6 +42,8 @@ class Scorer(ABC):
     """What it reads of a click besides its item."""
     inputs: Sequence[str] = ()
     """Names of the side inputs that `fit` is to make of a log."""
+    repeats: RepeatHead | None = None
+    """The head that scores a session's own items anew, if there is one."""
     reads_times: bool = False
     """Whether it asks when clicks were made."""
     _catalog: Catalog | None = None

@@ -5,11 +5,15 @@ from typing import Protocol
 
 from gru4rec.arraytypes import Float32Array, IntArray, Rows
 from gru4rec.serving.filters import ItemFilter
+from gru4rec.serving.repeat_head import RepeatHead
 from gru4rec.sessions import Follows, RunningSession, SessionArrays
 
 
 class Answering(Follows, Protocol):
     """A recommender, as far as serving knows it."""
+
+    repeats: RepeatHead | None
+    """See `Recommender.repeats`."""
 
     def top(
         self,

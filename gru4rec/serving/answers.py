@@ -13,12 +13,13 @@ from gru4rec.schema import ITEM_ID, RANK, REASON, SCORE, SESSION_ID, UNKNOWN
 from gru4rec.serving.answering import Answering
 from gru4rec.serving.best_items import best_of_sessions
 from gru4rec.serving.filters import ItemFilter
-from gru4rec.sessions import Catalog, SessionArrays
+from gru4rec.sessions import Catalog, ItemLinks, SessionArrays
 
 logger = logging.getLogger(__name__)
 
-OF_MODEL, OF_POPULARITY = "model", "popularity"
-"""Why items are recommended."""
+OF_MODEL, OF_POPULARITY, OF_REPEAT = "model", "popularity", "repeat"
+"""Why items are recommended; `repeat`: because the session has the item, and a head knows that
+visitors return to such items."""
 
 _ROWS_AT_ONCE = 2_000_000  # of an answer
 
@@ -33,22 +34,23 @@ def answer_table(
 ) -> pl.DataFrame:
     """Return session_id, rank (from 1), item_id and score of scores and items [S, k], best first.
 
-    `explained` are further columns, by session [S]. A score of −∞ marks an empty place: it has no
+    `explained` are further columns [S · k]. A score of −∞ marks an empty place: it has no
     row.
     """
     count, k = scores.shape
     session, rank = np.repeat(np.arange(count), k), np.tile(np.arange(1, k + 1), count)
-    items, scores = items.ravel(), scores.ravel()
+    items, scores, others = items.ravel(), scores.ravel(), dict(explained)
     left = np.isfinite(scores)
     if not left.all():  # here, since in a process that was forked Polars may have no threads
         session, rank, items, scores = session[left], rank[left], items[left], scores[left]
+        others = {name: values.filter(left) for name, values in others.items()}
     return pl.DataFrame(
         {
             SESSION_ID: session_ids.gather(session),
             RANK: rank,
             ITEM_ID: catalog.item_ids.gather(items),
             SCORE: scores,
-            **{name: values.gather(session) for name, values in explained.items()},
+            **others,
         }
     )
 
@@ -69,7 +71,7 @@ def answers_in_pieces(
     for piece in pieces:
         for sessions in piece.pieces(at_once):
             scores, items = best_of_sessions(recommender, sessions, k, item_filter)
-            explained = _explained(sessions) if explain else {}
+            explained = _explained(recommender, sessions, items) if explain else {}
             yield answer_table(sessions.session_ids, recommender.catalog, scores, items, explained)
         unknown += piece.num_unknown
         popular += int((piece.lengths == 0).sum())
@@ -79,7 +81,20 @@ def answers_in_pieces(
         logger.warning("%d sessions have no known item and get the popular items", popular)
 
 
-def _explained(sessions: SessionArrays) -> dict[str, pl.Series]:
-    """Return how the answer for each session comes about [S], by the names of columns."""
-    reasons = [OF_MODEL if length else OF_POPULARITY for length in sessions.lengths]
-    return {REASON: pl.Series(reasons, dtype=pl.String), UNKNOWN: pl.Series(sessions.unknown)}
+def _explained(
+    recommender: Answering, sessions: SessionArrays, items: IntArray
+) -> dict[str, pl.Series]:
+    """Return how each of the items [S, k] comes to be recommended, by the names of columns."""
+    is_own = np.zeros(items.shape, dtype=bool)
+    known = np.flatnonzero(sessions.lengths)
+    if recommender.repeats is not None and len(known):
+        own = ItemLinks.of(sessions).own_items(sessions.offsets[1:][known] - 1)
+        size = len(recommender.catalog)
+        keys = items[known] + size * np.arange(len(known))[:, None]
+        is_own[known] = np.isin(keys, own.items + size * own.rows)
+    unknown = (sessions.lengths == 0)[:, None] | np.zeros_like(is_own)
+    reasons = np.select([unknown, is_own], [OF_POPULARITY, OF_REPEAT], OF_MODEL)
+    return {
+        REASON: pl.Series(reasons.ravel(), dtype=pl.String),
+        UNKNOWN: pl.Series(np.repeat(sessions.unknown, items.shape[1])),
+    }

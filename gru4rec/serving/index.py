@@ -126,7 +126,7 @@ class ItemIndex:
             return self.scan(queries, wanted)
         scores, items = self._find(queries, min(wanted + 1, len(self)))
         tied = np.flatnonzero(scores[:, wanted - 1] == scores[:, -1]) if wanted < len(self) else ()
-        scores, items = _ordered(scores, items, wanted)
+        scores, items = ordered(scores, items, wanted)
         if len(tied):  # which of the equal ones FAISS returned is chance: look at all
             scores[tied], items[tied] = self.scan(queries[tied], wanted)
         return scores, items
@@ -176,7 +176,7 @@ class ItemIndex:
             near = self.vectors[proposed].astype(np.float32, copy=False)
             exact = np.einsum("qd,qfd->qf", queries[rows], near)
             exact[proposed < 0] = -np.inf  # FAISS pads with −1 where it found fewer
-            scores[rows], items[rows] = _ordered(exact, proposed, wanted)
+            scores[rows], items[rows] = ordered(exact, proposed, wanted)
         short = np.flatnonzero(np.isinf(scores[:, -1]))
         if len(short):
             scores[short], items[short] = self.scan(queries[short], wanted)
@@ -196,7 +196,7 @@ def _empty(queries: int, k: int) -> tuple[Float32Array, IntArray]:
     return np.empty((queries, k), dtype=np.float32), np.empty((queries, k), dtype=np.int64)
 
 
-def _ordered(scores: Float32Array, items: IntArray, wanted: int) -> tuple[Float32Array, IntArray]:
-    """Return the best of each row, equal scores by item index."""
+def ordered(scores: Float32Array, items: IntArray, wanted: int) -> tuple[Float32Array, IntArray]:
+    """Return the best of each row [Q, wanted], equal scores by item index."""
     order = np.lexsort((items, -scores), axis=1)[:, :wanted]
     return np.take_along_axis(scores, order, 1), np.take_along_axis(items, order, 1)

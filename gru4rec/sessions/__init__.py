@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
-    from gru4rec.sessions.arrays import SessionArrays, ranges, sides_of
+    from gru4rec.sessions.arrays import SessionArrays, offsets_of, ranges, sides_of
     from gru4rec.sessions.batching.background import prefetch
     from gru4rec.sessions.batching.batch import ORDINARY_CLICKS, SessionBatch
     from gru4rec.sessions.batching.packed_layout import PackedLayout
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gru4rec.sessions.batching.whole_session import WholeSessions
     from gru4rec.sessions.catalog import Catalog
     from gru4rec.sessions.conversion import from_lists, to_arrays
+    from gru4rec.sessions.own_items import OWN_KINDS, OWN_SHAPE, ItemLinks, OwnItems, own_items_of
     from gru4rec.sessions.reader import Prefixes, SessionReader
     from gru4rec.sessions.running_session import (
         Click,
@@ -30,9 +31,13 @@ __all__ = [
     "NO_SIDE_INPUTS",
     "OF_TIME",
     "ORDINARY_CLICKS",
+    "OWN_KINDS",
+    "OWN_SHAPE",
     "Catalog",
     "Click",
     "Follows",
+    "ItemLinks",
+    "OwnItems",
     "PackedLayout",
     "Prefixes",
     "RunningSession",
@@ -45,6 +50,8 @@ __all__ = [
     "WholeSessions",
     "arrays_of",
     "from_lists",
+    "offsets_of",
+    "own_items_of",
     "prefetch",
     "ranges",
     "read_again",

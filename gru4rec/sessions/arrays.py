@@ -66,6 +66,21 @@ class SessionArrays:
             else self.unknown_targets,
         )
 
+    def renumbered(self, index: IntArray) -> "SessionArrays":
+        """Return the sessions with the item indexes of another catalog.
+
+        `index` has the new one of each item; clicks on those with −1 are left out, as unknown.
+        """
+        items = index[self.items]
+        known = items >= 0
+        return replace(
+            self,
+            items=items[known],
+            offsets=np.concatenate(([0], np.cumsum(known)))[self.offsets],
+            sides=self.sides[known] if len(self.sides) else self.sides,
+            times=self.times[known] if len(self.times) else self.times,
+        )
+
     def with_targets(self) -> "SessionArrays":
         """Return the sessions of two clicks or more: the ones with something to predict."""
         return self._where(self.lengths >= 2)

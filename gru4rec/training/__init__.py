@@ -6,6 +6,7 @@ from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
     from gru4rec.training.losses import LOSSES
+    from gru4rec.training.model_scores import scores_after
     from gru4rec.training.presets import preset
     from gru4rec.training.resume import load_snapshot
     from gru4rec.training.run import Trained, decide, train
@@ -22,6 +23,7 @@ __all__ = [
     "load_snapshot",
     "parts_of_log",
     "preset",
+    "scores_after",
     "train",
 ]
 

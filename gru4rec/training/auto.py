@@ -13,7 +13,7 @@ from typing import Any
 
 from gru4rec.config import AUTO, Config
 from gru4rec.model import check_encoder
-from gru4rec.sessions import Catalog, SessionArrays
+from gru4rec.sessions import Catalog, ItemLinks, SessionArrays
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +30,25 @@ class LogStatistics:
     """Items of the catalog."""
     pairs: int
     """(click, next click) pairs: what there is to learn from."""
+    returns: int = 0
+    """Those whose next click is on an item that the session had before; of a large log about."""
 
     @classmethod
     def of(cls, sessions: SessionArrays, catalog: Catalog) -> "LogStatistics":
         """Return the statistics of a log, from its sessions with targets and its catalog."""
+        sample = sessions.every(math.ceil(len(sessions.items) / _COUNTED))
+        share = float((ItemLinks.of(sample).before >= 0).sum()) / len(sample.items)
         return cls(
             clicks=int(catalog.support.sum()),
             sessions=len(sessions),
             items=len(catalog),
             pairs=len(sessions.items) - len(sessions),
+            returns=round(share * len(sessions.items)),
         )
+
+    def counts(self) -> dict[str, int]:
+        """Return what was counted exactly, by name."""
+        return {name: count for name, count in vars(self).items() if name != "returns"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,12 @@ class Rule:
 
     setting: str
     value: Callable[[LogStatistics], Any]
-    reason: str
+    reason: str | Callable[[LogStatistics], str]
+
+    def choice(self, log: LogStatistics) -> "Choice":
+        """Return what it sets for a log."""
+        reason = self.reason if isinstance(self.reason, str) else self.reason(log)
+        return Choice(self.setting, self.value(log), reason)
 
 
 def _epochs(log: LogStatistics) -> int:
@@ -65,6 +79,19 @@ def _hidden_dropout(log: LogStatistics) -> float:
     return round(min(0.5, max(0.05, 0.4 * math.sqrt(50_000 / log.pairs))), 2)
 
 
+def _holds_out(log: LogStatistics) -> bool:
+    return log.pairs >= _FEWEST_PAIRS
+
+
+def _why_repeats(log: LogStatistics) -> str:
+    if not _holds_out(log):
+        return f"fewer than {_FEWEST_PAIRS:,} next clicks: too few to hold some out"
+    share = log.returns / log.pairs
+    return f"{share:.0%} of next clicks return to an item; fitted on the newest tenth of sessions"
+
+
+_FEWEST_PAIRS = 5000  # a tenth of them fits the numbers of a repeat head
+_COUNTED = 1_000_000  # clicks whose returns are counted
 _SCORES = 1e11  # against sampled negatives in a whole training: minutes on two CPU cores
 
 RULES: tuple[Rule, ...] = (
@@ -73,6 +100,7 @@ RULES: tuple[Rule, ...] = (
         lambda log: 100 if log.pairs < 200_000 else 128,
         "more units pay where there is more to learn from",
     ),
+    Rule("encoder.repeats", _holds_out, _why_repeats),
     Rule("training.loss", lambda _: "cross_entropy", "faster than bpr_max, better on large logs"),
     Rule("training.scoring", lambda _: "cosine", "learns faster than dot and ends higher"),
     Rule("training.scale", lambda _: 16.0, "20 was no better"),
@@ -120,7 +148,7 @@ def resolve(
     for rule in (*RULES, _PRECISION[fast_bf16]):
         section, key = rule.setting.split(".")
         if getattr(getattr(config, section), key) is AUTO:
-            choices.append(Choice(rule.setting, rule.value(log), rule.reason))
+            choices.append(rule.choice(log))
     decided = config.replace({choice.setting: choice.value for choice in choices})
     check_encoder(decided.encoder)
     return decided, choices

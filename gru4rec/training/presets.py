@@ -14,6 +14,7 @@ from gru4rec.errors import choose
 
 _ALGORITHM: Mapping[str, Any] = {
     "encoder.embedding": "shared",
+    "encoder.repeats": False,
     "training.steps": 1,
     "training.negatives": 2048,
     "training.scoring": "dot",

@@ -18,6 +18,7 @@ from gru4rec import atomic
 from gru4rec.config import Config
 from gru4rec.errors import CheckpointError, ConfigError
 from gru4rec.layout import RESUME, UNFINISHED, check_free
+from gru4rec.serving import RepeatHead
 from gru4rec.training.trainer import Position, Trainer
 from gru4rec.untrusted import brief, fits, read_json, shown
 
@@ -27,7 +28,8 @@ _RUN, _TENSORS = "run.json", "state.safetensors"
 _LONGEST = 100_000_000  # characters of what a run has said of its epochs
 _KEYS = {
     "config": Mapping[str, Any], "log": str, "position": Mapping[str, Any],
-    "reasons": Mapping[str, str], "seconds": float,
+    "reasons": Mapping[str, str], "seconds": float, "run": str | None,
+    "repeats": Mapping[str, Any] | None,
 }  # fmt: skip
 _DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError,
@@ -53,6 +55,10 @@ class Snapshot:
     """Why `auto` decided a setting as it did, by its name."""
     seconds: float = 0.0
     """Time that training has taken so far."""
+    run: str = ""
+    """Which run of the training it is in; see `Progress.run`."""
+    repeats: RepeatHead | None = None
+    """The repeat head, once it is fitted."""
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:
@@ -66,6 +72,8 @@ def save_snapshot(snapshot: Snapshot, path: Path) -> None:
         "position": dataclasses.asdict(snapshot.position),
         "reasons": dict(snapshot.reasons),
         "seconds": snapshot.seconds,
+        "run": snapshot.run,
+        "repeats": None if snapshot.repeats is None else snapshot.repeats.to_dict(),
     }
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -97,7 +105,19 @@ def load_snapshot(path: Path) -> Snapshot | None:
                 raise ValueError(f"{shown(name)} is no number")
         position = _position_of(run["position"])
         config = Config.from_dict(run["config"])
-        return Snapshot(config, run["log"], position, tensors, run["reasons"], run["seconds"])
+        repeats = run.get("repeats")
+        if "run" not in run:  # it is of a version that had no repeat head
+            config = config.replace({"encoder.repeats": False})
+        return Snapshot(
+            config=config,
+            log=run["log"],
+            position=position,
+            tensors=tensors,
+            reasons=run["reasons"],
+            seconds=run["seconds"],
+            run=run.get("run") or "",
+            repeats=None if repeats is None else RepeatHead.from_dict(repeats),
+        )
     except _DAMAGE as error:
         raise _damaged(folder, error) from error
 
@@ -203,14 +223,21 @@ class Keeper:
         return snapshot
 
     def saving(
-        self, config: Config, reasons: Mapping[str, str], *, since: float
+        self,
+        config: Config,
+        reasons: Mapping[str, str],
+        *,
+        since: float,
+        run: str = "",
+        repeats: RepeatHead | None = None,
     ) -> Callable[[Position, Mapping[str, Tensor]], None]:
         """Return the hook that saves; `since` is the moment at which training began."""
 
         def keep(position: Position, tensors: Mapping[str, Tensor]) -> None:
             seconds = time.perf_counter() - since
-            save_snapshot(
-                Snapshot(config, self._log, position, tensors, reasons, seconds), self._path
+            snapshot = Snapshot(
+                config, self._log, position, tensors, reasons, seconds, run, repeats
             )
+            save_snapshot(snapshot, self._path)
 
         return keep

@@ -1,7 +1,8 @@
 """Train a model on a log: from settings that are open to weights that are learned."""
 
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,15 +10,20 @@ import torch
 
 from gru4rec.config import Config
 from gru4rec.model import Model, has_fast_bf16
-from gru4rec.sessions import SessionArrays
+from gru4rec.serving import RepeatHead
 from gru4rec.training.auto import Choice, LogStatistics, log_choices, resolve
 from gru4rec.training.batch import TrainingBatches
-from gru4rec.training.resume import Keeper, restore, settings_of
-from gru4rec.training.trainer import Hooks, Trainer
+from gru4rec.training.model_scores import measured
+from gru4rec.training.repeats import fit_repeats
+from gru4rec.training.resume import Keeper, Snapshot, restore, settings_of
+from gru4rec.training.trainer import Hooks, Progress, Trainer
 from gru4rec.training.training_log import TrainingLog
 
-Measure = Callable[[Model, SessionArrays], Mapping[str, float]]
-"""Measures a model on held-out sessions: "recall@20" and "mrr@20"."""
+logger = logging.getLogger(__name__)
+
+_HELD_OUT_RUN = "repeats"
+_HELD_OUT_SHARE = 0.1  # of the sessions, the newest
+_HELD_OUT_EPOCHS = 0.5  # as a share of the model's: all of them fit no better (LOG, 2026-11-27)
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class Trained:
     """The epoch that was kept and its validation metrics; empty without validation."""
     seconds: float
     """Seconds of training, those before an interruption included."""
+    repeats: RepeatHead | None = None
+    """The repeat head, where one was fitted."""
 
 
 def decide(
@@ -49,51 +57,118 @@ def train(
     asked: Config,
     *,
     device: torch.device,
-    measure: Measure,
     hooks: Hooks,
     keep: Path | None = None,
     resume: bool = False,
 ) -> Trained:
     """Train a model on a log with the settings asked for; what they leave open, `auto` decides.
 
-    `hooks` say what to do on the way; `validate` and `save` are added to them here. With held-out
-    sessions `measure` says after each epoch how good the model is, and the best epoch
-    is kept. With `keep`, a checkpoint's folder, the state of training is kept in it, and with
-    `resume` training goes on from the state that is there, to the same weights.
+    With `encoder.repeats` a first run learns without the newest sessions, on which the repeat head
+    is fitted; the model that is kept learns from all. `hooks` say what to do on the way; `validate`
+    and `save` are added to them here. With held-out sessions the model is measured on them after
+    each epoch, and the best epoch is kept. With `keep`, a checkpoint's folder, the state of
+    training is kept in it, and with `resume` training goes on from the state that is there, to the
+    same weights.
 
     Raise DivergenceError, StoppedError once a hook says so, CheckpointError or ConfigError if the
     state cannot be kept, or is of another log or other settings.
     """
-    started, earlier = time.perf_counter(), 0.0
+    started = time.perf_counter()
     keeper = Keeper(keep, log.fingerprint()) if keep is not None else None
     snapshot = keeper.begin(resume=resume) if keeper else None
     config, choices = decide(
         settings_of(snapshot, asked) if snapshot else asked, log.statistics, device
     )
     log_choices(log.statistics, choices)
-    reasons: Mapping[str, str] = {choice.setting: choice.reason for choice in choices}
-
-    model = Model(config, len(log.catalog), log.side_inputs)
-    model.initialize(torch.Generator().manual_seed(config.seed))
-    batches = TrainingBatches(log.sessions, log.catalog.support, config)
-    trainer = Trainer(model, batches, config, device)
-    held_out = log.cheap_to_measure()
-    if held_out is not None:
-        hooks = replace(hooks, validate=lambda: measure(model, held_out))
-    if snapshot is not None and keep is not None:
-        restore(trainer, snapshot, keep)
-        earlier, reasons = snapshot.seconds, dict(snapshot.reasons)
-    if keeper is not None:
-        hooks = replace(hooks, save=keeper.saving(config, reasons, since=started - earlier))
-    history = trainer.run(hooks)
+    training = _Training(
+        config=config,
+        device=device,
+        reasons=dict(snapshot.reasons if snapshot else {c.setting: c.reason for c in choices}),
+        since=started - (snapshot.seconds if snapshot else 0.0),
+        keep=keep,
+        keeper=keeper,
+        snapshot=snapshot,
+    )
+    repeats = snapshot.repeats if snapshot else None
+    if config.encoder.repeats and (snapshot is None or snapshot.run == _HELD_OUT_RUN):
+        repeats = training.fit_repeats(log, hooks)
+    model, history = training.run(log, hooks, repeats=repeats)
     return Trained(
         config=config,
         model=model,
-        reasons=reasons,
+        reasons=training.reasons,
         history=history,
-        metrics={} if held_out is None else _kept_metrics(history, config.training.stop_on),
-        seconds=earlier + time.perf_counter() - started,
+        metrics={} if log.held_out is None else _kept_metrics(history, config.training.stop_on),
+        seconds=time.perf_counter() - training.since,
+        repeats=repeats,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """What the runs of one training have in common."""
+
+    config: Config
+    device: torch.device
+    reasons: Mapping[str, str]
+    since: float
+    """The moment at which it began, had it not been interrupted."""
+    keep: Path | None
+    keeper: Keeper | None
+    snapshot: Snapshot | None
+    """The state to go on from, of one of the runs."""
+
+    def run(
+        self,
+        log: TrainingLog,
+        hooks: Hooks,
+        *,
+        name: str = "",
+        epochs: float | None = None,
+        repeats: RepeatHead | None = None,
+    ) -> tuple[Model, list[dict[str, float]]]:
+        """Return a model that has learned from a log, and the figures of its epochs.
+
+        It is measured with the repeat head. `epochs` are those of the config unless they are given.
+        """
+        config = self.config if epochs is None else self.config.replace({"training.epochs": epochs})
+        model = Model(config, len(log.catalog), log.side_inputs)
+        model.initialize(torch.Generator().manual_seed(config.seed))
+        batches = TrainingBatches(log.sessions, log.catalog.support, config)
+        trainer = Trainer(model, batches, config, self.device)
+        held_out = log.cheap_to_measure()
+        if held_out is not None:
+            hooks = replace(hooks, validate=lambda: measured(model, held_out, repeats))
+        if self.snapshot is not None and self.keep is not None and self.snapshot.run == name:
+            restore(trainer, self.snapshot, self.keep)
+        if self.keeper is not None:
+            save = self.keeper.saving(
+                self.config, self.reasons, since=self.since, run=name, repeats=repeats
+            )
+            hooks = replace(hooks, save=save)
+        return model, trainer.run(hooks)
+
+    def fit_repeats(self, log: TrainingLog, hooks: Hooks) -> RepeatHead | None:
+        """Return the head that a run without the newest sessions is fitted with on these.
+
+        Log that there is none where a log is too small to hold sessions out.
+        """
+        older, newest = log.without_newest(_HELD_OUT_SHARE)
+        if not (len(older.sessions) and len(newest)):
+            logger.warning("too few sessions to hold some out: repeats are left out")
+            return None
+
+        def tell(progress: Progress) -> None:
+            hooks.on_progress(replace(progress, run=_HELD_OUT_RUN))
+
+        epochs = self.config.training.epochs
+        model, _ = self.run(
+            older,
+            replace(hooks, on_progress=tell),
+            name=_HELD_OUT_RUN,
+            epochs=max(min(1.0, epochs), float(round(epochs * _HELD_OUT_EPOCHS))),
+        )
+        return fit_repeats(model, newest)
 
 
 def _kept_metrics(history: list[dict[str, float]], stop_on: str) -> dict[str, float]:

@@ -38,6 +38,8 @@ class Progress:
     """(click, next click) pairs learned from per second in this epoch."""
     metrics: Mapping[str, float] | None = None
     """Validation metrics, at the end of an epoch."""
+    run: str = ""
+    """What is trained, if not the model that is kept."""
 
 
 @dataclass

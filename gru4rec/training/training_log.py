@@ -5,9 +5,11 @@ import json
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
+import numpy as np
 import polars as pl
 
 from gru4rec.clicks import ClickSource, is_part, read_clicks, split_last
@@ -73,7 +75,7 @@ class TrainingLog:
             )
         return cls(catalog, sessions, targets, SeenSessions.of(log, sessions), sides)
 
-    @property
+    @cached_property
     def statistics(self) -> LogStatistics:
         """What the rules of `auto` read."""
         return LogStatistics.of(self.sessions, self.catalog)
@@ -93,6 +95,23 @@ class TrainingLog:
         if nth > 1:
             logger.info("measuring on one in %d of the validation sessions, to save time", nth)
         return self.held_out.every(nth)
+
+    def without_newest(self, share: float) -> tuple[Self, SessionArrays]:
+        """Return the log without its newest sessions, as if they had not been, and these.
+
+        Both have the catalog of what remains; clicks on other items are left out. Of a small log
+        one of them may have no sessions of two clicks.
+        """
+        older, newest = self.sessions.split_before(round(len(self.sessions) * (1 - share)))
+        support = np.bincount(older.items, minlength=len(self.catalog))
+        rank = np.argsort(-support, kind="stable")
+        known = rank[: np.count_nonzero(support)]
+        index = np.full(len(support), -1)
+        index[known] = np.arange(len(known))
+        catalog = Catalog(self.catalog.item_ids.gather(known), support[known])
+        parts = (part.renumbered(index).with_targets() for part in (older, newest))
+        older, newest = parts
+        return replace(self, catalog=catalog, sessions=older, held_out=None), newest
 
     def fingerprint(self) -> str:
         """Return what tells this log from another: a hash of items, sessions and held-out ones."""

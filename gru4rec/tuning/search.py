@@ -72,6 +72,9 @@ def tune(
     first = {name: space[name].nearest(by_auto.flat()[name]) for name in space}
     _requeue(search, first)
     measure = f"{by_auto.training.stop_on}@20"
+    # What settings are worth shows without the first run of a training that a repeat head needs.
+    quick = {} if "encoder.repeats" in held else {"encoder.repeats": False}
+    whole = dict.fromkeys(quick, by_auto.encoder.repeats)
 
     def run(trial: "optuna.Trial") -> float:
         def report(progress: Progress) -> None:
@@ -80,12 +83,12 @@ def tune(
                 if trial.should_prune():
                     raise TrialPruned
 
-        asked = base.replace(suggest(trial, space, by_auto.flat()))
+        asked = base.replace({**quick, **suggest(trial, space, by_auto.flat())})
         try:
             fitted = GRU4Rec(asked, device=device).fit(train, valid=held_out, on_progress=report)
         except DivergenceError as error:
             raise TrialPruned from error
-        trial.set_user_attr(_CONFIG, fitted.config.to_dict())
+        trial.set_user_attr(_CONFIG, fitted.config.replace(whole).to_dict())
         return float((fitted.meta.metrics or {})[measure])
 
     left = trials - sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in search.trials)

@@ -154,8 +154,8 @@ def test_through_the_index_a_target_that_is_not_found_is_missed():
 
 @pytest.mark.parametrize(
     ("wrong", "named"),
-    [({"metrics": ["hits"]}, "recall, mrr, ndcg"), ({"by": ["hour"]}, "length, position, support"),
-     ({"against": "q"}, "choose from p")],
+    [({"metrics": ["hits"]}, "recall, mrr, ndcg"),
+     ({"by": ["hour"]}, "length, position, support, repeat"), ({"against": "q"}, "choose from p")],
 )  # fmt: skip
 def test_unknown_names_are_refused(wrong, named):
     with pytest.raises(g4r.ConfigError, match=named):

@@ -54,7 +54,24 @@ def test_large_catalogs_get_more_negatives_where_time_allows():
 
 
 def test_every_rule_says_why():
-    assert all(len(rule.reason) > 10 for rule in RULES)
+    assert all(len(rule.choice(log_of(1000)).reason) > 10 for rule in RULES)
+
+
+def test_repeats_are_fitted_where_enough_can_be_held_out_and_the_reason_says_how_many_there_are():
+    def of(pairs: int):
+        log = LogStatistics(clicks=2 * pairs, sessions=pairs, items=10, pairs=pairs, returns=900)
+        (choice,) = (c for c in resolve(g4r.Config(), log)[1] if c.setting == "encoder.repeats")
+        return choice.value, choice.reason
+
+    assert of(4999) == (False, "fewer than 5,000 next clicks: too few to hold some out")
+    assert of(6000)[0] is True
+    assert "15% of next clicks return to an item" in of(6000)[1]
+
+
+def test_returns_are_the_next_clicks_on_an_item_that_the_session_had():
+    log = clicks_of([["a", "b", "a", "a"], ["c", "a"], ["b", "c", "b"]]).lazy()
+    catalog = Catalog.of(log)
+    assert LogStatistics.of(to_arrays(log, catalog).with_targets(), catalog).returns == 3
 
 
 def test_statistics_count_pairs_of_sessions_with_two_clicks_and_the_clicks_of_all():

@@ -246,14 +246,14 @@ def test_sessions_are_visited_in_the_time_order_of_their_first_click():
 
 
 def learned_from(log: pl.DataFrame, *, valid: pl.DataFrame | None = None, **settings: object):
-    """(the weights, the figures of each epoch but its speed)"""
+    """(the weights, the figures of each epoch but its speed, the repeat head)"""
     config = g4r.Config().replace({**BASE, **settings})
     recommender = g4r.GRU4Rec(config, device="cpu").fit(log, valid=valid)
     weights = {name: w.tolist() for name, w in recommender.model.state_dict().items()}
     history = [dict(epoch) for epoch in recommender.meta.history]
     for epoch in history:
         del epoch["clicks_per_second"]
-    return weights, history
+    return weights, history, recommender.meta.repeats
 
 
 # every setting: (what else must be set for it to matter, a value other than the base's)
@@ -263,6 +263,7 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
     "encoder.conv_width": ({"encoder.name": "conv_gru"}, 2),
     "encoder.attention_heads": ({"encoder.name": "transformer_gru"}, 2),
     "encoder.attention_blocks": ({"encoder.name": "transformer_gru"}, 2),
+    "encoder.repeats": ({}, True),
     "encoder.inputs": ({}, ["kind"]),
     "encoder.merge": ({"encoder.inputs": ["kind"]}, "concat"),
     "encoder.input_size": ({"encoder.inputs": ["kind"], "encoder.merge": "concat"}, 3),
@@ -330,8 +331,8 @@ def test_every_setting_has_an_effect(name, kinds, of_base):
 def test_the_same_seed_gives_the_same_weights_and_the_world_is_left_as_it_was(log):
     before = torch.random.get_rng_state(), random.getstate()
     frame = log.clone()
-    weights, history = learned_from(log)
-    again, history_again = learned_from(log)
+    weights, history, _ = learned_from(log)
+    again, history_again, _ = learned_from(log)
     assert weights == again
     assert history == history_again
     assert torch.equal(torch.random.get_rng_state(), before[0])
@@ -341,8 +342,8 @@ def test_the_same_seed_gives_the_same_weights_and_the_world_is_left_as_it_was(lo
 
 def test_validation_measures_and_does_not_change_what_is_learned(log):
     one_epoch = {"training.epochs": 1}
-    weights, _ = learned_from(log, **one_epoch)
-    measured, history = learned_from(log, valid=log, **one_epoch)
+    weights, *_ = learned_from(log, **one_epoch)
+    measured, history, _ = learned_from(log, valid=log, **one_epoch)
     assert measured == weights
     assert set(history[0]) >= {"recall@20", "mrr@20"}
 

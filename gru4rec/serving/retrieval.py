@@ -1,0 +1,105 @@
+"""Find the best items of sessions by an index, a filter, and a head that knows own items better."""
+
+import numpy as np
+
+from gru4rec.arraytypes import Float32Array, IntArray
+from gru4rec.serving.filtered_search import search_allowed
+from gru4rec.serving.filters import ItemFilter
+from gru4rec.serving.index import ItemIndex, ordered
+from gru4rec.serving.repeat_head import RepeatHead
+from gru4rec.sessions import OwnItems, SessionArrays, offsets_of
+
+_ROWS_AT_ONCE = 512
+
+
+# Q queries, k results, F items found, D components, O own items of a query at most
+def retrieve(
+    index: ItemIndex,
+    queries: Float32Array,
+    k: int,
+    sessions: SessionArrays,
+    clicks: IntArray,
+    *,
+    item_filter: ItemFilter | None = None,
+    head: RepeatHead | None = None,
+    own: OwnItems | None = None,
+) -> tuple[Float32Array, IntArray]:
+    """Return scores and items [Q, k] of the best that the filter lets pass; −∞ for no more.
+
+    `queries` [Q, D] are of the sessions up to and with the `clicks` [Q]. Their `own` items are
+    scored anew by the head, unless the filter leaves them out. The answer is the one that the
+    scores of all items give: so many more than k are looked for that k besides the own items are
+    among what is found.
+    """
+    left_out = item_filter is not None and item_filter.exclude_clicked
+    if head is None or own is None or left_out:
+        return _found(index, queries, k, sessions, clicks, item_filter)
+    starts = offsets_of(np.bincount(own.rows, minlength=len(queries)))
+    wanted = min(k + int(np.diff(starts).max(initial=0)), len(index))
+    scores, items = _found(index, queries, wanted, sessions, clicks, item_filter)
+    best = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+    for start in range(0, len(queries), _ROWS_AT_ONCE):
+        rows = slice(start, min(start + _ROWS_AT_ONCE, len(queries)))
+        of_rows = slice(starts[rows.start], starts[rows.stop])
+        rescored = _rescored(index, queries, head, own, of_rows, item_filter)
+        places = np.arange(of_rows.start, of_rows.stop) - starts[own.rows[of_rows]]
+        found = scores[rows], items[rows]
+        best[0][rows], best[1][rows] = _joined(
+            found, own.rows[of_rows] - start, places, rescored, own.items[of_rows], k
+        )
+    return best
+
+
+def _found(
+    index: ItemIndex,
+    queries: Float32Array,
+    k: int,
+    sessions: SessionArrays,
+    clicks: IntArray,
+    item_filter: ItemFilter | None,
+) -> tuple[Float32Array, IntArray]:
+    """Return scores and items [Q, k] of the best that the filter lets pass, by the index alone."""
+    if item_filter is None:
+        return index.search(queries, k)
+    return search_allowed(index, queries, k, item_filter, sessions, clicks)
+
+
+def _rescored(
+    index: ItemIndex,
+    queries: Float32Array,
+    head: RepeatHead,
+    own: OwnItems,
+    some: slice,
+    item_filter: ItemFilter | None,
+) -> Float32Array:
+    """Return what the head makes of the scores of some own items; −∞ if one may not be shown."""
+    vectors = index.vectors[own.items[some]].astype(np.float32, copy=False)
+    scores: Float32Array = np.einsum("ed,ed->e", queries[own.rows[some]], vectors)
+    scores = scores * np.float32(head.slope) + head.bonuses[own.cells[some]]
+    if item_filter is not None:
+        scores[~item_filter.allowed[own.items[some]]] = -np.inf
+    return scores
+
+
+def _joined(
+    found: tuple[Float32Array, IntArray],
+    rows: IntArray,
+    places: IntArray,
+    own_scores: Float32Array,
+    own_items: IntArray,
+    k: int,
+) -> tuple[Float32Array, IntArray]:
+    """Return scores and items [Q, k] of the best of what was found [Q, F] and own items.
+
+    Own items have a row and a place in it each; their own score takes the place of the found one.
+    """
+    scores, items = found
+    shape = len(scores), 1 + int(places.max(initial=0))
+    items_QO, scores_QO = np.full(shape, -1), np.full(shape, -np.inf, np.float32)
+    items_QO[rows, places], scores_QO[rows, places] = own_items, own_scores
+    is_own = (items[:, :, None] == items_QO[:, None, :]).any(axis=2)
+    return ordered(
+        np.concatenate((np.where(is_own, np.float32(-np.inf), scores), scores_QO), axis=1),
+        np.concatenate((items, np.maximum(items_QO, 0)), axis=1),
+        k,
+    )

@@ -1,0 +1,187 @@
+"""Fit the repeat head on sessions that a model has not learned from.
+
+Of each target the competitors are its session's own items and the best others, where a list is
+decided. Among them the head is fitted by maximum likelihood, together with a temperature of the
+model's scores: on sessions that it has not learned from a model is surer than it should be, of the
+others too, and without a temperature own items would pay for that.
+"""
+
+import logging
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gru4rec.model import Model
+from gru4rec.serving import INDICATORS, RepeatHead
+from gru4rec.sessions import ItemLinks, SessionArrays
+from gru4rec.training.model_scores import scores_after
+
+logger = logging.getLogger(__name__)
+
+_OTHERS = 20  # best other items that compete (benchmarks/LOG.md, 2026-11-27)
+_MOST_TARGETS = 20_000
+_RIDGE = 1.0  # weight of ½ · numbers²
+_COOLEST = 0.05  # temperature of a model whose scores say next to nothing of the next click
+_NEVER = -1e6  # a score of no other item; −∞ has no gradient
+_SURE = 2.0  # standard errors that the likelihood must gain
+
+# M targets, K other items, e own items of all targets, P numbers of the head's terms
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a model says of targets that it has not learned from, where a list is decided."""
+
+    others: Tensor
+    """Scores of the best other items [M, K]."""
+    target: Tensor
+    """The column of the target there, −1 for an own item [M]."""
+    rows: Tensor
+    """The target that each own item competes for [e]."""
+    scores: Tensor
+    """Its score [e]."""
+    cells: Tensor
+    """How it was clicked, see `sessions.own_items` [e]."""
+    is_target: Tensor
+    """Whether it is the target [e]."""
+    session: Tensor
+    """The session of each target [M]."""
+
+    def of_sessions(self, keep: Tensor) -> "Evidence":
+        """Return the evidence of some of the sessions [S]."""
+        kept = keep[self.session]
+        place, own = kept.cumsum(0) - 1, kept[self.rows]
+        return Evidence(
+            self.others[kept],
+            self.target[kept],
+            place[self.rows[own]],
+            self.scores[own],
+            self.cells[own],
+            self.is_target[own],
+            self.session[kept],
+        )
+
+
+def evidence_of(model: Model, sessions: SessionArrays) -> Evidence:
+    """Score the targets of sessions, a sample if there are many, and keep what the fit reads."""
+    clicks, links = sessions.prefixes(most=_MOST_TARGETS), ItemLinks.of(sessions)
+    session = np.searchsorted(sessions.offsets, clicks, side="right") - 1
+    pieces: list[tuple[Tensor, ...]] = []
+    count = 0
+    for rows, scores in scores_after(model, sessions, clicks):
+        own = links.own_items(clicks[rows])
+        own_rows, own_items = torch.from_numpy(own.rows), torch.from_numpy(own.items)
+        targets = torch.from_numpy(sessions.items[clicks[rows] + 1])
+        of_all = scores.cpu().clone()
+        of_own = of_all[own_rows, own_items]
+        of_all[own_rows, own_items] = _NEVER
+        others, items = of_all.topk(min(_OTHERS, of_all.shape[1]), dim=1)
+        is_target = own_items == targets[own_rows]
+        found = items == targets.unsqueeze(1)
+        column = torch.where(found.any(1), found.int().argmax(1), -1)
+        decided = found.any(1).index_fill(0, own_rows[is_target], True)
+        place, kept = decided.cumsum(0) - 1 + count, decided[own_rows]
+        pieces.append(
+            (
+                others[decided].double(),
+                column[decided],
+                place[own_rows[kept]],
+                of_own[kept].double(),
+                torch.from_numpy(own.cells)[kept],
+                is_target[kept],
+                torch.from_numpy(session[rows])[decided],
+            )
+        )
+        count += int(decided.sum())
+    parts = [torch.cat(part) for part in zip(*pieces, strict=True)]
+    return Evidence(*parts)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Scores as they are where they compete: temperature · score of others, slope · score + terms
+    of own items."""
+
+    temperature: Tensor
+    slope: Tensor
+    numbers: Tensor
+    """Of all terms, one after the other [P]."""
+
+    def surprise(self, evidence: Evidence) -> Tensor:
+        """Return −log of the probability of each target among its competitors [M]."""
+        bonuses = torch.from_numpy(INDICATORS) @ self.numbers
+        own = self.slope * evidence.scores + bonuses[evidence.cells]
+        others = self.temperature * evidence.others
+        of_others = torch.logsumexp(others, dim=1)
+        highest = of_others.detach().clone()
+        np.maximum.at(highest.numpy(), evidence.rows.numpy(), own.detach().numpy())
+        total = (of_others - highest).exp()
+        total = total.index_add(0, evidence.rows, (own - highest[evidence.rows]).exp())
+        of_target = others.gather(1, evidence.target.clamp_min(0).unsqueeze(1)).squeeze(1)
+        of_target = torch.where(evidence.target < 0, 0.0, of_target)
+        of_target = of_target.index_add(0, evidence.rows, torch.where(evidence.is_target, own, 0.0))
+        return highest + total.log() - of_target
+
+
+def _fit(evidence: Evidence, *, terms: bool) -> _Fit:
+    """Return the most likely temperature, slope and terms; without `terms` one temperature of all.
+
+    The problem is convex. The terms are held near 0 by a ridge.
+    """
+    values = torch.zeros(2 + INDICATORS.shape[1], dtype=torch.float64)
+    values[:2] = 1.0
+    values.requires_grad_()
+    solver = torch.optim.LBFGS(
+        [values], max_iter=200, tolerance_change=1e-10, line_search_fn="strong_wolfe"
+    )
+
+    def now() -> _Fit:
+        if terms:
+            return _Fit(values[0], values[1], values[2:])
+        return _Fit(values[0], values[0], torch.zeros_like(values[2:]))
+
+    def loss() -> Tensor:
+        solver.zero_grad()
+        fit = now()
+        total = fit.surprise(evidence).sum() + 0.5 * _RIDGE * fit.numbers.square().sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    solver.step(loss)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        fit = now()
+        return _Fit(*(part.detach().clone() for part in (fit.temperature, fit.slope, fit.numbers)))
+
+
+def fit_repeats(model: Model, sessions: SessionArrays) -> RepeatHead:
+    """Return the head that makes the targets of sessions most likely.
+
+    They are sessions that the model has not learned from. If a head fitted on one half of them does
+    not make the other half surely more likely, repeats say nothing here: return a neutral head.
+    """
+    evidence = evidence_of(model, sessions)
+    if not _is_of_use(evidence, len(sessions)):
+        logger.info("repeats: returns to an item say nothing that the model does not know")
+        return RepeatHead.neutral()
+    fit = _fit(evidence, terms=True)
+    if fit.temperature < _COOLEST:
+        return RepeatHead.neutral()
+    slope, numbers = fit.slope / fit.temperature, fit.numbers / fit.temperature
+    return RepeatHead.of(float(slope), numbers.numpy())
+
+
+def _is_of_use(evidence: Evidence, num_sessions: int) -> bool:
+    """Whether heads fitted on each half of the sessions make the other half more likely."""
+    even = torch.arange(num_sessions) % 2 == 0
+    gains = torch.zeros(num_sessions, dtype=torch.float64)
+    for learned, other in ((even, ~even), (~even, even)):
+        fitted, asked = evidence.of_sessions(learned), evidence.of_sessions(other)
+        if not len(fitted.target) or not len(asked.target):
+            return False
+        gain = _fit(fitted, terms=False).surprise(asked) - _fit(fitted, terms=True).surprise(asked)
+        gains.index_add_(0, asked.session, gain)
+    error = gains.std() * math.sqrt(num_sessions)
+    return bool(gains.isfinite().all() and gains.sum() > _SURE * error)
