@@ -129,6 +129,9 @@ class TrainingConfig(Settings):
     """With validation sessions: epochs without a better measure after which training stops."""
     stop_on: str = setting("mrr", choices="mrr recall")
     """The measure at 20 that says which epoch is best."""
+    smoothing: float = setting(AUTO, low=0.0, high=10.0)
+    """How much the item vectors lean, once learned, on those of items clicked beside them
+    (`training/smoothing.py`). Left out, it is fitted with the repeat head; without one it is 0."""
     embedding_dropout: float = setting(AUTO, low=0.0, below=1.0)
     """Drop probability of the components of input embeddings."""
     hidden_dropout: float = setting(AUTO, low=0.0, below=1.0)

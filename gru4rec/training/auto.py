@@ -141,7 +141,8 @@ def resolve(
 ) -> tuple[Config, list[Choice]]:
     """Return the config with every open setting decided, and the choices made.
 
-    Settings given are kept. `fast_bf16` says that the device has instructions that multiply bf16.
+    Only `training.smoothing` stays open, where it can be fitted with the repeat head. Settings
+    given are kept. `fast_bf16` says that the device has instructions that multiply bf16.
     Raise ConfigError if the encoder cannot work with what is given and decided.
     """
     choices = []
@@ -150,6 +151,9 @@ def resolve(
         if getattr(getattr(config, section), key) is AUTO:
             choices.append(rule.choice(log))
     decided = config.replace({choice.setting: choice.value for choice in choices})
+    if decided.training.smoothing is AUTO and not decided.encoder.repeats:
+        choices.append(Choice("training.smoothing", 0.0, "it is fitted with repeats alone"))
+        decided = decided.replace({"training.smoothing": 0.0})
     check_encoder(decided.encoder)
     return decided, choices
 

@@ -22,6 +22,7 @@ _ALGORITHM: Mapping[str, Any] = {
     "training.schedule": "constant",
     "training.epochs": 10,
     "training.hidden_dropout": 0.0,
+    "training.smoothing": 0.0,
 }
 
 _COLUMNS = (

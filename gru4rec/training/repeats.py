@@ -6,7 +6,6 @@ model's scores: on sessions that it has not learned from a model is surer than i
 others too, and without a temperature own items would pay for that.
 """
 
-import logging
 import math
 from dataclasses import dataclass
 
@@ -19,10 +18,7 @@ from gru4rec.serving import INDICATORS, RepeatHead
 from gru4rec.sessions import ItemLinks, SessionArrays
 from gru4rec.training.model_scores import scores_after
 
-logger = logging.getLogger(__name__)
-
 _OTHERS = 20  # best other items that compete (benchmarks/LOG.md, 2026-11-27)
-_MOST_TARGETS = 20_000
 _RIDGE = 1.0  # weight of ½ · numbers²
 _COOLEST = 0.05  # temperature of a model whose scores say next to nothing of the next click
 _NEVER = -1e6  # a score of no other item; −∞ has no gradient
@@ -35,6 +31,8 @@ _SURE = 2.0  # standard errors that the likelihood must gain
 class Evidence:
     """What a model says of targets that it has not learned from, where a list is decided."""
 
+    num_targets: int
+    """Targets in all: those not among these stand behind the best items whatever the head."""
     others: Tensor
     """Scores of the best other items [M, K]."""
     target: Tensor
@@ -50,11 +48,23 @@ class Evidence:
     session: Tensor
     """The session of each target [M]."""
 
+    def measured(self, head: RepeatHead) -> tuple[float, float]:
+        """Return Recall@20 and MRR@20 with a head; a tie counts against the target."""
+        own = head.slope * self.scores + torch.from_numpy(head.bonuses)[self.cells]
+        of_target = self.others.gather(1, self.target.clamp_min(0).unsqueeze(1)).squeeze(1)
+        of_target[self.rows[self.is_target]] = own[self.is_target]
+        ranks = (self.others >= of_target.unsqueeze(1)).sum(1)
+        ranks.index_add_(0, self.rows, (own >= of_target[self.rows]).long())
+        first = ranks <= _OTHERS
+        recall, mrr = int(first.sum()), float((first / ranks.clamp_min(1)).sum())
+        return recall / max(1, self.num_targets), mrr / max(1, self.num_targets)
+
     def of_sessions(self, keep: Tensor) -> "Evidence":
         """Return the evidence of some of the sessions [S]."""
         kept = keep[self.session]
         place, own = kept.cumsum(0) - 1, kept[self.rows]
         return Evidence(
+            int(kept.sum()),
             self.others[kept],
             self.target[kept],
             place[self.rows[own]],
@@ -65,9 +75,9 @@ class Evidence:
         )
 
 
-def evidence_of(model: Model, sessions: SessionArrays) -> Evidence:
-    """Score the targets of sessions, a sample if there are many, and keep what the fit reads."""
-    clicks, links = sessions.prefixes(most=_MOST_TARGETS), ItemLinks.of(sessions)
+def evidence_of(model: Model, sessions: SessionArrays, *, most: int = 20_000) -> Evidence:
+    """Score the targets of sessions, a sample of so many at most, and keep what the fit reads."""
+    clicks, links = sessions.prefixes(most=most), ItemLinks.of(sessions)
     session = np.searchsorted(sessions.offsets, clicks, side="right") - 1
     pieces: list[tuple[Tensor, ...]] = []
     count = 0
@@ -97,7 +107,7 @@ def evidence_of(model: Model, sessions: SessionArrays) -> Evidence:
         )
         count += int(decided.sum())
     parts = [torch.cat(part) for part in zip(*pieces, strict=True)]
-    return Evidence(*parts)
+    return Evidence(len(clicks), *parts)
 
 
 @dataclass(frozen=True)
@@ -156,15 +166,13 @@ def _fit(evidence: Evidence, *, terms: bool) -> _Fit:
         return _Fit(*(part.detach().clone() for part in (fit.temperature, fit.slope, fit.numbers)))
 
 
-def fit_repeats(model: Model, sessions: SessionArrays) -> RepeatHead:
-    """Return the head that makes the targets of sessions most likely.
+def fit_repeats(evidence: Evidence) -> RepeatHead:
+    """Return the head that makes targets most likely.
 
-    They are sessions that the model has not learned from. If a head fitted on one half of them does
-    not make the other half surely more likely, repeats say nothing here: return a neutral head.
+    If a head fitted on one half of the sessions does not make the other half surely more likely,
+    returns say nothing that the model does not know: return a neutral head.
     """
-    evidence = evidence_of(model, sessions)
-    if not _is_of_use(evidence, len(sessions)):
-        logger.info("repeats: returns to an item say nothing that the model does not know")
+    if not _is_of_use(evidence):
         return RepeatHead.neutral()
     fit = _fit(evidence, terms=True)
     if fit.temperature < _COOLEST:
@@ -173,8 +181,9 @@ def fit_repeats(model: Model, sessions: SessionArrays) -> RepeatHead:
     return RepeatHead.of(float(slope), numbers.numpy())
 
 
-def _is_of_use(evidence: Evidence, num_sessions: int) -> bool:
+def _is_of_use(evidence: Evidence) -> bool:
     """Whether heads fitted on each half of the sessions make the other half more likely."""
+    num_sessions = int(evidence.session.max()) + 1 if len(evidence.session) else 0
     even = torch.arange(num_sessions) % 2 == 0
     gains = torch.zeros(num_sessions, dtype=torch.float64)
     for learned, other in ((even, ~even), (~even, even)):

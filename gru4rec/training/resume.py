@@ -18,7 +18,7 @@ from gru4rec import atomic
 from gru4rec.config import Config
 from gru4rec.errors import CheckpointError, ConfigError
 from gru4rec.layout import RESUME, UNFINISHED, check_free
-from gru4rec.serving import RepeatHead
+from gru4rec.training.finish import Finish
 from gru4rec.training.trainer import Position, Trainer
 from gru4rec.untrusted import brief, fits, read_json, shown
 
@@ -29,7 +29,7 @@ _LONGEST = 100_000_000  # characters of what a run has said of its epochs
 _KEYS = {
     "config": Mapping[str, Any], "log": str, "position": Mapping[str, Any],
     "reasons": Mapping[str, str], "seconds": float, "run": str | None,
-    "repeats": Mapping[str, Any] | None,
+    "finish": Mapping[str, Any] | None,
 }  # fmt: skip
 _DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError,
@@ -57,8 +57,8 @@ class Snapshot:
     """Time that training has taken so far."""
     run: str = ""
     """Which run of the training it is in; see `Progress.run`."""
-    repeats: RepeatHead | None = None
-    """The repeat head, once it is fitted."""
+    finish: Finish | None = None
+    """What the model will be finished with, once that is fitted."""
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:
@@ -73,7 +73,7 @@ def save_snapshot(snapshot: Snapshot, path: Path) -> None:
         "reasons": dict(snapshot.reasons),
         "seconds": snapshot.seconds,
         "run": snapshot.run,
-        "repeats": None if snapshot.repeats is None else snapshot.repeats.to_dict(),
+        "finish": None if snapshot.finish is None else snapshot.finish.to_dict(),
     }
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -105,9 +105,9 @@ def load_snapshot(path: Path) -> Snapshot | None:
                 raise ValueError(f"{shown(name)} is no number")
         position = _position_of(run["position"])
         config = Config.from_dict(run["config"])
-        repeats = run.get("repeats")
-        if "run" not in run:  # it is of a version that had no repeat head
-            config = config.replace({"encoder.repeats": False})
+        finish = run.get("finish")
+        if "run" not in run:  # it is of a version that finished no model
+            config = config.replace({"encoder.repeats": False, "training.smoothing": 0.0})
         return Snapshot(
             config=config,
             log=run["log"],
@@ -116,7 +116,7 @@ def load_snapshot(path: Path) -> Snapshot | None:
             reasons=run["reasons"],
             seconds=run["seconds"],
             run=run.get("run") or "",
-            repeats=None if repeats is None else RepeatHead.from_dict(repeats),
+            finish=None if finish is None else Finish.from_dict(finish),
         )
     except _DAMAGE as error:
         raise _damaged(folder, error) from error
@@ -229,15 +229,13 @@ class Keeper:
         *,
         since: float,
         run: str = "",
-        repeats: RepeatHead | None = None,
+        finish: Finish | None = None,
     ) -> Callable[[Position, Mapping[str, Tensor]], None]:
         """Return the hook that saves; `since` is the moment at which training began."""
 
         def keep(position: Position, tensors: Mapping[str, Tensor]) -> None:
             seconds = time.perf_counter() - since
-            snapshot = Snapshot(
-                config, self._log, position, tensors, reasons, seconds, run, repeats
-            )
+            snapshot = Snapshot(config, self._log, position, tensors, reasons, seconds, run, finish)
             save_snapshot(snapshot, self._path)
 
         return keep

@@ -4,24 +4,26 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from gru4rec.config import Config
+from gru4rec.config import AUTO, Config
 from gru4rec.model import Model, has_fast_bf16
 from gru4rec.serving import RepeatHead
 from gru4rec.training.auto import Choice, LogStatistics, log_choices, resolve
 from gru4rec.training.batch import TrainingBatches
-from gru4rec.training.model_scores import measured
-from gru4rec.training.repeats import fit_repeats
+from gru4rec.training.finish import Finish, fit_finish
 from gru4rec.training.resume import Keeper, Snapshot, restore, settings_of
+from gru4rec.training.smoothing import Neighbours, smooth
 from gru4rec.training.trainer import Hooks, Progress, Trainer
 from gru4rec.training.training_log import TrainingLog
 
 logger = logging.getLogger(__name__)
 
 _HELD_OUT_RUN = "repeats"
+_MOST_TARGETS = 20_000
 _HELD_OUT_SHARE = 0.1  # of the sessions, the newest
 _HELD_OUT_EPOCHS = 0.5  # as a share of the model's: all of them fit no better (LOG, 2026-11-27)
 
@@ -63,12 +65,12 @@ def train(
 ) -> Trained:
     """Train a model on a log with the settings asked for; what they leave open, `auto` decides.
 
-    With `encoder.repeats` a first run learns without the newest sessions, on which the repeat head
-    is fitted; the model that is kept learns from all. `hooks` say what to do on the way; `validate`
-    and `save` are added to them here. With held-out sessions the model is measured on them after
-    each epoch, and the best epoch is kept. With `keep`, a checkpoint's folder, the state of
-    training is kept in it, and with `resume` training goes on from the state that is there, to the
-    same weights.
+    With `encoder.repeats` a first run learns without the newest sessions, on which smoothing and
+    the repeat head are fitted; the model that is kept learns from all. `hooks` say what to do on
+    the way; `validate` and `save` are added to them here. With held-out sessions the model is
+    measured on them after each epoch, and the best epoch is kept. With `keep`, a checkpoint's
+    folder, the state of training is kept in it, and with `resume` training goes on from the state
+    that is there, to the same weights.
 
     Raise DivergenceError, StoppedError once a hook says so, CheckpointError or ConfigError if the
     state cannot be kept, or is of another log or other settings.
@@ -89,10 +91,14 @@ def train(
         keeper=keeper,
         snapshot=snapshot,
     )
-    repeats = snapshot.repeats if snapshot else None
+    finish = snapshot.finish if snapshot else None
     if config.encoder.repeats and (snapshot is None or snapshot.run == _HELD_OUT_RUN):
-        repeats = training.fit_repeats(log, hooks)
-    model, history = training.run(log, hooks, repeats=repeats)
+        finish = training.fit_finish(log, hooks)
+    finish = finish or Finish(smoothing=config.training.smoothing or 0.0)
+    model, history = training.run(log, hooks, finish=finish)
+    smooth(model, Neighbours.of(log.sessions, len(log.catalog)), finish.smoothing)
+    if config.training.smoothing is AUTO:
+        config = config.replace({"training.smoothing": finish.smoothing})
     return Trained(
         config=config,
         model=model,
@@ -100,7 +106,7 @@ def train(
         history=history,
         metrics={} if log.held_out is None else _kept_metrics(history, config.training.stop_on),
         seconds=time.perf_counter() - training.since,
-        repeats=repeats,
+        repeats=finish.repeats,
     )
 
 
@@ -125,11 +131,11 @@ class _Training:
         *,
         name: str = "",
         epochs: float | None = None,
-        repeats: RepeatHead | None = None,
+        finish: Finish | None = None,
     ) -> tuple[Model, list[dict[str, float]]]:
         """Return a model that has learned from a log, and the figures of its epochs.
 
-        It is measured with the repeat head. `epochs` are those of the config unless they are given.
+        It is measured as if it were finished. `epochs` are the config's unless they are given.
         """
         config = self.config if epochs is None else self.config.replace({"training.epochs": epochs})
         model = Model(config, len(log.catalog), log.side_inputs)
@@ -137,21 +143,23 @@ class _Training:
         batches = TrainingBatches(log.sessions, log.catalog.support, config)
         trainer = Trainer(model, batches, config, self.device)
         held_out = log.cheap_to_measure()
-        if held_out is not None:
-            hooks = replace(hooks, validate=lambda: measured(model, held_out, repeats))
+        if held_out is not None and finish is not None:
+            neighbours = Neighbours.of(log.sessions, len(log.catalog))
+            measure = partial(finish.measured, model, held_out, neighbours)
+            hooks = replace(hooks, validate=measure)
         if self.snapshot is not None and self.keep is not None and self.snapshot.run == name:
             restore(trainer, self.snapshot, self.keep)
         if self.keeper is not None:
             save = self.keeper.saving(
-                self.config, self.reasons, since=self.since, run=name, repeats=repeats
+                self.config, self.reasons, since=self.since, run=name, finish=finish
             )
             hooks = replace(hooks, save=save)
         return model, trainer.run(hooks)
 
-    def fit_repeats(self, log: TrainingLog, hooks: Hooks) -> RepeatHead | None:
-        """Return the head that a run without the newest sessions is fitted with on these.
+    def fit_finish(self, log: TrainingLog, hooks: Hooks) -> Finish | None:
+        """Return what a model is to be finished with, by a run without the newest sessions.
 
-        Log that there is none where a log is too small to hold sessions out.
+        Log that there is nothing where a log is too small to hold sessions out.
         """
         older, newest = log.without_newest(_HELD_OUT_SHARE)
         if not (len(older.sessions) and len(newest)):
@@ -168,7 +176,13 @@ class _Training:
             name=_HELD_OUT_RUN,
             epochs=max(min(1.0, epochs), float(round(epochs * _HELD_OUT_EPOCHS))),
         )
-        return fit_repeats(model, newest)
+        return fit_finish(
+            model,
+            Neighbours.of(older.sessions, len(older.catalog)),
+            newest,
+            smoothing=self.config.training.smoothing,
+            most_targets=min(_MOST_TARGETS, log.affordable_targets()),
+        )
 
 
 def _kept_metrics(history: list[dict[str, float]], stop_on: str) -> dict[str, float]:

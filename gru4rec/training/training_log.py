@@ -83,18 +83,24 @@ class TrainingLog:
     def cheap_to_measure(self) -> SessionArrays | None:
         """Return held-out sessions that are cheap to measure on: all, or one in so many.
 
-        They have about 10,000 targets, or as many as cost a tenth of an epoch if that is more. A
-        target is scored against the whole catalog; a pair learned from, against some thousand
-        candidates, three times over (forward and backward).
+        They have about 10,000 targets, or as many as are affordable if that is more.
         """
         if self.held_out is None:
             return None
         num_targets = len(self.held_out.items) - len(self.held_out)
-        affordable = 0.1 * self.statistics.pairs * 3 * _CANDIDATES / len(self.catalog)
-        nth = math.ceil(num_targets / max(10_000, affordable))
+        nth = math.ceil(num_targets / max(10_000, self.affordable_targets()))
         if nth > 1:
             logger.info("measuring on one in %d of the validation sessions, to save time", nth)
         return self.held_out.every(nth)
+
+    def affordable_targets(self) -> int:
+        """Return how many targets cost a tenth of an epoch to score, 2,000 at least.
+
+        A target is scored against the whole catalog; a pair learned from, against some thousand
+        candidates, three times over (forward and backward).
+        """
+        of_an_epoch = self.statistics.pairs * 3 * _CANDIDATES / len(self.catalog)
+        return max(2000, int(0.1 * of_an_epoch))
 
     def without_newest(self, share: float) -> tuple[Self, SessionArrays]:
         """Return the log without its newest sessions, as if they had not been, and these.

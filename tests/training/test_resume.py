@@ -80,6 +80,7 @@ def test_the_reasons_of_auto_outlast_an_interruption(log, keep, undisturbed):
         {"training.precision": "bf16", "training.epochs": 2.5},
         {"encoder.name": "transformer_gru", "training.epochs": 2},
         {"encoder.name": "attention_gru", "encoder.inputs": ["gap"], "training.epochs": 2},
+        {"encoder.repeats": True, "encoder.inputs": ["gap"]},
     ],
     ids=str,
 )
@@ -95,6 +96,56 @@ def test_stopped_anywhere_and_gone_on_gives_the_same_weights_and_figures(log, ke
     assert weights_of(gone_on) == weights_of(undisturbed)
     assert figures_of(gone_on) == figures_of(undisturbed)
     assert gone_on.meta.metrics == undisturbed.meta.metrics
+    assert gone_on.meta.repeats == undisturbed.meta.repeats
+    assert gone_on.config == undisturbed.config
+
+
+def test_each_run_of_a_training_goes_on_where_it_stopped(log, keep):
+    settings = {"encoder.repeats": True}
+    runs = []
+    fit(log, None, settings=settings, on_progress=lambda progress: runs.append(progress.run))
+    assert [run for run, _ in itertools.groupby(runs)] == ["repeats", ""]
+    undisturbed = fit(log, None, settings=settings)
+    for windows, run in ((3, "repeats"), (45, "")):  # two epochs, of which 29 windows of the first
+        with pytest.raises(g4r.StoppedError):
+            fit(log, keep, settings=settings, stopping=after(windows), resume=keep.exists())
+        assert resume.load_snapshot(keep).run == run
+    seen = []
+    gone_on = fit(
+        log, keep, settings=settings, resume=True,
+        on_progress=lambda progress: seen.append(progress.run),
+    )  # fmt: skip
+    assert set(seen) == {""}
+    assert weights_of(gone_on) == weights_of(undisturbed)
+    assert gone_on.meta.repeats == undisturbed.meta.repeats
+
+
+def test_the_model_that_is_kept_learns_as_without_a_head(log):
+    """Until smoothing, the weights are those of a training without the first run."""
+    plain = fit(log, None, settings={"encoder.repeats": False})
+    headed = fit(log, None, settings={"encoder.repeats": True, "training.smoothing": 0.0})
+    assert weights_of(headed) == weights_of(plain)
+    assert headed.meta.repeats is not None
+    assert plain.meta.repeats is None
+
+
+def test_a_log_too_small_to_hold_sessions_out_is_trained_without_a_head(caplog):
+    tiny = clicks_of([["a", "b"], ["b", "a"]])
+    config = g4r.Config().replace({**SETTINGS, "encoder.repeats": True})
+    recommender = g4r.GRU4Rec(config, device="cpu").fit(tiny)
+    assert recommender.meta.repeats is None
+    assert "too few sessions" in caplog.text
+
+
+def test_a_state_from_before_there_was_a_head_goes_on_without_one(log, keep):
+    with pytest.raises(g4r.StoppedError):
+        fit(log, keep, stopping=after(3), settings={"encoder.repeats": False})
+    path = keep / "resume" / "run.json"
+    run = json.loads(path.read_text(encoding="utf-8"))
+    del run["run"], run["finish"], run["config"]["encoder"]["repeats"]
+    del run["config"]["training"]["smoothing"]
+    path.write_text(json.dumps(run), encoding="utf-8")
+    assert fit(log, keep, resume=True).config.encoder.repeats is False
 
 
 def test_what_is_kept_within_an_epoch_changes_nothing(log, keep, undisturbed):

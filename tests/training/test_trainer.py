@@ -296,6 +296,7 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
     "training.warmup": ({}, 0.5),
     "training.stop_on": ({"training.epochs": 12, "training.patience": 12}, "recall"),
     "training.patience": ({"training.epochs": 30, "training.learning_rate": 0.3}, 10),
+    "training.smoothing": ({}, 0.5),
     "training.embedding_dropout": ({}, 0.4),
     "training.hidden_dropout": ({}, 0.4),
     "seed": ({}, 1),
