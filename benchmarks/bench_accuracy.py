@@ -3,12 +3,17 @@
     python benchmarks/bench_accuracy.py --seeds 3
     python benchmarks/bench_accuracy.py yoochoose_100k --preset rsc15
     python benchmarks/bench_accuracy.py diginetica --checkpoints models/0 models/1
+    python benchmarks/bench_accuracy.py jdata_demo --peers vstan --ablation
 
 Prints a Markdown table for each log: Recall@20 / MRR@20 (of GRU4Rec and the fusions the mean over
 the seeds, and largest less smallest), the 95 % interval, and the difference to GRU4Rec of the first
 seed with its interval. The fusion of GRU4Rec and VSTAN has its weights from the newest tenth of the
 training sessions, by models that learned from the rest; the mixture of two seeds beside it has none
 to fit. With `--checkpoints` GRU4Rec is not trained but loaded, a folder for each seed.
+
+With `--ablation` it is the parts of GRU4Rec that are compared, on the newest tenth of the training
+sessions: with the repeat head and smoothing, with each alone, with neither; the differences are to
+neither. The weights before smoothing are the same in all four.
 """
 
 import argparse
@@ -20,10 +25,15 @@ from logs import LOGS
 from machine import description
 
 import gru4rec as g4r
+from gru4rec.clicks import split_last
 from gru4rec.recommenders.baselines import BASELINES
 from gru4rec.training.presets import PRESETS, preset
 
 Row = dict[str, float]
+
+HEADER = """\
+| recommender | Recall@20 / MRR@20 | spread | 95 % | to GRU4Rec |
+|---|---|---|---|---|"""
 
 
 def measured(recommender: g4r.Recommender, test: pl.DataFrame, first: g4r.Recommender) -> list[Row]:
@@ -58,13 +68,37 @@ def fitted_weights(base: g4r.Config, train: pl.DataFrame) -> list[float]:
     return g4r.Fusion([g4r.GRU4Rec(base), g4r.VSTAN()]).fit(train, valid="10%").weights
 
 
+def ablation(base: g4r.Config, log: pl.DataFrame) -> Iterator[str]:
+    """The rows of GRU4Rec with and without its parts, on the newest tenth of a log."""
+    older, newest = (part.collect() for part in split_last(log.lazy(), "10%"))
+
+    def fitted(**settings: object) -> g4r.GRU4Rec:
+        return g4r.GRU4Rec(base.replace(settings)).fit(older)
+
+    neither = fitted(**{"encoder.repeats": False})
+    both = fitted()
+    strength = both.config.training.smoothing
+    parts = {
+        "neither": neither,
+        "smoothing alone": fitted(**{"encoder.repeats": False, "training.smoothing": strength}),
+        "repeat head alone": fitted(**{"training.smoothing": 0.0}),
+        f"both, smoothing {strength:g}": both,
+    }
+    for name, recommender in parts.items():
+        yield line(name, [measured(recommender, newest, neither)])
+
+
 def lines(
-    train: pl.DataFrame, test: pl.DataFrame, gru4recs: list[g4r.GRU4Rec], weights: list[float]
+    train: pl.DataFrame,
+    test: pl.DataFrame,
+    gru4recs: list[g4r.GRU4Rec],
+    weights: list[float],
+    peers: list[str],
 ) -> Iterator[str]:
     """The rows of one log."""
     first = gru4recs[0]
-    for name, make in BASELINES.items():
-        yield line(name, [measured(make().fit(train), test, first)])
+    for name in peers:
+        yield line(name, [measured(BASELINES[name]().fit(train), test, first)])
     yield line("GRU4Rec", [measured(each, test, first) for each in gru4recs])
     vstan = g4r.VSTAN().fit(train)
     fusions = [g4r.Fusion([each, vstan], weights=weights) for each in gru4recs]
@@ -82,13 +116,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "logs", nargs="*", default=["yoochoose_100k", "yoochoose1_64", "diginetica"]
-    )
+    parser.add_argument("logs", nargs="*", default=[name for name in LOGS if name != "globo"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--preset", choices=PRESETS)
     parser.add_argument("--checkpoints", nargs="+", default=[])
     parser.add_argument("--weights", nargs=2, type=float, help="of the fusion, if fitted before")
+    parser.add_argument("--peers", nargs="*", choices=BASELINES, default=[*BASELINES])
+    parser.add_argument("--ablation", action="store_true")
     options = parser.parse_args()
     base = g4r.Config() if options.preset is None else preset(options.preset)
     for name in options.logs:
@@ -96,15 +130,19 @@ def main() -> None:
         train = g4r.read_clicks(log.path, where=log.train_where).collect()
         test = g4r.read_clicks(log.path, where=log.test_where).collect()
         print(f"{name}, {description()}, {options.preset or 'auto'}")
+        if options.ablation:
+            print(HEADER, flush=True)
+            for row in ablation(base, train):
+                print(row, flush=True)
+            continue
         gru4recs = [g4r.load(path) for path in options.checkpoints] or [
             g4r.GRU4Rec(base.replace({"seed": seed})).fit(train) for seed in range(options.seeds)
         ]
         seconds = [each.meta.seconds for each in gru4recs]
         print(f"GRU4Rec trained in {sum(seconds) / len(seconds):.0f} s")
-        print("| recommender | Recall@20 / MRR@20 | spread | 95 % | to GRU4Rec |")
-        print("|---|---|---|---|---|", flush=True)
+        print(HEADER, flush=True)
         weights = options.weights or fitted_weights(base, train)
-        for row in lines(train, test, gru4recs, weights):
+        for row in lines(train, test, gru4recs, weights, options.peers):
             print(row, flush=True)
 
 

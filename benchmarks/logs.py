@@ -33,6 +33,8 @@ LOGS = {
     "yoochoose_100k": Log("yoochoose_100k.parquet", "split <> 'test'"),
     "yoochoose1_64": Log("yoochoose1_64.parquet", "split = 'train'"),
     "diginetica": Log("diginetica.parquet", "split = 'train'"),
+    "jdata_demo": Log("jdata_demo.parquet", "split = 'train'"),
+    "bolcom_serenade": Log("bolcom_serenade.parquet", "split <> 'test'"),
     # Three days of news, and the hour after them: news is old within hours.
     "globo": Log(
         "globo.parquet",

@@ -40,8 +40,11 @@ def best_of_running(
 
     Raise DataError for k < 1.
     """
-    scores, items = _popular(recommender.catalog, len(sessions), k, item_filter)
     known = [row for row, session in enumerate(sessions) if session.items]
+    if known and len(known) == len(sessions):
+        k = min(at_least_one(k, "k"), len(recommender.catalog))
+        return recommender.top_running(sessions, k, item_filter=item_filter)
+    scores, items = _popular(recommender.catalog, len(sessions), k, item_filter)
     if known:
         scores[known], items[known] = recommender.top_running(
             [sessions[row] for row in known], items.shape[1], item_filter=item_filter

@@ -34,6 +34,11 @@ def retrieve(
     left_out = item_filter is not None and item_filter.exclude_clicked
     if head is None or own is None or left_out:
         return _found(index, queries, k, sessions, clicks, item_filter)
+    if len(queries) == 1:
+        wanted = min(k + len(own.items), len(index))
+        scores, items = _found(index, queries, wanted, sessions, clicks, item_filter)
+        of_own = _rescored(index, queries, head, own, slice(None), item_filter)
+        return _joined_one(scores[0], items[0], of_own, own.items, k)
     starts = offsets_of(np.bincount(own.rows, minlength=len(queries)))
     wanted = min(k + int(np.diff(starts).max(initial=0)), len(index))
     scores, items = _found(index, queries, wanted, sessions, clicks, item_filter)
@@ -41,11 +46,11 @@ def retrieve(
     for start in range(0, len(queries), _ROWS_AT_ONCE):
         rows = slice(start, min(start + _ROWS_AT_ONCE, len(queries)))
         of_rows = slice(starts[rows.start], starts[rows.stop])
-        rescored = _rescored(index, queries, head, own, of_rows, item_filter)
+        of_own = _rescored(index, queries, head, own, of_rows, item_filter)
         places = np.arange(of_rows.start, of_rows.stop) - starts[own.rows[of_rows]]
         found = scores[rows], items[rows]
         best[0][rows], best[1][rows] = _joined(
-            found, own.rows[of_rows] - start, places, rescored, own.items[of_rows], k
+            found, own.rows[of_rows] - start, places, of_own, own.items[of_rows], k
         )
     return best
 
@@ -74,7 +79,11 @@ def _rescored(
 ) -> Float32Array:
     """Return what the head makes of the scores of some own items; −∞ if one may not be shown."""
     vectors = index.vectors[own.items[some]].astype(np.float32, copy=False)
-    scores: Float32Array = np.einsum("ed,ed->e", queries[own.rows[some]], vectors)
+    one = len(queries) == 1  # whose scores take half the time by a product
+    scores: Float32Array
+    scores = (
+        vectors @ queries[0] if one else np.einsum("ed,ed->e", queries[own.rows[some]], vectors)
+    )
     scores = scores * np.float32(head.slope) + head.bonuses[own.cells[some]]
     if item_filter is not None:
         scores[~item_filter.allowed[own.items[some]]] = -np.inf
@@ -103,3 +112,17 @@ def _joined(
         np.concatenate((items, np.maximum(items_QO, 0)), axis=1),
         k,
     )
+
+
+def _joined_one(
+    scores: Float32Array, items: IntArray, own_scores: Float32Array, own_items: IntArray, k: int
+) -> tuple[Float32Array, IntArray]:
+    """Return what `_joined` does, of one query [1, k]: of a few numbers, Python is sooner done."""
+    own = dict(zip(own_items.tolist(), own_scores.tolist(), strict=True))
+    found = zip(scores.tolist(), items.tolist(), strict=True)
+    every = [(-score, item) for score, item in found if item not in own]
+    every += [(-score, item) for item, score in own.items()]
+    every.sort()
+    best = every[:k]
+    scores = np.array([[-score for score, _ in best]], dtype=np.float32)
+    return scores, np.array([[item for _, item in best]], dtype=np.int64)

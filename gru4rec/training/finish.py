@@ -1,7 +1,7 @@
 """Finish a model by what sessions say that it has not learned from: smoothing, and repeats."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -9,7 +9,7 @@ from gru4rec.model import Model
 from gru4rec.serving import RepeatHead
 from gru4rec.sessions import SessionArrays
 from gru4rec.training.model_scores import measured
-from gru4rec.training.repeats import evidence_of, fit_repeats
+from gru4rec.training.repeats import Evidence, evidence_of, fit_repeats, repeats_matter
 from gru4rec.training.smoothing import Neighbours, smoothed
 from gru4rec.untrusted import fits, shown
 
@@ -62,18 +62,25 @@ def fit_finish(
     Of several strengths, or the one given, take the one with the largest Recall@20 + MRR@20 once a
     repeat head is fitted with it; of equal ones the weakest.
     """
-    best, figures = Finish(), (-1.0, -1.0)
-    plain = evidence_of(model, held_out, most=most_targets).measured(RepeatHead.neutral())
+    tried: list[tuple[float, Evidence]] = []
     for strength in _STRENGTHS if smoothing is None else (smoothing,):
         with smoothed(model, neighbours, strength):
-            evidence = evidence_of(model, held_out, most=most_targets)
-        head = fit_repeats(evidence)
-        if sum(evidence.measured(head)) > sum(figures):
-            best, figures = Finish(strength, head), evidence.measured(head)
+            tried.append((strength, evidence_of(model, held_out, most=most_targets)))
+    best, evidence, head = _best(tried, fit_repeats)
+    if not repeats_matter(evidence):
+        best, evidence, head = _best(tried, lambda evidence: RepeatHead.neutral())
+    before, after = tried[0][1].measured(RepeatHead.neutral()), evidence.measured(head)
     logger.info(
         "fitted on held-out sessions: smoothing %g, %s; Recall@20 %.4f → %.4f, MRR@20 %.4f → %.4f",
-        best.smoothing,
-        "no repeats" if best.repeats is None or best.repeats.is_neutral else "repeats",
-        plain[0], figures[0], plain[1], figures[1],
+        best, "no repeats" if head.is_neutral else "repeats",
+        before[0], after[0], before[1], after[1],
     )  # fmt: skip
-    return best
+    return Finish(best, head)
+
+
+def _best(
+    tried: Sequence[tuple[float, Evidence]], fit: Callable[[Evidence], RepeatHead]
+) -> tuple[float, Evidence, RepeatHead]:
+    """Return the strength with the largest Recall@20 + MRR@20, its evidence, and its head."""
+    fitted = [(strength, evidence, fit(evidence)) for strength, evidence in tried]
+    return max(fitted, key=lambda each: sum(each[1].measured(each[2])))

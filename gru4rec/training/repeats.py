@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.model import Model
-from gru4rec.serving import INDICATORS, RepeatHead
+from gru4rec.serving import INDICATORS, RepeatHead, top_k
 from gru4rec.sessions import ItemLinks, SessionArrays
 from gru4rec.training.model_scores import scores_after
 
@@ -75,8 +75,17 @@ class Evidence:
         )
 
 
-def evidence_of(model: Model, sessions: SessionArrays, *, most: int = 20_000) -> Evidence:
+def evidence_of(model: Model, sessions: SessionArrays, *, most: int) -> Evidence:
     """Score the targets of sessions, a sample of so many at most, and keep what the fit reads."""
+    num_targets, pieces = _pieces(model, sessions, most)
+    return Evidence(num_targets, *(torch.cat(part) for part in zip(*pieces, strict=True)))
+
+
+@torch.inference_mode()
+def _pieces(
+    model: Model, sessions: SessionArrays, most: int
+) -> tuple[int, list[tuple[Tensor, ...]]]:
+    """Return how many targets there are, and the evidence piece by piece."""
     clicks, links = sessions.prefixes(most=most), ItemLinks.of(sessions)
     session = np.searchsorted(sessions.offsets, clicks, side="right") - 1
     pieces: list[tuple[Tensor, ...]] = []
@@ -85,10 +94,11 @@ def evidence_of(model: Model, sessions: SessionArrays, *, most: int = 20_000) ->
         own = links.own_items(clicks[rows])
         own_rows, own_items = torch.from_numpy(own.rows), torch.from_numpy(own.items)
         targets = torch.from_numpy(sessions.items[clicks[rows] + 1])
-        of_all = scores.cpu().clone()
+        of_all = scores.cpu()
         of_own = of_all[own_rows, own_items]
         of_all[own_rows, own_items] = _NEVER
-        others, items = of_all.topk(min(_OTHERS, of_all.shape[1]), dim=1)
+        items = top_k(of_all, min(_OTHERS, of_all.shape[1]))
+        others = of_all.gather(1, items)
         is_target = own_items == targets[own_rows]
         found = items == targets.unsqueeze(1)
         column = torch.where(found.any(1), found.int().argmax(1), -1)
@@ -106,8 +116,7 @@ def evidence_of(model: Model, sessions: SessionArrays, *, most: int = 20_000) ->
             )
         )
         count += int(decided.sum())
-    parts = [torch.cat(part) for part in zip(*pieces, strict=True)]
-    return Evidence(len(clicks), *parts)
+    return len(clicks), pieces
 
 
 @dataclass(frozen=True)
@@ -167,13 +176,7 @@ def _fit(evidence: Evidence, *, terms: bool) -> _Fit:
 
 
 def fit_repeats(evidence: Evidence) -> RepeatHead:
-    """Return the head that makes targets most likely.
-
-    If a head fitted on one half of the sessions does not make the other half surely more likely,
-    returns say nothing that the model does not know: return a neutral head.
-    """
-    if not _is_of_use(evidence):
-        return RepeatHead.neutral()
+    """Return the head that makes targets most likely."""
     fit = _fit(evidence, terms=True)
     if fit.temperature < _COOLEST:
         return RepeatHead.neutral()
@@ -181,8 +184,11 @@ def fit_repeats(evidence: Evidence) -> RepeatHead:
     return RepeatHead.of(float(slope), numbers.numpy())
 
 
-def _is_of_use(evidence: Evidence) -> bool:
-    """Whether heads fitted on each half of the sessions make the other half more likely."""
+def repeats_matter(evidence: Evidence) -> bool:
+    """Whether heads fitted on each half of the sessions surely make the other half more likely.
+
+    If not, returns say nothing that the model does not know.
+    """
     num_sessions = int(evidence.session.max()) + 1 if len(evidence.session) else 0
     even = torch.arange(num_sessions) % 2 == 0
     gains = torch.zeros(num_sessions, dtype=torch.float64)

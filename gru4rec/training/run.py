@@ -23,7 +23,7 @@ from gru4rec.training.training_log import TrainingLog
 logger = logging.getLogger(__name__)
 
 _HELD_OUT_RUN = "repeats"
-_MOST_TARGETS = 20_000
+_MOST_TARGETS = 10_000
 _HELD_OUT_SHARE = 0.1  # of the sessions, the newest
 _HELD_OUT_EPOCHS = 0.5  # as a share of the model's: all of them fit no better (LOG, 2026-11-27)
 
@@ -169,12 +169,12 @@ class _Training:
         def tell(progress: Progress) -> None:
             hooks.on_progress(replace(progress, run=_HELD_OUT_RUN))
 
-        epochs = self.config.training.epochs
+        epochs = self.config.training.epochs * _HELD_OUT_EPOCHS
         model, _ = self.run(
             older,
             replace(hooks, on_progress=tell),
             name=_HELD_OUT_RUN,
-            epochs=max(min(1.0, epochs), float(round(epochs * _HELD_OUT_EPOCHS))),
+            epochs=float(int(epochs)) if epochs >= 1 else epochs,
         )
         return fit_finish(
             model,

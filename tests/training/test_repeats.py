@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gru4rec.sessions import OWN_SHAPE, own_items_of
-from gru4rec.training.repeats import Evidence, fit_repeats
+from gru4rec.training.repeats import Evidence, fit_repeats, repeats_matter
 
 OTHERS = torch.linspace(2, -2, 20, dtype=torch.float64)  # scores of the other items
 
@@ -39,15 +39,17 @@ def test_the_head_learns_how_often_visitors_return():
     assert head.slope * 1.0 + head.bonuses[cell].item() == pytest.approx(expected, abs=0.15)
 
 
-def test_where_the_model_is_right_already_the_head_is_neutral():
+def test_where_the_model_is_right_already_repeats_do_not_matter():
     share = float(torch.softmax(torch.cat((torch.ones(1), OTHERS)), 0)[0])
     for seed in range(5):
-        assert fit_repeats(evidence(share, score=1.0, seed=seed)).is_neutral
+        assert not repeats_matter(evidence(share, score=1.0, seed=seed))
+    assert repeats_matter(evidence(2 * share, score=1.0))
 
 
-def test_without_evidence_the_head_is_neutral():
+def test_without_evidence_the_head_is_neutral_and_does_not_matter():
+    for sessions in (0, 1):
+        assert not repeats_matter(evidence(0.5, score=1.0, sessions=sessions))
     assert fit_repeats(evidence(0.5, score=1.0, sessions=0)).is_neutral
-    assert fit_repeats(evidence(0.5, score=1.0, sessions=1)).is_neutral
 
 
 def test_an_item_that_nobody_returns_to_sinks():
