@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Self, cast
 
 from gru4rec.model import Model
@@ -59,8 +60,8 @@ def fit_finish(
 ) -> Finish:
     """Return the finish that does best on sessions that a model has not learned from.
 
-    Of several strengths, or the one given, take the one with the largest Recall@20 + MRR@20 once a
-    repeat head is fitted with it; of equal ones the weakest.
+    Of several strengths, or the one given, take the one that does best once a repeat head is fitted
+    with it; of equal ones the weakest.
     """
     tried: list[tuple[float, Evidence]] = []
     for strength in _STRENGTHS if smoothing is None else (smoothing,):
@@ -81,6 +82,11 @@ def fit_finish(
 def _best(
     tried: Sequence[tuple[float, Evidence]], fit: Callable[[Evidence], RepeatHead]
 ) -> tuple[float, Evidence, RepeatHead]:
-    """Return the strength with the largest Recall@20 + MRR@20, its evidence, and its head."""
+    """Return the strength with the largest Recall@20 + MRR@20, its evidence, and its head.
+
+    What counts are means over each strength and those next to it: single ones are noisy.
+    """
     fitted = [(strength, evidence, fit(evidence)) for strength, evidence in tried]
-    return max(fitted, key=lambda each: sum(each[1].measured(each[2])))
+    sums = [sum(evidence.measured(head)) for _, evidence, head in fitted]
+    means = [fmean(sums[max(0, place - 1) : place + 2]) for place in range(len(sums))]
+    return fitted[means.index(max(means))]
