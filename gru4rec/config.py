@@ -129,6 +129,10 @@ class TrainingConfig(Settings):
     """With validation sessions: epochs without a better measure after which training stops."""
     stop_on: str = setting("mrr", choices="mrr recall")
     """The measure at 20 that says which epoch is best."""
+    teachers: int = setting(0, low=0, high=16)
+    """Models, by other seeds, that are trained first and teach this one what they find likely."""
+    teaching: float = setting(0.5, low=0.0, high=1.0)
+    """Weight of what the teachers say beside the click that came; without effect without them."""
     smoothing: float = setting(AUTO, low=0.0, high=10.0)
     """How much the item vectors lean, once learned, on those of items clicked beside them
     (`training/smoothing.py`). Left out, it is fitted with the repeat head; without one it is 0."""
@@ -139,6 +143,11 @@ class TrainingConfig(Settings):
 
     def __post_init__(self) -> None:
         self.check("training.")
+        if self.teachers and self.loss not in (AUTO, "cross_entropy"):
+            raise ConfigError(
+                f"training.teachers {self.teachers} needs training.loss 'cross_entropy', got "
+                f"{shown(self.loss)}; leave one of them out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,6 +48,8 @@ def without_contradiction(values: dict[str, Any]) -> dict[str, Any]:
         encoder.pop("inputs", None)
     if encoder.get("embedding") != "separate":
         encoder.pop("embedding_size", None)
+    if values.get("training", {}).get("loss") == "bpr_max":
+        values["training"].pop("teachers", None)
     if values.get("training", {}).get("steps") != 1:
         encoder.pop("state_dropout", None)
     return values | ({"encoder": encoder} if "encoder" in values else {})

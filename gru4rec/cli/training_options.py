@@ -21,6 +21,7 @@ _SETTINGS: dict[str, tuple[str, type, str]] = {
     "--precision": ("training.precision", str, "Of scores in training: float32 or bf16."),
     "--epochs": ("training.epochs", float, "Passes over the log; 0.5: over its newer half."),
     "--learning-rate": ("training.learning_rate", float, "Rate of Adagrad."),
+    "--teachers": ("training.teachers", int, "Models that are trained first and teach this one."),
     "--seed": ("seed", int, "Seed of every random draw."),
 }
 

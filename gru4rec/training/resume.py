@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_type_hints
 
 from safetensors import SafetensorError
@@ -230,12 +231,17 @@ class Keeper:
         since: float,
         run: str = "",
         finish: Finish | None = None,
+        others: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> Callable[[Position, Mapping[str, Tensor]], None]:
-        """Return the hook that saves; `since` is the moment at which training began."""
+        """Return the hook that saves; `since` is the moment at which training began.
+
+        `others` are tensors that are kept besides those of the run.
+        """
 
         def keep(position: Position, tensors: Mapping[str, Tensor]) -> None:
             seconds = time.perf_counter() - since
-            snapshot = Snapshot(config, self._log, position, tensors, reasons, seconds, run, finish)
+            every = {**tensors, **others}
+            snapshot = Snapshot(config, self._log, position, every, reasons, seconds, run, finish)
             save_snapshot(snapshot, self._path)
 
         return keep

@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from gru4rec.config import AUTO, Config
 from gru4rec.model import Model, has_fast_bf16
@@ -15,8 +19,10 @@ from gru4rec.serving import RepeatHead
 from gru4rec.training.auto import Choice, LogStatistics, log_choices, resolve
 from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.finish import Finish, fit_finish
+from gru4rec.training.learner import joined, part_of
 from gru4rec.training.resume import Keeper, Snapshot, restore, settings_of
 from gru4rec.training.smoothing import Neighbours, smooth
+from gru4rec.training.teaching import SoftTargets
 from gru4rec.training.trainer import Hooks, Progress, Trainer
 from gru4rec.training.training_log import TrainingLog
 
@@ -92,10 +98,12 @@ def train(
         snapshot=snapshot,
     )
     finish = snapshot.finish if snapshot else None
-    if config.encoder.repeats and (snapshot is None or snapshot.run == _HELD_OUT_RUN):
+    if config.encoder.repeats and not training.is_done(_HELD_OUT_RUN):
         finish = training.fit_finish(log, hooks)
     finish = finish or Finish(smoothing=config.training.smoothing or 0.0)
-    model, history = training.run(log, hooks, finish=finish)
+    with TemporaryDirectory() as folder:
+        taught = training.taught(log, hooks, finish, Path(folder))
+        model, history = training.run(log, hooks, finish=finish, **taught)
     smooth(model, Neighbours.of(log.sessions, len(log.catalog)), finish.smoothing)
     if config.training.smoothing is AUTO:
         config = config.replace({"training.smoothing": finish.smoothing})
@@ -124,25 +132,40 @@ class _Training:
     snapshot: Snapshot | None
     """The state to go on from, of one of the runs."""
 
+    @property
+    def _names(self) -> list[str]:
+        """The runs in their order; that of the model that is kept is the last."""
+        count = self.config.training.teachers
+        return [_HELD_OUT_RUN, *(f"teacher {n + 1} of {count}" for n in range(count)), ""]
+
+    def is_done(self, name: str) -> bool:
+        """Whether a run came to its end before the training was interrupted."""
+        if self.snapshot is None or self.snapshot.run not in self._names:
+            return False
+        return self._names.index(name) < self._names.index(self.snapshot.run)
+
     def run(
         self,
         log: TrainingLog,
         hooks: Hooks,
         *,
         name: str = "",
-        epochs: float | None = None,
+        settings: Mapping[str, Any] = MappingProxyType({}),
         finish: Finish | None = None,
+        soft_targets: SoftTargets | None = None,
+        others: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> tuple[Model, list[dict[str, float]]]:
         """Return a model that has learned from a log, and the figures of its epochs.
 
-        It is measured as if it were finished. `epochs` are the config's unless they are given.
+        The model that is kept is measured as if it were finished. `settings` are of this run alone;
+        `others` are kept beside its state.
         """
-        config = self.config if epochs is None else self.config.replace({"training.epochs": epochs})
+        config = self.config.replace(settings)
         model = Model(config, len(log.catalog), log.side_inputs)
         model.initialize(torch.Generator().manual_seed(config.seed))
-        batches = TrainingBatches(log.sessions, log.catalog.support, config)
+        batches = TrainingBatches(log.sessions, log.catalog.support, config, soft_targets)
         trainer = Trainer(model, batches, config, self.device)
-        held_out = log.cheap_to_measure()
+        held_out = None if name else log.cheap_to_measure()
         if held_out is not None and finish is not None:
             neighbours = Neighbours.of(log.sessions, len(log.catalog))
             measure = partial(finish.measured, model, held_out, neighbours)
@@ -151,7 +174,12 @@ class _Training:
             restore(trainer, self.snapshot, self.keep)
         if self.keeper is not None:
             save = self.keeper.saving(
-                self.config, self.reasons, since=self.since, run=name, finish=finish
+                self.config,
+                self.reasons,
+                since=self.since,
+                run=name,
+                finish=finish,
+                others=others,
             )
             hooks = replace(hooks, save=save)
         return model, trainer.run(hooks)
@@ -166,15 +194,12 @@ class _Training:
             logger.warning("too few sessions to hold some out: repeats are left out")
             return None
 
-        def tell(progress: Progress) -> None:
-            hooks.on_progress(replace(progress, run=_HELD_OUT_RUN))
-
         epochs = self.config.training.epochs * _HELD_OUT_EPOCHS
         model, _ = self.run(
             older,
-            replace(hooks, on_progress=tell),
+            _named(hooks, _HELD_OUT_RUN),
             name=_HELD_OUT_RUN,
-            epochs=float(int(epochs)) if epochs >= 1 else epochs,
+            settings={"training.epochs": float(int(epochs)) if epochs >= 1 else epochs},
         )
         return fit_finish(
             model,
@@ -183,6 +208,47 @@ class _Training:
             smoothing=self.config.training.smoothing,
             most_targets=min(_MOST_TARGETS, log.affordable_targets()),
         )
+
+    def taught(
+        self, log: TrainingLog, hooks: Hooks, finish: Finish, folder: Path
+    ) -> dict[str, Any]:
+        """Train the teachers that are not done, and return what the last run needs of them.
+
+        `folder` is for what is too much for memory.
+        """
+        teachers: list[Model] = []
+        weights: dict[str, Tensor] = {}
+        for number, name in enumerate(self._names[1:-1], start=1):
+            if self.snapshot is not None and self.is_done(name):
+                model = Model(self.config, len(log.catalog), log.side_inputs)
+                model.load(part_of(name, self.snapshot.tensors))
+            else:
+                model, _ = self.run(
+                    log,
+                    _named(hooks, name),
+                    name=name,
+                    settings={"seed": (self.config.seed + number) % 2**63},
+                    finish=finish,
+                    others=dict(weights),
+                )
+            teachers.append(model.to(self.device))
+            weights |= joined({name: model.state_dict()})
+        if not teachers:
+            return {}
+        logger.info("asking %d teachers about every click", len(teachers))
+        return {
+            "soft_targets": SoftTargets.of(teachers, log.sessions, folder=folder),
+            "others": weights,
+        }
+
+
+def _named(hooks: Hooks, name: str) -> Hooks:
+    """Return hooks whose progress says which run of a training it is."""
+
+    def tell(progress: Progress) -> None:
+        hooks.on_progress(replace(progress, run=name))
+
+    return replace(hooks, on_progress=tell)
 
 
 def _kept_metrics(history: list[dict[str, float]], stop_on: str) -> dict[str, float]:
