@@ -29,8 +29,8 @@ class EncoderConfig(Settings):
     num_layers: int = setting(1, low=1, high=64)
     """Recurrent layers, stacked."""
     layer_dropout: float = setting(0.0, low=0.0, below=1.0)
-    """Drop probability between stacked layers, and in the blocks of `transformer_gru`; without
-    effect on one layer."""
+    """Drop probability between stacked layers, and in the blocks of `transformer_gru` and `sasrec`;
+    without effect on one layer."""
     state_dropout: float = setting(0.0, low=0.0, below=1.0)
     """Drop probability of the components of each layer's output, before it is scored *and* carried
     to the next click, as in the GRU4Rec authors' code; needs `training.steps` = 1."""
@@ -40,7 +40,7 @@ class EncoderConfig(Settings):
     conv_width: int = setting(3, low=1, high=1000)
     """Clicks that a convolution of `conv_gru` spans."""
     attention_heads: int = setting(4, low=1, high=1024)
-    """Heads of `transformer_gru`; `hidden_size` is a multiple of them."""
+    """Heads of `transformer_gru` and `sasrec`; `hidden_size` is a multiple of them."""
     attention_blocks: int = setting(1, low=1, high=64)
     """Blocks of attention and feed-forward of `transformer_gru`."""
     reset_gate: str = setting("after", choices="after before")

@@ -13,6 +13,7 @@ from gru4rec.model.encoders.lstm import LSTM, RNN
 from gru4rec.model.encoders.narm import NARM
 from gru4rec.model.encoders.packing import Packing
 from gru4rec.model.encoders.protocol import Encoder, State, dropout, glorot
+from gru4rec.model.encoders.sasrec import SASRec
 from gru4rec.model.encoders.transformer_gru import TransformerGRU
 
 ENCODERS: Mapping[str, type[Encoder]] = {
@@ -24,6 +25,7 @@ ENCODERS: Mapping[str, type[Encoder]] = {
     "conv_gru": ConvGRU,
     "bidirectional_gru": BidirectionalGRU,
     "transformer_gru": TransformerGRU,
+    "sasrec": SASRec,
     "last_click": LastClick,
 }
 

@@ -25,7 +25,8 @@ def test_an_unknown_encoder_is_refused_with_the_table():
 
 def test_heads_divide_the_units():
     heads = r"hidden_size 10 is no multiple of encoder\.attention_heads 4; change one of them"
-    refused(heads, name="transformer_gru", hidden_size=10)
+    for name in ("transformer_gru", "sasrec"):
+        refused(heads, name=name, hidden_size=10)
 
 
 def test_units_that_auto_decides_are_checked_with_the_rest():

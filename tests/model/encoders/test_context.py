@@ -31,7 +31,7 @@ def clicks(length: int) -> torch.Tensor:
 
 
 def test_these_encoders_read_sessions_whole():
-    assert WHOLE == ["narm", "bidirectional_gru", "transformer_gru"]
+    assert WHOLE == ["narm", "bidirectional_gru", "transformer_gru", "sasrec"]
 
 
 @pytest.mark.parametrize("training", [False, True])
