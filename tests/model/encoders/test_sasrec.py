@@ -44,14 +44,15 @@ def test_the_vector_after_each_click_by_direct_computation(encoder):
 
 @torch.no_grad()
 def test_the_newest_click_has_the_first_position_whatever_the_length(encoder):
-    encoder.positions[0] += 3  # moves the newest click alone
+    moved = torch.tensor([3.0, 0, 0, 0])
+    encoder.positions[0] += moved  # the newest click alone
     packing = Packing.of_lengths(np.array([3, 1]))
     inputs = torch.randn(4, 4, generator=torch.Generator().manual_seed(3))
     before = encoder.last_vectors(inputs, packing)
-    encoder.positions[0] -= 3
-    encoder.positions[1:3] += 3  # of the clicks before: there is none in the second session
+    encoder.positions[0] -= moved
+    encoder.positions[1:3] += moved  # of the clicks before: there is none in the second session
     after = encoder.last_vectors(inputs, packing)
-    encoder.positions[1:3] -= 3
+    encoder.positions[1:3] -= moved
     plain = encoder.last_vectors(inputs, packing)
     assert not torch.allclose(before[0], plain[0])
     assert not torch.allclose(before[1], plain[1])
