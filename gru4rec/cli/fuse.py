@@ -1,7 +1,10 @@
-"""`gru4rec fuse`: a checkpoint, its training log and baselines → `Fusion` → a checkpoint."""
+"""`gru4rec fuse`: a checkpoint, its training log and baselines → `Fusion` → a checkpoint.
+
+With --best: a training log → `fit_best` → a checkpoint.
+"""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,10 +16,13 @@ from gru4rec.cli.options import (
     read_options,
 )
 
+if TYPE_CHECKING:
+    from gru4rec.recommenders import Fusion
+
 
 @click.command("fuse", cls=Guarded)
-@click.argument("checkpoint", metavar="DIR", type=Reads())
-@click.argument("clicks", nargs=-1, required=True, type=Reads())
+@click.argument("checkpoint", metavar="[DIR]", type=Reads())
+@click.argument("clicks", nargs=-1, type=Reads())
 @click.option(
     "-o", "--output", required=True, type=WritesFolder(), metavar="DIR",
     help="Checkpoint folder to write.",
@@ -31,6 +37,19 @@ from gru4rec.cli.options import (
     help="Sessions that DIR has not learned from, to fit the weights on; else DIR weighs 0.75.",
 )  # fmt: skip
 @click.option("--valid-where", metavar="SQL", help="Rows of the --valid log to take.")
+@click.option(
+    "--best",
+    is_flag=True,
+    help="Train all parts on CLICKS alone: GRU4Rec by several seeds, and vstan.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 16),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Models of --best.",
+)
 @click.option("--force", is_flag=True, help="Replace the checkpoint that stands at the output.")
 @click_log_options
 @long_sessions_option
@@ -40,15 +59,41 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
 
     Baselines are fitted on CLICKS. The result is a checkpoint as any other; with a neighbour method
     in it, it keeps the sessions of CLICKS.
+
+    With --best there is no DIR: models by several seeds and vstan are trained on CLICKS, and mixed
+    by weights that are fitted on --valid, or on the newest tenth of the sessions. It says what each
+    part does there.
     """
-    from gru4rec.cli.progress import Display
-    from gru4rec.clicks import read_clicks
     from gru4rec.layout import check_free, is_finished
-    from gru4rec.recommenders import Fusion, load, make_baseline
 
     if options["valid_where"] is not None and options["valid"] is None:
         raise click.UsageError("--valid-where goes with --valid.")
+    if options["best"] and is_finished(Path(checkpoint)):
+        raise click.UsageError("--best trains its parts itself: give CLICKS alone, no DIR.")
+    if not options["best"] and not clicks:
+        raise click.UsageError("Missing argument 'CLICKS...'.")
     check_free(options["output"], force=options["force"])
+    fusion = (
+        _best((checkpoint, *clicks), options)
+        if options["best"]
+        else _mixed(checkpoint, clicks, options)
+    )
+    fusion.save(options["output"], force=options["force"])
+    names = [
+        f"{len(part.parts)} seeds of {part.parts[0].name}" if part.parts else part.name
+        for part in fusion.parts
+    ]
+    weights = (f"{name} {w:.2f}" for name, w in zip(names, fusion.weights, strict=True))
+    click.echo(f"saved {options['output']}: {', '.join(weights)}", err=True)
+
+
+def _mixed(checkpoint: str, clicks: tuple[str, ...], options: dict[str, Any]) -> "Fusion":
+    """Return the mixture of a checkpoint with others."""
+    from gru4rec.cli.progress import Display
+    from gru4rec.clicks import read_clicks
+    from gru4rec.layout import is_finished
+    from gru4rec.recommenders import Fusion, load, make_baseline
+
     names = options["others"]
     baselines = {name: make_baseline(name) for name in names if not is_finished(Path(name))}
     read = read_options(options)
@@ -67,6 +112,31 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
             display.show(len(names), total, "weights")
             where = {"where": options["valid_where"], "also": list(fusion.side_inputs.values)}
             fusion.weigh(read_clicks(options["valid"], **{**read, **where}))
-    fusion.save(options["output"], force=options["force"])
-    weights = (f"{part.name} {w:.2f}" for part, w in zip(fusion.parts, fusion.weights, strict=True))
-    click.echo(f"saved {options['output']}: {', '.join(weights)}", err=True)
+    return fusion
+
+
+def _best(clicks: tuple[str, ...], options: dict[str, Any]) -> "Fusion":
+    """Return the best mixture of a log, and say on stderr what its parts do."""
+    from gru4rec.cli.comparison_table import comparison_text
+    from gru4rec.cli.progress import Display
+    from gru4rec.clicks import read_clicks
+    from gru4rec.evaluation import evaluate
+    from gru4rec.recommenders import fit_best
+
+    read = read_options(options)
+    valid = None
+    if options["valid"] is not None:
+        valid = read_clicks(options["valid"], **{**read, "where": options["valid_where"]})
+    log = read_clicks(clicks, **read)
+    with Display("fusing") as display:
+        best = fit_best(
+            log,
+            valid=valid,
+            seeds=options["seeds"],
+            device=options["device"],
+            on_part=display.show,
+        )
+    table = evaluate(best.parts(), best.held_out, ks=(20,), against="gru4rec")
+    text = comparison_text(table, against="gru4rec")
+    click.echo(f"on the sessions that the weights were fitted on:\n\n{text}", err=True)
+    return best.fusion

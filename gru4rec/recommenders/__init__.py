@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gru4rec.recommenders.baselines.session_knn import SKNN
     from gru4rec.recommenders.baselines.stan import STAN, VSTAN
     from gru4rec.recommenders.baselines.vs_knn import VMISKNN, VSKNN
+    from gru4rec.recommenders.best import Best, fit_best
     from gru4rec.recommenders.fusion import Fusion
     from gru4rec.recommenders.gru4rec import GRU4Rec
     from gru4rec.recommenders.loading import load
@@ -29,6 +30,7 @@ __all__ = [
     "VSKNN",
     "VSTAN",
     "Baseline",
+    "Best",
     "Fusion",
     "GRU4Rec",
     "ItemKNN",
@@ -38,6 +40,7 @@ __all__ = [
     "Recommender",
     "SequentialRules",
     "SessionPopularity",
+    "fit_best",
     "load",
     "make_baseline",
 ]

@@ -110,3 +110,39 @@ def test_evaluate_passes_its_options_on(
         {"gru4rec": g4r.load(model)}, log, ks=[5], intervals=False, **asked, **through
     )
     assert json.loads(result.stdout) == expected.to_dicts()
+
+
+def test_the_best_mixture_is_made_of_a_log_alone(run: Run, log: Path, tmp_path: Path) -> None:
+    valid = tmp_path / "valid.parquet"
+    g4r.generate_clicks(sessions=60, items=40, seed=5).write_parquet(valid)
+    result = run("fuse", log, "-o", tmp_path / "best", "--best", "--seeds", 2, "--valid", valid)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == ""
+    for name in ("mixture", "2 seeds", "gru4rec", "vstan"):
+        assert f"\n{name} " in result.stderr
+    best = g4r.load(tmp_path / "best", device="cpu")
+    models, vstan = best.parts
+    assert [part.name for part in models.parts] == ["gru4rec", "gru4rec"]
+    assert [part.meta.seed for part in models.parts] == [0, 1]
+    assert models.weights == [0.5, 0.5]
+    assert vstan.name == "vstan"
+    assert len(best.recommend([["c00-0001"]], 3)) == 3
+
+
+def test_without_validation_the_parts_of_the_best_mixture_learn_from_everything(
+    run: Run, log: Path, tmp_path: Path
+) -> None:
+    result = run("fuse", log, "-o", tmp_path / "best", "--best", "--seeds", 1)
+    assert result.exit_code == 0, result.stderr
+    best = g4r.load(tmp_path / "best", device="cpu")
+    assert [part.name for part in best.parts] == ["gru4rec", "vstan"]
+    assert best.parts[0].meta.counts["clicks"] == g4r.read_clicks(log).collect().height
+
+
+def test_the_best_mixture_takes_no_checkpoint(
+    run: Run, model: Path, log: Path, tmp_path: Path
+) -> None:
+    result = run("fuse", model, log, "-o", tmp_path / "best", "--best")
+    assert result.exit_code == 2
+    assert "--best trains its parts itself" in result.stderr
+    assert "Missing argument" in run("fuse", model, "-o", tmp_path / "best").stderr
