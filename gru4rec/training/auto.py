@@ -90,7 +90,8 @@ def _why_repeats(log: LogStatistics) -> str:
     return f"{share:.0%} of next clicks return to an item; fitted on the newest tenth of sessions"
 
 
-_FEWEST_PAIRS = 5000  # a tenth of them fits the numbers of a repeat head
+_FEWEST_PAIRS = 1000  # a tenth of them says what a repeat head and smoothing are worth
+_TINY = 4000  # pairs
 _COUNTED = 1_000_000  # clicks whose returns are counted
 _SCORES = 1e11  # against sampled negatives in a whole training: minutes on two CPU cores
 
@@ -105,11 +106,15 @@ RULES: tuple[Rule, ...] = (
     Rule("training.scoring", lambda _: "cosine", "learns faster than dot and ends higher"),
     Rule("training.scale", lambda _: 16.0, "20 was no better"),
     Rule("training.epochs", _epochs, "450 / ∛pairs, 2 to 20: small logs need more passes"),
-    Rule("training.lanes", lambda _: 32, "the paper's size; more lanes make fewer updates"),
+    Rule(
+        "training.lanes",
+        lambda log: 16 if log.pairs < _TINY else 32,
+        "the paper's size, or half of it for tiny logs; more lanes make fewer updates",
+    ),
     Rule(
         "training.steps",
-        lambda log: 8 if log.pairs < 200_000 else 16,
-        "16 train fast and lose nothing; small logs gain by twice the updates",
+        lambda log: 4 if log.pairs < _TINY else 8 if log.pairs < 200_000 else 16,
+        "16 train fast and lose nothing; small logs gain by more updates",
     ),
     Rule("training.negatives", _negatives, "a quarter of the items if time allows, 2,048 or more"),
     Rule("training.sample_alpha", lambda _: 0.5, "between uniform and popular negatives"),

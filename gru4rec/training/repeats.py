@@ -22,7 +22,8 @@ _OTHERS = 20  # best other items that compete (benchmarks/LOG.md, 2026-11-27)
 _RIDGE = 1.0  # weight of ½ · numbers²
 _COOLEST = 0.05  # temperature of a model whose scores say next to nothing of the next click
 _NEVER = -1e6  # a score of no other item; −∞ has no gradient
-_SURE = 2.0  # standard errors that the likelihood must gain
+_SURE = 1.0  # standard errors that the likelihood must gain
+_FOLDS = 4
 
 # M targets, K other items, e own items of all targets, P numbers of the head's terms
 
@@ -185,15 +186,16 @@ def fit_repeats(evidence: Evidence) -> RepeatHead:
 
 
 def repeats_matter(evidence: Evidence) -> bool:
-    """Whether heads fitted on each half of the sessions surely make the other half more likely.
+    """Whether heads make sessions surely more likely that they were not fitted on.
 
-    If not, returns say nothing that the model does not know.
+    They are fitted on all but a quarter of the sessions, in turn. If not, returns say nothing that
+    the model does not know.
     """
     num_sessions = int(evidence.session.max()) + 1 if len(evidence.session) else 0
-    even = torch.arange(num_sessions) % 2 == 0
+    fold = torch.arange(num_sessions) % _FOLDS
     gains = torch.zeros(num_sessions, dtype=torch.float64)
-    for learned, other in ((even, ~even), (~even, even)):
-        fitted, asked = evidence.of_sessions(learned), evidence.of_sessions(other)
+    for number in range(_FOLDS):
+        fitted, asked = (evidence.of_sessions(keep) for keep in (fold != number, fold == number))
         if not len(fitted.target) or not len(asked.target):
             return False
         gain = _fit(fitted, terms=False).surprise(asked) - _fit(fitted, terms=True).surprise(asked)

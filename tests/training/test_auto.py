@@ -67,7 +67,7 @@ def test_repeats_are_fitted_where_enough_can_be_held_out_and_the_reason_says_how
         (choice,) = (c for c in resolve(g4r.Config(), log)[1] if c.setting == "encoder.repeats")
         return choice.value, choice.reason
 
-    assert of(4999) == (False, "fewer than 5,000 next clicks: too few to hold some out")
+    assert of(999) == (False, "fewer than 1,000 next clicks: too few to hold some out")
     assert of(6000)[0] is True
     assert "15% of next clicks return to an item" in of(6000)[1]
 
