@@ -220,7 +220,8 @@ class Keeper:
             )
         else:
             at = snapshot.position
-            logger.info("going on in epoch %d, window %d", at.epoch + 1, at.window + 1)
+            run = f"{snapshot.run}, " if snapshot.run else ""
+            logger.info("going on in %sepoch %d, window %d", run, at.epoch + 1, at.window + 1)
         return snapshot
 
     def saving(
