@@ -101,7 +101,7 @@ def _pieces(
         items = top_k(of_all, min(_OTHERS, of_all.shape[1]))
         others = of_all.gather(1, items)
         is_target = own_items == targets[own_rows]
-        found = items == targets.unsqueeze(1)
+        found = (items == targets.unsqueeze(1)) & (others > _NEVER)  # own ones are no others
         column = torch.where(found.any(1), found.int().argmax(1), -1)
         decided = found.any(1).index_fill(0, own_rows[is_target], True)
         place, kept = decided.cumsum(0) - 1 + count, decided[own_rows]

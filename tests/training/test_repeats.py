@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from toys import TINY
 
+import gru4rec as g4r
 from gru4rec.sessions import OWN_SHAPE, own_items_of
-from gru4rec.training.repeats import Evidence, fit_repeats, repeats_matter
+from gru4rec.training.repeats import Evidence, evidence_of, fit_repeats, repeats_matter
 
 OTHERS = torch.linspace(2, -2, 20, dtype=torch.float64)  # scores of the other items
 
@@ -85,3 +87,15 @@ def test_some_sessions_evidence_is_that_of_their_targets():
     assert torch.equal(some.is_target, every.is_target[::3])
     assert torch.equal(some.target < 0, some.is_target)
     assert int(some.cells.max()) < np.prod(OWN_SHAPE)
+
+
+def test_own_items_are_no_other_items_however_small_the_catalog():
+    """Of a catalog of twelve, twenty others are asked for: own ones must not fill them up."""
+    log = g4r.generate_clicks(sessions=60, items=12, categories=2, seed=2)
+    recommender = g4r.GRU4Rec(g4r.Config().replace(TINY), device="cpu").fit(log)
+    sessions = recommender.reader.arrays(log.lazy())
+    evidence = evidence_of(recommender.model, sessions, most=1000)
+    of_own = torch.zeros(len(evidence.target), dtype=torch.bool)
+    of_own[evidence.rows[evidence.is_target]] = True
+    assert of_own.any()
+    assert torch.equal(evidence.target < 0, of_own)
