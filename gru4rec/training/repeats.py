@@ -146,10 +146,10 @@ class _Fit:
         return highest + total.log() - of_target
 
 
-def _fit(evidence: Evidence, *, terms: bool) -> _Fit:
+def _fit(evidence: Evidence, *, terms: bool, temperature: float | None = None) -> _Fit:
     """Return the most likely temperature, slope and terms; without `terms` one temperature of all.
 
-    The problem is convex. The terms are held near 0 by a ridge.
+    The problem is convex. The terms are held near 0 by a ridge, the temperature at the one given.
     """
     values = torch.zeros(2 + INDICATORS.shape[1], dtype=torch.float64)
     values[:2] = 1.0
@@ -160,7 +160,8 @@ def _fit(evidence: Evidence, *, terms: bool) -> _Fit:
 
     def now() -> _Fit:
         if terms:
-            return _Fit(values[0], values[1], values[2:])
+            held = None if temperature is None else values.new_tensor(temperature)
+            return _Fit(values[0] if held is None else held, values[1], values[2:])
         return _Fit(values[0], values[0], torch.zeros_like(values[2:]))
 
     def loss() -> Tensor:
@@ -177,10 +178,14 @@ def _fit(evidence: Evidence, *, terms: bool) -> _Fit:
 
 
 def fit_repeats(evidence: Evidence) -> RepeatHead:
-    """Return the head that makes targets most likely."""
+    """Return the head that makes targets most likely.
+
+    Its numbers are in the scale of the model's scores, so a temperature of 0 is none: where the
+    scores of other items say next to nothing, it is held at a small one.
+    """
     fit = _fit(evidence, terms=True)
     if fit.temperature < _COOLEST:
-        return RepeatHead.neutral()
+        fit = _fit(evidence, terms=True, temperature=_COOLEST)
     slope, numbers = fit.slope / fit.temperature, fit.numbers / fit.temperature
     return RepeatHead.of(float(slope), numbers.numpy())
 

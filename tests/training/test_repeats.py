@@ -1,11 +1,14 @@
 """The repeat head is fitted on what a model has not learned, and left out where it says nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from toys import TINY
 
 import gru4rec as g4r
+from gru4rec.serving import RepeatHead
 from gru4rec.sessions import OWN_SHAPE, own_items_of
 from gru4rec.training.repeats import Evidence, evidence_of, fit_repeats, repeats_matter
 
@@ -54,14 +57,23 @@ def test_without_evidence_the_head_is_neutral_and_does_not_matter():
     assert fit_repeats(evidence(0.5, score=1.0, sessions=0)).is_neutral
 
 
+def test_where_the_scores_of_others_say_nothing_own_items_are_still_told_from_them():
+    """The model scores the others upside down; half of the targets are the clicked item."""
+    upside_down = evidence(0.5, score=1.0)
+    upside_down = replace(upside_down, others=-upside_down.others)
+    head = fit_repeats(upside_down)
+    assert repeats_matter(upside_down)
+    cell = own_items_of([[0]]).cells
+    assert head.slope + head.bonuses[cell].item() > float(OTHERS.max())
+    assert sum(upside_down.measured(head)) > sum(upside_down.measured(RepeatHead.neutral()))
+
+
 def test_an_item_that_nobody_returns_to_sinks():
     head = fit_repeats(evidence(0.0, score=3.0))
     assert head.slope * 3.0 + head.bonuses[own_items_of([[0]]).cells].item() < 0
 
 
 def test_recall_and_mrr_by_hand():
-    from gru4rec.serving import RepeatHead
-
     own = own_items_of([[0], [0], [0]])
     others = torch.tensor([[5.0, 4, 3], [5, 4, 3], [5, 4, 3]], dtype=torch.float64)
     found = Evidence(
