@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 _HELD_OUT_RUN = "repeats"
 _MOST_TARGETS = 10_000
 _HELD_OUT_SHARE = 0.1  # of the sessions, the newest
+_FEWEST_EPOCHS = 0.001  # that a config takes
 _HELD_OUT_EPOCHS = 0.5  # as a share of the model's: all of them fit no better (LOG, 2026-11-27)
 
 
@@ -194,7 +195,7 @@ class _Training:
             logger.warning("too few sessions to hold some out: repeats are left out")
             return None
 
-        epochs = self.config.training.epochs * _HELD_OUT_EPOCHS
+        epochs = max(_FEWEST_EPOCHS, self.config.training.epochs * _HELD_OUT_EPOCHS)
         model, _ = self.run(
             older,
             _named(hooks, _HELD_OUT_RUN),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from gru4rec.clicks import ClickSource, is_part, read_clicks, split_last
-from gru4rec.config import Config
+from gru4rec.config import AUTO, Config
 from gru4rec.errors import ConfigError, DataError, DivergenceError, import_extra
 from gru4rec.recommenders import GRU4Rec
 from gru4rec.training import Progress, TrainingLog
@@ -60,6 +60,8 @@ def tune(
     if trials < 1:
         raise DataError(f"at least one trial is needed, got {trials}")
     base, plain = config if config is not None else Config(), Config().flat()
+    if base.training.teachers:  # what no other loss can learn from
+        base = base.replace({"training.loss": "cross_entropy"})
     held = {name: value for name, value in base.flat().items() if value != plain.get(name)}
     space = {name: dimension for name, dimension in SPACE.items() if name not in held}
     if not space:
@@ -74,7 +76,9 @@ def tune(
     measure = f"{by_auto.training.stop_on}@20"
     # What settings are worth shows without the first run of a training that a repeat head needs.
     quick = {} if "encoder.repeats" in held else {"encoder.repeats": False}
-    whole = dict.fromkeys(quick, by_auto.encoder.repeats)
+    whole: dict[str, Any] = dict.fromkeys(quick, by_auto.encoder.repeats)
+    if quick and base.training.smoothing is AUTO:
+        whole["training.smoothing"] = by_auto.training.smoothing  # open, where it can be fitted
 
     def run(trial: "optuna.Trial") -> float:
         def report(progress: Progress) -> None:

@@ -137,6 +137,11 @@ def test_a_log_too_small_to_hold_sessions_out_is_trained_without_a_head(caplog):
     assert "too few sessions" in caplog.text
 
 
+def test_the_shortest_training_holds_sessions_out_too(log):
+    recommender = fit(log, None, settings={"encoder.repeats": True, "training.epochs": 0.001})
+    assert recommender.meta.repeats is not None
+
+
 def test_a_state_from_before_there_was_a_head_goes_on_without_one(log, keep):
     with pytest.raises(g4r.StoppedError):
         fit(log, keep, stopping=after(3), settings={"encoder.repeats": False})

@@ -50,6 +50,22 @@ def test_the_config_found_is_whole_and_gives_the_measure_of_its_trial(log):
     assert again.meta.metrics["mrr@20"] == pytest.approx(best["mrr@20"])
 
 
+def test_what_is_fitted_on_held_out_sessions_is_left_to_the_training_with_the_config_found():
+    log = g4r.generate_clicks(sessions=400, items=40, categories=3, seed=1)  # enough to hold out
+    found = tune(log, valid="10%", config=BASE, trials=1)
+    assert found.config.encoder.repeats is True
+    assert found.config.training.smoothing is None
+    given = BASE.replace({"training.smoothing": 0.2})
+    assert tune(log, valid="10%", config=given, trials=1).config.training.smoothing == 0.2
+
+
+def test_with_teachers_the_losses_that_cannot_be_taught_are_not_tried(log):
+    found = tune(log, config=BASE.replace({"training.teachers": 1}), trials=8)
+    assert "training.loss" not in found.trials.columns
+    assert found.config.training.loss == "cross_entropy"
+    assert set(found.trials["state"]) <= {"complete", "pruned"}
+
+
 def test_what_the_config_gives_is_held_and_the_rest_is_searched(log):
     found = tune(log, config=g4r.Config().replace(RATES), trials=3)
     assert set(found.trials.columns) == {
