@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from gru4rec.cli.guard import Guarded, Reads, WritesFolder
 from gru4rec.cli.options import (
@@ -19,10 +20,11 @@ from gru4rec.cli.options import (
 if TYPE_CHECKING:
     from gru4rec.recommenders import Fusion
 
+_OPTIONS = {"others": "--with", "seeds": "--seeds"}
+
 
 @click.command("fuse", cls=Guarded)
-@click.argument("checkpoint", metavar="[DIR]", type=Reads())
-@click.argument("clicks", nargs=-1, type=Reads())
+@click.argument("clicks", metavar="[DIR] CLICKS...", nargs=-1, required=True, type=Reads())
 @click.option(
     "-o", "--output", required=True, type=WritesFolder(), metavar="DIR",
     help="Checkpoint folder to write.",
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
 @click_log_options
 @long_sessions_option
 @device_option
-def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
+def command(clicks: tuple[str, ...], **options: Any) -> None:
     """Mix the checkpoint DIR with others of CLICKS, the log that it was trained on.
 
     Baselines are fitted on CLICKS. The result is a checkpoint as any other; with a neighbour method
@@ -66,18 +68,18 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     """
     from gru4rec.layout import check_free, is_finished
 
+    best, asked = options["best"], click.get_current_context().get_parameter_source
     if options["valid_where"] is not None and options["valid"] is None:
         raise click.UsageError("--valid-where goes with --valid.")
-    if options["best"] and is_finished(Path(checkpoint)):
+    for name, goes in (("others", not best), ("seeds", best)):
+        if not goes and asked(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{_OPTIONS[name]} goes {'without' if best else 'with'} --best.")
+    if best and is_finished(Path(clicks[0])):
         raise click.UsageError("--best trains its parts itself: give CLICKS alone, no DIR.")
-    if not options["best"] and not clicks:
+    if not best and len(clicks) < 2:
         raise click.UsageError("Missing argument 'CLICKS...'.")
     check_free(options["output"], force=options["force"])
-    fusion = (
-        _best((checkpoint, *clicks), options)
-        if options["best"]
-        else _mixed(checkpoint, clicks, options)
-    )
+    fusion = _best(clicks, options) if best else _mixed(clicks[0], clicks[1:], options)
     fusion.save(options["output"], force=options["force"])
     names = [
         f"{len(part.parts)} seeds of {part.parts[0].name}" if part.parts else part.name

@@ -146,3 +146,20 @@ def test_the_best_mixture_takes_no_checkpoint(
     assert result.exit_code == 2
     assert "--best trains its parts itself" in result.stderr
     assert "Missing argument" in run("fuse", model, "-o", tmp_path / "best").stderr
+    alone = run("fuse", "-o", tmp_path / "best", "--best").stderr
+    assert "Missing argument '[DIR] CLICKS...'" in alone
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(("--best", "--with", "stan"), "--with goes without --best"),
+     (("--seeds", 2), "--seeds goes with --best")],
+)  # fmt: skip
+def test_an_option_that_would_do_nothing_is_refused(
+    run: Run, model: Path, log: Path, tmp_path: Path, options: tuple[object, ...], said: str
+) -> None:
+    given = (log,) if "--best" in options else (model, log)
+    result = run("fuse", *given, "-o", tmp_path / "out", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not (tmp_path / "out").exists()
