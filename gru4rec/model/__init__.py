@@ -7,6 +7,7 @@ from gru4rec.faces import lazy_face
 if TYPE_CHECKING:
     from gru4rec.model.device import find_device, has_fast_bf16
     from gru4rec.model.encoders import ENCODERS, check_encoder, streams
+    from gru4rec.model.encoders.context import ContextEncoder
     from gru4rec.model.encoders.packing import Packing
     from gru4rec.model.encoders.protocol import Encoder, State, dropout
     from gru4rec.model.encoding import session_vectors
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AS_TRAINED",
     "ENCODERS",
+    "ContextEncoder",
     "Encoder",
     "Model",
     "Packing",

@@ -7,7 +7,7 @@ from gru4rec.serving.filtered_search import search_allowed
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.serving.index import ItemIndex, ordered
 from gru4rec.serving.repeat_head import RepeatHead
-from gru4rec.sessions import OwnItems, SessionArrays, offsets_of
+from gru4rec.sessions import REACH, OwnItems, SessionArrays, offsets_of
 
 _ROWS_AT_ONCE = 512
 
@@ -27,20 +27,22 @@ def retrieve(
     """Return scores and items [Q, k] of the best that the filter lets pass; −∞ for no more.
 
     `queries` [Q, D] are of the sessions up to and with the `clicks` [Q]. Their `own` items are
-    scored anew by the head, unless the filter leaves them out. The answer is the one that the
-    scores of all items give: so many more than k are looked for that k besides the own items are
-    among what is found.
+    scored anew by the head, unless the filter leaves them out. So many more than k are looked for
+    that k besides the own items are among what is found: with an exact index the answer is the one
+    that the scores of all items give. An approximate one is always asked for as many, so that what
+    it finds for a session does not depend on the others.
     """
     left_out = item_filter is not None and item_filter.exclude_clicked
     if head is None or own is None or left_out:
         return _found(index, queries, k, sessions, clicks, item_filter)
     if len(queries) == 1:
-        wanted = min(k + len(own.items), len(index))
+        wanted = min(k + (len(own.items) if index.is_exact else REACH), len(index))
         scores, items = _found(index, queries, wanted, sessions, clicks, item_filter)
         of_own = _rescored(index, queries, head, own, slice(None), item_filter)
         return _joined_one(scores[0], items[0], of_own, own.items, k)
     starts = offsets_of(np.bincount(own.rows, minlength=len(queries)))
-    wanted = min(k + int(np.diff(starts).max(initial=0)), len(index))
+    most_own = int(np.diff(starts).max(initial=0)) if index.is_exact else REACH
+    wanted = min(k + most_own, len(index))
     scores, items = _found(index, queries, wanted, sessions, clicks, item_filter)
     best = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
     for start in range(0, len(queries), _ROWS_AT_ONCE):

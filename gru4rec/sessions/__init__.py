@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from gru4rec.sessions.batching.whole_session import WholeSessions
     from gru4rec.sessions.catalog import Catalog
     from gru4rec.sessions.conversion import from_lists, to_arrays
-    from gru4rec.sessions.own_items import OWN_KINDS, OWN_SHAPE, ItemLinks, OwnItems, own_items_of
+    from gru4rec.sessions.own_items import (
+        OWN_KINDS,
+        OWN_SHAPE,
+        REACH,
+        ItemLinks,
+        OwnItems,
+        own_items_of,
+    )
     from gru4rec.sessions.reader import Prefixes, SessionReader
     from gru4rec.sessions.running_session import (
         Click,
@@ -33,6 +40,7 @@ __all__ = [
     "ORDINARY_CLICKS",
     "OWN_KINDS",
     "OWN_SHAPE",
+    "REACH",
     "Catalog",
     "Click",
     "Follows",

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from gru4rec.arraytypes import BoolArray, IntArray
+from gru4rec.arraytypes import IntArray
 from gru4rec.sessions.arrays import SessionArrays, ranges
 
 # M clicks, e (click, own item) pairs
@@ -51,10 +51,6 @@ class OwnItems:
         first, end = np.searchsorted(self.rows, (start, stop))
         some = slice(first, end)
         return type(self)(self.rows[some] - start, self.items[some], self.cells[some])
-
-    def take(self, keep: BoolArray) -> Self:
-        """Return some of them."""
-        return type(self)(self.rows[keep], self.items[keep], self.cells[keep])
 
 
 @dataclass(frozen=True)

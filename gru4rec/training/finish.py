@@ -11,7 +11,7 @@ from gru4rec.serving import RepeatHead
 from gru4rec.sessions import SessionArrays
 from gru4rec.training.model_scores import measured
 from gru4rec.training.repeats import Evidence, evidence_of, fit_repeats, repeats_matter
-from gru4rec.training.smoothing import Neighbours, smoothed
+from gru4rec.training.smoothing import smoothed
 from gru4rec.untrusted import fits, shown
 
 logger = logging.getLogger(__name__)
@@ -43,29 +43,32 @@ class Finish:
         return {"smoothing": self.smoothing, "repeats": repeats}
 
     def measured(
-        self, model: Model, sessions: SessionArrays, neighbours: Neighbours
+        self, model: Model, learned: SessionArrays, held_out: SessionArrays
     ) -> dict[str, float]:
-        """Return recall@20 and mrr@20 of a model if it were finished so; it stays as it is."""
-        with smoothed(model, neighbours, self.smoothing):
-            return measured(model, sessions, self.repeats)
+        """Return recall@20 and mrr@20 on held-out sessions of a model if it were finished so.
+
+        `learned` are the sessions that it learns from; it stays as it is.
+        """
+        with smoothed(model, learned, self.smoothing):
+            return measured(model, held_out, self.repeats)
 
 
 def fit_finish(
     model: Model,
-    neighbours: Neighbours,
+    learned: SessionArrays,
     held_out: SessionArrays,
     *,
     smoothing: float | None,
     most_targets: int,
 ) -> Finish:
-    """Return the finish that does best on sessions that a model has not learned from.
+    """Return the finish that does best on sessions that a model has not `learned` from.
 
     Of several strengths, or the one given, take the one that does best once a repeat head is fitted
     with it; of equal ones the weakest.
     """
     tried: list[tuple[float, Evidence]] = []
     for strength in _STRENGTHS if smoothing is None else (smoothing,):
-        with smoothed(model, neighbours, strength):
+        with smoothed(model, learned, strength):
             tried.append((strength, evidence_of(model, held_out, most=most_targets)))
     best, evidence, head = _best(tried, fit_repeats)
     if not repeats_matter(evidence):

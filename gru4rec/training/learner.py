@@ -1,12 +1,13 @@
 """One update of a model: forward, loss, gradients, optimisers."""
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from gru4rec.config import TrainingConfig
-from gru4rec.model import Model, State, dropout
+from gru4rec.model import ContextEncoder, Model, State, dropout
 from gru4rec.training.batch import TrainingBatch
 from gru4rec.training.objective import make_objective
 from gru4rec.training.optimizers import Adagrad, DenseOptimizer
@@ -86,8 +87,9 @@ class Learner:
         model, packing = self.model, batch.packing
         dropped_RE = dropout(inputs_RE, self._config.embedding_dropout, self._random)
         read_RE, num_clicks = model.embed(dropped_RE, batch.sides), len(batch.targets)
-        if len(read_RE) > num_clicks:
-            state = model.encoder.reread(read_RE[num_clicks:], len(batch.carried))
+        if len(read_RE) > num_clicks:  # pieces of endless sessions, for encoders that do not stream
+            encoder = cast(ContextEncoder, model.encoder)
+            state = encoder.reread(read_RE[num_clicks:], len(batch.carried))
             read_RE = read_RE[:num_clicks]
         before = model.encoder.carry(len(packing.ends), state, batch.carried, batch.carried_from)
         vectors_MD, after = model.encoder(read_RE, packing, before, self._random)

@@ -21,7 +21,7 @@ from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.finish import Finish, fit_finish
 from gru4rec.training.learner import joined, part_of
 from gru4rec.training.resume import Keeper, Snapshot, restore, settings_of
-from gru4rec.training.smoothing import Neighbours, smooth
+from gru4rec.training.smoothing import smooth
 from gru4rec.training.teaching import SoftTargets
 from gru4rec.training.trainer import Hooks, Progress, Trainer
 from gru4rec.training.training_log import TrainingLog
@@ -105,7 +105,7 @@ def train(
     with TemporaryDirectory() as folder:
         taught = training.taught(log, hooks, finish, Path(folder))
         model, history = training.run(log, hooks, finish=finish, **taught)
-    smooth(model, Neighbours.of(log.sessions, len(log.catalog)), finish.smoothing)
+    smooth(model, log.sessions, finish.smoothing)
     if config.training.smoothing is AUTO:
         config = config.replace({"training.smoothing": finish.smoothing})
     return Trained(
@@ -168,8 +168,7 @@ class _Training:
         trainer = Trainer(model, batches, config, self.device)
         held_out = None if name else log.cheap_to_measure()
         if held_out is not None and finish is not None:
-            neighbours = Neighbours.of(log.sessions, len(log.catalog))
-            measure = partial(finish.measured, model, held_out, neighbours)
+            measure = partial(finish.measured, model, log.sessions, held_out)
             hooks = replace(hooks, validate=measure)
         if self.snapshot is not None and self.keep is not None and self.snapshot.run == name:
             restore(trainer, self.snapshot, self.keep)
@@ -194,7 +193,6 @@ class _Training:
         if not (len(older.sessions) and len(newest)):
             logger.warning("too few sessions to hold some out: repeats are left out")
             return None
-
         epochs = max(_FEWEST_EPOCHS, self.config.training.epochs * _HELD_OUT_EPOCHS)
         model, _ = self.run(
             older,
@@ -204,7 +202,7 @@ class _Training:
         )
         return fit_finish(
             model,
-            Neighbours.of(older.sessions, len(older.catalog)),
+            older.sessions,
             newest,
             smoothing=self.config.training.smoothing,
             most_targets=min(_MOST_TARGETS, log.affordable_targets()),

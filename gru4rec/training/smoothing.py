@@ -53,10 +53,14 @@ class Neighbours:
 
 
 @torch.no_grad()
-def smooth(model: Model, neighbours: Neighbours, strength: float) -> None:
-    """Smooth the output embeddings of a model in place; shared ones are its inputs too."""
+def smooth(model: Model, sessions: SessionArrays, strength: float) -> None:
+    """Smooth the output embeddings of a model in place; shared ones are its inputs too.
+
+    The neighbours are those in `sessions`. Strength 0 costs nothing.
+    """
     if not strength:
         return
+    neighbours = Neighbours.of(sessions, len(model.output_table))
     table_ND = model.output_table
     unit_ND = unit(table_ND)
     lengths_N1 = torch.linalg.vector_norm(table_ND, dim=1, keepdim=True)
@@ -65,12 +69,13 @@ def smooth(model: Model, neighbours: Neighbours, strength: float) -> None:
 
 
 @contextmanager
-def smoothed(model: Model, neighbours: Neighbours, strength: float) -> Iterator[None]:
+def smoothed(model: Model, sessions: SessionArrays, strength: float) -> Iterator[None]:
     """Smooth a model while this lasts; then it is as before, to the bit."""
-    before = model.output_table.detach().clone()
-    smooth(model, neighbours, strength)
+    before = model.output_table.detach().clone() if strength else None
+    smooth(model, sessions, strength)
     try:
         yield
     finally:
-        with torch.no_grad():
-            model.output_table.copy_(before)
+        if before is not None:
+            with torch.no_grad():
+                model.output_table.copy_(before)

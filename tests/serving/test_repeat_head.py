@@ -189,3 +189,13 @@ def test_a_fusion_mixes_the_scores_that_the_head_makes(headed, plain, clicks):
     ((_, scores),) = mixed.score(arrays, last)
     ((_, alone),) = headed.score(arrays, last)
     assert torch.allclose(scores, torch.softmax(alone, 1))
+
+
+def test_through_an_approximate_index_a_session_is_answered_as_if_it_were_alone(plain, clicks):
+    index = ItemIndex.build(plain.item_vectors(), "IVF8,Flat")  # and one list of it is looked at
+    recommender = with_head(plain, HEAD, index)
+    sessions = sessions_of(clicks)
+    together = recommender.recommend(sessions, 3)
+    for number, session in enumerate(sessions):
+        alone = recommender.recommend([session], 3)["item_id"].to_list()
+        assert together.filter(together["session_id"] == number)["item_id"].to_list() == alone

@@ -26,18 +26,18 @@ def model() -> Model:
     return model
 
 
-NEIGHBOURS = Neighbours.of(arrays([[0, 1, 1, 0], [2, 0], [3]]), 4)
+SESSIONS = arrays([[0, 1, 1, 0], [2, 0], [3]])
 
 
 def test_means_are_over_the_clicks_beside_those_on_an_item_within_sessions_by_hand():
     # beside 0: 1, 1 and 2; beside 1: 0 and 0, itself not counted; beside 2: 0; beside 3: nothing
     vectors = torch.tensor([[1.0, 0], [0, 1], [0, -1], [1, 0]])
-    means = NEIGHBOURS.means(vectors)
+    means = Neighbours.of(SESSIONS, 4).means(vectors)
     assert means.flatten().tolist() == pytest.approx([0, 1 / 3, 1, 0, 1, 0, 0, 0])
 
 
 def test_a_vector_turns_and_keeps_its_length_by_hand(model):
-    smooth(model, NEIGHBOURS, 1.0)
+    smooth(model, SESSIONS, 1.0)
     turned = np.array([1, 1 / 3]) / np.hypot(1, 1 / 3) * 3
     half = np.sqrt(0.5)
     expected = [*turned, 2 * half, 2 * half, half, -half, 5, 0]
@@ -46,8 +46,8 @@ def test_a_vector_turns_and_keeps_its_length_by_hand(model):
 
 def test_after_a_measurement_the_model_is_as_before_to_the_bit(model):
     before = model.output_table.clone()
-    with smoothed(model, NEIGHBOURS, 0.3):
+    with smoothed(model, SESSIONS, 0.3):
         assert not torch.equal(model.output_table, before)
     assert torch.equal(model.output_table, before)
-    smooth(model, NEIGHBOURS, 0.0)
+    smooth(model, SESSIONS, 0.0)
     assert torch.equal(model.output_table, before)

@@ -78,7 +78,11 @@ class ContextEncoder(Encoder):
         return before
 
     def reread(self, earlier_XE: Tensor, num_sessions: int) -> State:
-        """See `Encoder.reread`."""
+        """Return the state of sessions after the last `max_length` − 1 clicks of each.
+
+        `earlier` are their inputs, session after session, the newest click first [X, E]. It is
+        asked for in training, of the pieces of an endless session.
+        """
         earlier_KVE = earlier_XE.view(num_sessions, -1, self.input_size)
         counts_K = torch.full((num_sessions,), earlier_KVE.shape[1], device=earlier_XE.device)
         return earlier_KVE, counts_K

@@ -60,16 +60,6 @@ class Encoder(nn.Module, ABC):
             before.index_copy_(0, carried_K, earlier.index_select(0, carried_from_K))
         return state
 
-    def reread(self, earlier_XE: Tensor, num_sessions: int) -> State:
-        """Return the state of sessions after the last `max_length` − 1 clicks of each.
-
-        `earlier` are their inputs, session after session, the newest click first [X, E]. Encoders
-        that do not stream are asked for it, where they learn from a piece of an endless session.
-        """
-        raise NotImplementedError(
-            f"the state of {type(self).__name__} is carried, never read again"
-        )
-
     def initialize(self, random: torch.Generator) -> None:
         """Draw each matrix uniform ±√(6 / (rows + columns)), gate by gate; every vector is 0.
 
