@@ -42,7 +42,7 @@ class EncoderConfig(Settings):
     attention_heads: int = setting(4, low=1, high=1024)
     """Heads of `transformer_gru` and `sasrec`; `hidden_size` is a multiple of them."""
     attention_blocks: int = setting(1, low=1, high=64)
-    """Blocks of attention and feed-forward of `transformer_gru`."""
+    """Blocks of attention and feed-forward of `transformer_gru` and `sasrec`."""
     reset_gate: str = setting("after", choices="after before")
     """Where the reset gate is applied: `after` the recurrent product (torch, cuDNN, the authors'
     PyTorch code) or `before` it, on the hidden state (Chung et al. 2014, the GRU4Rec paper)."""

@@ -40,7 +40,7 @@ class Trained:
     """What came of a training."""
 
     config: Config
-    """Its settings, all decided."""
+    """Its settings, all decided, what was fitted too."""
     model: Model
     reasons: Mapping[str, str]
     """Why `auto` decided a setting as it did, by its name."""
@@ -57,7 +57,7 @@ class Trained:
 def decide(
     asked: Config, statistics: LogStatistics, device: torch.device
 ) -> tuple[Config, Sequence[Choice]]:
-    """Return the config with every open setting decided, and the choices made."""
+    """Return the config with its open settings decided, and the choices made; see `resolve`."""
     return resolve(asked, statistics, fast_bf16=has_fast_bf16(device))
 
 
