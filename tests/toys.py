@@ -22,8 +22,9 @@ TINY = {
     "training.steps": 4,
     "training.negatives": 16,
     "training.epochs": 2,
+    "encoder.repeats": False,
 }
-"""Settings that train in a blink."""
+"""Settings that train in a blink, once: what repeats do is asked for where it is tested."""
 
 
 def clicks_of(sessions: list[list[object]]) -> pl.DataFrame:

@@ -15,7 +15,9 @@ from gru4rec.clicks.synthetic import generate_clicks
 Run = Callable[..., Result]
 Refusal = Callable[..., str]
 
-TRAINING = ("--hidden-size", 8, "--epochs", 1, "--negatives", 32, "--device", "cpu")
+TRAINING = (
+    "--hidden-size", 8, "--epochs", 1, "--negatives", 32, "--device", "cpu", "--no-repeats",
+)  # fmt: skip
 
 
 @contextmanager

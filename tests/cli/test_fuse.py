@@ -112,31 +112,40 @@ def test_evaluate_passes_its_options_on(
     assert json.loads(result.stdout) == expected.to_dicts()
 
 
-def test_the_best_mixture_is_made_of_a_log_alone(run: Run, log: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def short_log(clicks: pl.DataFrame, tmp_path: Path) -> Path:
+    """The clicks of a tenth of the sessions."""
+    clicks.filter(pl.col("session_id") % 10 == 0).write_parquet(tmp_path / "short.parquet")
+    return tmp_path / "short.parquet"
+
+
+def test_the_best_mixture_is_made_of_a_log_alone(run: Run, short_log: Path, tmp_path: Path) -> None:
     valid = tmp_path / "valid.parquet"
     g4r.generate_clicks(sessions=60, items=40, seed=5).write_parquet(valid)
-    result = run("fuse", log, "-o", tmp_path / "best", "--best", "--seeds", 2, "--valid", valid)
+    result = run(
+        "fuse", short_log, "-o", tmp_path / "best", "--best", "--seeds", 2, "--valid", valid
+    )
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
     for name in ("mixture", "2 seeds", "gru4rec", "vstan"):
         assert f"\n{name} " in result.stderr
-    best = g4r.load(tmp_path / "best", device="cpu")
-    models, vstan = best.parts
+    mixture = g4r.load(tmp_path / "best", device="cpu")
+    models, vstan = mixture.parts
     assert [part.name for part in models.parts] == ["gru4rec", "gru4rec"]
     assert [part.meta.seed for part in models.parts] == [0, 1]
     assert models.weights == [0.5, 0.5]
     assert vstan.name == "vstan"
-    assert len(best.recommend([["c00-0001"]], 3)) == 3
+    assert len(mixture.recommend([["c00-0001"]], 3)) == 3
 
 
 def test_without_validation_the_parts_of_the_best_mixture_learn_from_everything(
-    run: Run, log: Path, tmp_path: Path
+    run: Run, short_log: Path, tmp_path: Path
 ) -> None:
-    result = run("fuse", log, "-o", tmp_path / "best", "--best", "--seeds", 1)
+    result = run("fuse", short_log, "-o", tmp_path / "best", "--best", "--seeds", 1)
     assert result.exit_code == 0, result.stderr
     best = g4r.load(tmp_path / "best", device="cpu")
     assert [part.name for part in best.parts] == ["gru4rec", "vstan"]
-    assert best.parts[0].meta.counts["clicks"] == g4r.read_clicks(log).collect().height
+    assert best.parts[0].meta.counts["clicks"] == g4r.read_clicks(short_log).collect().height
 
 
 def test_the_best_mixture_takes_no_checkpoint(

@@ -218,7 +218,7 @@ def test_show_config_needs_no_output_folder(run: Run, log: Path) -> None:
 def test_what_show_config_prints_is_what_training_takes(
     run: Run, train: Run, log: Path, out: Path, model: Path, tmp_path: Path
 ) -> None:
-    options = ("--hidden-size", 8, "--epochs", 1, "--negatives", 32)
+    options = ("--hidden-size", 8, "--epochs", 1, "--negatives", 32, "--no-repeats")
     (tmp_path / "c.toml").write_text(run("train", log, "--show-config", *options).stdout)
     assert run("train", log, "-o", out, "-c", tmp_path / "c.toml").exit_code == 0
     assert config_of(out) == config_of(model)

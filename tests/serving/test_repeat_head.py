@@ -10,6 +10,7 @@ import torch
 import gru4rec as g4r
 from gru4rec.clicks.synthetic import generate_clicks
 from gru4rec.evaluation import summary
+from gru4rec.model import ENCODERS
 from gru4rec.recommenders import GRU4Rec
 from gru4rec.serving import INDICATORS, ItemIndex, RepeatHead
 from gru4rec.sessions import own_items_of
@@ -26,8 +27,7 @@ def clicks():
 
 @pytest.fixture(scope="module")
 def plain(clicks):
-    settings = {**TINY, "encoder.repeats": False}
-    return GRU4Rec(g4r.Config().replace(settings), device="cpu").fit(clicks)
+    return GRU4Rec(g4r.Config().replace(TINY), device="cpu").fit(clicks)
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +126,22 @@ def test_every_door_gives_the_best_by_all_scores(plain, clicks, k):
             for item in sessions[number]:
                 live.click(item)
             assert live.recommend(k)["item_id"].to_list() == ids
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_a_head_that_is_fitted_answers_alike_at_every_door_whatever_the_encoder(clicks, name):
+    settings = {**TINY, "training.epochs": 1, "encoder.repeats": True, "encoder.name": name}
+    recommender = GRU4Rec(g4r.Config().replace(settings), device="cpu").fit(clicks)
+    assert recommender.meta.repeats is not None
+    recommender = with_head(recommender, HEAD)  # whatever was fitted, a head that matters
+    sessions = sessions_of(clicks)[:6]
+    table = recommender.recommend(sessions, 5)
+    for number, (ids, _) in enumerate(best_by_all_scores(recommender, sessions, 5)):
+        assert table.filter(table["session_id"] == number)["item_id"].to_list() == ids
+        live = recommender.start_session()
+        for item in sessions[number]:
+            live.click(item)
+        assert live.recommend(5)["item_id"].to_list() == ids
 
 
 def test_running_sessions_together_answer_as_each_alone(headed, clicks):
