@@ -220,8 +220,8 @@ class Keeper:
             )
         else:
             at = snapshot.position
-            run = f"{snapshot.run}, " if snapshot.run else ""
-            logger.info("going on in %sepoch %d, window %d", run, at.epoch + 1, at.window + 1)
+            run = f" of {snapshot.run}" if snapshot.run else ""
+            logger.info("going on in epoch %d, window %d%s", at.epoch + 1, at.window + 1, run)
         return snapshot
 
     def saving(
