@@ -131,8 +131,11 @@ class TrainingConfig(Settings):
     """The measure at 20 that says which epoch is best."""
     teachers: int = setting(0, low=0, high=16)
     """Models, by other seeds, that are trained first and teach this one what they find likely."""
+    neighbours: bool = AUTO
+    """Whether the sessions of the log that resemble one teach what they find likely after each of
+    its clicks (`recommenders/neighbour_teacher.py`); models do instead if there are `teachers`."""
     teaching: float = setting(0.5, low=0.0, high=1.0)
-    """Weight of what the teachers say beside the click that came; without effect without them."""
+    """Weight of what teachers or neighbours say beside the click that came."""
     smoothing: float = setting(AUTO, low=0.0, high=10.0)
     """How much the item vectors lean, once learned, on those of items clicked beside them
     (`training/smoothing.py`). Left out, it is fitted with the repeat head; without one it is 0."""
@@ -143,11 +146,6 @@ class TrainingConfig(Settings):
 
     def __post_init__(self) -> None:
         self.check("training.")
-        if self.teachers and self.loss not in (AUTO, "cross_entropy"):
-            raise ConfigError(
-                f"training.teachers {self.teachers} needs training.loss 'cross_entropy', got "
-                f"{shown(self.loss)}; leave one of them out"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

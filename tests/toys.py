@@ -23,8 +23,10 @@ TINY = {
     "training.negatives": 16,
     "training.epochs": 2,
     "encoder.repeats": False,
+    "training.neighbours": False,
 }
-"""Settings that train in a blink, once: what repeats do is asked for where it is tested."""
+"""Settings that train in a blink, once: what repeats do, and neighbours, is asked for where it is
+tested."""
 
 
 def clicks_of(sessions: list[list[object]]) -> pl.DataFrame:

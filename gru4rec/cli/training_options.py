@@ -25,6 +25,17 @@ _SETTINGS: dict[str, tuple[str, type, str]] = {
     "--seed": ("seed", int, "Seed of every random draw."),
 }
 
+_SWITCHES: dict[str, tuple[str, str]] = {
+    "--repeats/--no-repeats": (
+        "encoder.repeats",
+        "Score a session's own items by a head fitted on held-out sessions.",
+    ),
+    "--neighbours/--no-neighbours": (
+        "training.neighbours",
+        "Learn also what similar sessions of the log say of each click.",
+    ),
+}
+
 setting_options = chain(
     click.option("-c", "--config", type=Reads(), metavar="FILE", help="Settings in TOML."),
     click.option("--preset", metavar="NAME", help="Settings by name: paper, rsc15, …"),
@@ -45,11 +56,9 @@ setting_options = chain(
         metavar="NAME",
         help="Side input: gap, hour or a column; may be repeated.",
     ),
-    click.option(
-        "--repeats/--no-repeats",
-        "encoder__repeats",
-        default=None,
-        help="Score a session's own items by a head fitted on held-out sessions.",
+    *(
+        click.option(flags, key.replace(".", "__"), default=None, help=text)
+        for flags, (key, text) in _SWITCHES.items()
     ),
     click.option(
         "--dropout",
@@ -76,8 +85,8 @@ def config_of(options: dict[str, Any], *, default: "Config | None" = None) -> "C
         config = Config.from_toml(options["config"])
     elif options["preset"] is not None:
         config = preset(options["preset"])
-    given = {key: options[key.replace(".", "__")] for key, _, _ in _SETTINGS.values()}
-    given["encoder.repeats"] = options["encoder__repeats"]
+    keys = [*(key for key, _, _ in _SETTINGS.values()), *(key for key, _ in _SWITCHES.values())]
+    given = {key: options[key.replace(".", "__")] for key in keys}
     given |= dict.fromkeys(
         ("training.embedding_dropout", "training.hidden_dropout"), options["dropout"]
     )

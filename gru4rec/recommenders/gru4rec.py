@@ -28,6 +28,7 @@ from gru4rec.model import (
 )
 from gru4rec.recommenders.checkpoint import Checkpoint, write_checkpoint
 from gru4rec.recommenders.meta import Meta
+from gru4rec.recommenders.neighbour_teacher import NeighbourTeacher
 from gru4rec.recommenders.recommender import Recommender
 from gru4rec.recommenders.saved_model import model_of
 from gru4rec.serving import AnyVectors, ItemFilter, ItemIndex, RepeatHead, retrieve
@@ -114,6 +115,7 @@ class GRU4Rec(Recommender):
             self._asked,
             device=self.device,
             hooks=Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping),
+            neighbours_in=NeighbourTeacher,
             keep=folder,
             resume=resume,
         )

@@ -127,9 +127,13 @@ class SessionArrays:
             return clicks
         return np.sort(np.random.default_rng(0).choice(clicks, most, replace=False))
 
+    def sessions_of(self, clicks: IntArray) -> IntArray:
+        """Return the number of the session of each click [n], by their places in `items`."""
+        return np.asarray(np.searchsorted(self.offsets, clicks, side="right") - 1)
+
     def starts_of(self, clicks: IntArray) -> IntArray:
         """Return where the session of each click begins [n], by their places in `items`."""
-        starts: IntArray = self.offsets[np.searchsorted(self.offsets, clicks, side="right") - 1]
+        starts: IntArray = self.offsets[self.sessions_of(clicks)]
         return starts
 
 

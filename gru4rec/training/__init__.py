@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from gru4rec.training.presets import preset
     from gru4rec.training.resume import load_snapshot
     from gru4rec.training.run import Trained, decide, train
+    from gru4rec.training.teaching import SoftTargets
     from gru4rec.training.trainer import Hooks, Progress
     from gru4rec.training.training_log import TrainingLog, parts_of_log
 
@@ -17,6 +18,7 @@ __all__ = [
     "LOSSES",
     "Hooks",
     "Progress",
+    "SoftTargets",
     "Trained",
     "TrainingLog",
     "decide",

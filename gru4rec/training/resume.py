@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gru4rec import atomic
-from gru4rec.config import Config
+from gru4rec.config import AUTO, Config
 from gru4rec.errors import CheckpointError, ConfigError
 from gru4rec.layout import RESUME, UNFINISHED, check_free
 from gru4rec.training.finish import Finish
@@ -109,6 +109,8 @@ def load_snapshot(path: Path) -> Snapshot | None:
         finish = run.get("finish")
         if "run" not in run:  # it is of a version that finished no model
             config = config.replace({"encoder.repeats": False, "training.smoothing": 0.0})
+        if config.training.neighbours is AUTO:  # or asked no neighbours
+            config = config.replace({"training.neighbours": False})
         return Snapshot(
             config=config,
             log=run["log"],

@@ -2,11 +2,10 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
@@ -22,11 +21,14 @@ from gru4rec.training.finish import Finish, fit_finish
 from gru4rec.training.learner import joined, part_of
 from gru4rec.training.resume import Keeper, Snapshot, restore, settings_of
 from gru4rec.training.smoothing import smooth
-from gru4rec.training.teaching import SoftTargets
+from gru4rec.training.teaching import SoftTargets, Teacher
 from gru4rec.training.trainer import Hooks, Progress, Trainer
 from gru4rec.training.training_log import TrainingLog
 
 logger = logging.getLogger(__name__)
+
+NeighboursIn = Callable[[TrainingLog], Teacher]
+"""Makes a teacher of the sessions of a log."""
 
 _HELD_OUT_RUN = "repeats"
 _MOST_TARGETS = 10_000
@@ -67,17 +69,19 @@ def train(
     *,
     device: torch.device,
     hooks: Hooks,
+    neighbours_in: NeighboursIn,
     keep: Path | None = None,
     resume: bool = False,
 ) -> Trained:
     """Train a model on a log with the settings asked for; what they leave open, `auto` decides.
 
     With `encoder.repeats` a first run learns without the newest sessions, on which smoothing and
-    the repeat head are fitted; the model that is kept learns from all. `hooks` say what to do on
-    the way; `validate` and `save` are added to them here. With held-out sessions the model is
-    measured on them after each epoch, and the best epoch is kept. With `keep`, a checkpoint's
-    folder, the state of training is kept in it, and with `resume` training goes on from the state
-    that is there, to the same weights.
+    the repeat head are fitted; the model that is kept learns from all. With `training.neighbours`
+    models learn also what `neighbours_in` the log say; with `training.teachers` the one that is
+    kept learns what the others say. `hooks` say what to do on the way; `validate` and `save` are
+    added to them here. With held-out sessions the model is measured on them after each epoch, and
+    the best epoch is kept. With `keep`, a checkpoint's folder, the state of training is kept in it,
+    and with `resume` training goes on from the state that is there, to the same weights.
 
     Raise DivergenceError, StoppedError once a hook says so, CheckpointError or ConfigError if the
     state cannot be kept, or is of another log or other settings.
@@ -92,6 +96,7 @@ def train(
     training = _Training(
         config=config,
         device=device,
+        neighbours_in=neighbours_in,
         reasons=dict(snapshot.reasons if snapshot else {c.setting: c.reason for c in choices}),
         since=started - (snapshot.seconds if snapshot else 0.0),
         keep=keep,
@@ -102,9 +107,8 @@ def train(
     if config.encoder.repeats and not training.is_done(_HELD_OUT_RUN):
         finish = training.fit_finish(log, hooks)
     finish = finish or Finish(smoothing=config.training.smoothing or 0.0)
-    with TemporaryDirectory() as folder:
-        taught = training.taught(log, hooks, finish, Path(folder))
-        model, history = training.run(log, hooks, finish=finish, **taught)
+    taught = training.taught(log, hooks, finish)
+    model, history = training.run(log, hooks, finish=finish, **taught)
     smooth(model, log.sessions, finish.smoothing)
     if config.training.smoothing is AUTO:
         config = config.replace({"training.smoothing": finish.smoothing})
@@ -125,6 +129,7 @@ class _Training:
 
     config: Config
     device: torch.device
+    neighbours_in: NeighboursIn
     reasons: Mapping[str, str]
     since: float
     """The moment at which it began, had it not been interrupted."""
@@ -153,7 +158,7 @@ class _Training:
         name: str = "",
         settings: Mapping[str, Any] = MappingProxyType({}),
         finish: Finish | None = None,
-        soft_targets: SoftTargets | None = None,
+        teacher: Teacher | None = None,
         others: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> tuple[Model, list[dict[str, float]]]:
         """Return a model that has learned from a log, and the figures of its epochs.
@@ -164,7 +169,7 @@ class _Training:
         config = self.config.replace(settings)
         model = Model(config, len(log.catalog), log.side_inputs)
         model.initialize(torch.Generator().manual_seed(config.seed))
-        batches = TrainingBatches(log.sessions, log.catalog.support, config, soft_targets)
+        batches = TrainingBatches(log.sessions, log.catalog.support, config, teacher)
         trainer = Trainer(model, batches, config, self.device)
         held_out = None if name else log.cheap_to_measure()
         if held_out is not None and finish is not None:
@@ -199,6 +204,7 @@ class _Training:
             _named(hooks, _HELD_OUT_RUN),
             name=_HELD_OUT_RUN,
             settings={"training.epochs": float(int(epochs)) if epochs >= 1 else epochs},
+            teacher=self.neighbours(older),
         )
         return fit_finish(
             model,
@@ -208,13 +214,13 @@ class _Training:
             most_targets=min(_MOST_TARGETS, log.affordable_targets()),
         )
 
-    def taught(
-        self, log: TrainingLog, hooks: Hooks, finish: Finish, folder: Path
-    ) -> dict[str, Any]:
-        """Train the teachers that are not done, and return what the last run needs of them.
+    def neighbours(self, log: TrainingLog) -> Teacher | None:
+        """Return the neighbours in a log, if they are to teach."""
+        return self.neighbours_in(log) if self.config.training.neighbours else None
 
-        `folder` is for what is too much for memory.
-        """
+    def taught(self, log: TrainingLog, hooks: Hooks, finish: Finish) -> dict[str, Any]:
+        """Train the teachers that are not done, and return what the last run needs of them."""
+        neighbours = self.neighbours(log)
         teachers: list[Model] = []
         weights: dict[str, Tensor] = {}
         for number, name in enumerate(self._names[1:-1], start=1):
@@ -228,17 +234,15 @@ class _Training:
                     name=name,
                     settings={"seed": (self.config.seed + number) % 2**63},
                     finish=finish,
+                    teacher=neighbours,
                     others=dict(weights),
                 )
             teachers.append(model.to(self.device))
             weights |= joined({name: model.state_dict()})
         if not teachers:
-            return {}
+            return {"teacher": neighbours}
         logger.info("asking %d teachers about every click", len(teachers))
-        return {
-            "soft_targets": SoftTargets.of(teachers, log.sessions, folder=folder),
-            "others": weights,
-        }
+        return {"teacher": SoftTargets.of(teachers, log.sessions), "others": weights}
 
 
 def _named(hooks: Hooks, name: str) -> Hooks:

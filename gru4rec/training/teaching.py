@@ -1,13 +1,17 @@
 """What teachers say of the next click: the items they find most likely after each click of a log.
 
+Teachers are models by other seeds, and neighbours: the sessions of the log that resemble one.
+
 A student learns from these beside the click that came (Hinton et al., arXiv 1503.02531): with the
-weight w its loss is the cross-entropy with (1 − w) · what came + w · what the teachers say.
+weight w its loss is that of (1 − w) · what came + w · what the teachers say. Here that is so on
+average: one target of each click is drawn, anew in every epoch. It costs nothing, and any loss
+will do.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
+from tempfile import TemporaryFile
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -24,7 +28,41 @@ SAID = 20
 
 _IN_MEMORY = 10_000_000  # clicks; of more the answers stand on disk
 
-# M clicks, N items, K items named
+# M clicks, A of them that are taught, N items, K items named
+
+
+class Teacher(Protocol):
+    """Whatever says what comes after the clicks of a log."""
+
+    def after(self, clicks: IntArray) -> tuple[Int32Array, Float16Array]:
+        """Return the items named after clicks, by their places, and how likely each is [M, K].
+
+        The shares of a click add to 1, or are all 0 where nothing is said.
+        """
+        ...
+
+
+def taught(
+    teacher: Teacher,
+    clicks: IntArray,
+    targets: IntArray,
+    weight: float,
+    random: np.random.Generator,
+) -> IntArray:
+    """Return a target for each click, by its place: what came, or what the teacher says [M].
+
+    The latter has the probability `weight`, of a click after which something is said.
+    """
+    rows_A = np.flatnonzero(random.random(len(clicks)) < weight)
+    points_A = random.random(len(rows_A), dtype=np.float32)
+    items_AK, shares_AK = teacher.after(clicks[rows_A])
+    summed_AK = np.cumsum(shares_AK, axis=1, dtype=np.float32)
+    total_A1 = summed_AK[:, -1:]
+    columns_A = (summed_AK <= points_A[:, None] * total_A1).sum(axis=1)
+    drawn_A = items_AK[np.arange(len(rows_A)), columns_A.clip(max=items_AK.shape[1] - 1)]
+    drawn_M = targets.copy()
+    drawn_M[rows_A] = np.where(total_A1[:, 0] > 0, drawn_A, targets[rows_A])
+    return drawn_M
 
 
 @dataclass(frozen=True)
@@ -34,26 +72,29 @@ class SoftTargets:
     items: Int32Array
     """The items named [clicks, K]."""
     shares: Float16Array
-    """How likely each is; of each click they add to 1 [clicks, K]."""
+    """How likely each is [clicks, K]; see `Teacher.after`."""
 
     @classmethod
-    def of(
-        cls, teachers: Sequence[Model], sessions: SessionArrays, *, folder: Path | None = None
-    ) -> Self:
-        """Ask teachers, whose scores are averaged; what is too much for memory goes to `folder`."""
+    def silent(cls, clicks: int, num_items: int) -> Self:
+        """Return room for what is said after so many clicks, in memory or on disk."""
+        size = clicks, min(SAID, num_items)
+        return cls(_zeros(size, np.int32), _zeros(size, np.float16))
+
+    @classmethod
+    def of(cls, teachers: Sequence[Model], sessions: SessionArrays) -> Self:
+        """Ask models, whose scores are averaged."""
         clicks = sessions.prefixes()
-        size = len(sessions.items), min(SAID, len(teachers[0].output_table))
-        items, shares = _arrays(size, folder if len(sessions.items) > _IN_MEMORY else None)
+        said = cls.silent(len(sessions.items), len(teachers[0].output_table))
         asked = (scores_after(teacher, sessions, clicks) for teacher in teachers)
         for answers in zip(*asked, strict=True):  # all in the same pieces, see `Scorer.score`
             rows = answers[0][0]
-            named, likely = _most_likely([scores for _, scores in answers], size[1])
-            items[clicks[rows]], shares[clicks[rows]] = named.numpy(), likely.numpy()
-        return cls(items, shares)
+            items, shares = _most_likely([scores for _, scores in answers], said.items.shape[1])
+            said.items[clicks[rows]], said.shares[clicks[rows]] = items.numpy(), shares.numpy()
+        return said
 
-    def after(self, clicks: IntArray) -> tuple[IntArray, Tensor]:
-        """Return the items named after clicks and their shares [M, K], by places."""
-        return self.items[clicks].astype(np.int64), torch.from_numpy(self.shares[clicks]).float()
+    def after(self, clicks: IntArray) -> tuple[Int32Array, Float16Array]:
+        """See `Teacher.after`."""
+        return self.items[clicks], self.shares[clicks]
 
 
 @torch.inference_mode()
@@ -64,12 +105,8 @@ def _most_likely(scores: Sequence[Tensor], count: int) -> tuple[Tensor, Tensor]:
     return items_MK.int(), torch.softmax(mean_MN.gather(1, items_MK), dim=1).half()
 
 
-def _arrays(size: tuple[int, int], folder: Path | None) -> tuple[Int32Array, Float16Array]:
-    if folder is None:
-        return np.zeros(size, np.int32), np.zeros(size, np.float16)
-    made = (
-        np.lib.format.open_memmap(folder / name, mode="w+", dtype=dtype, shape=size)
-        for name, dtype in (("items.npy", np.int32), ("shares.npy", np.float16))
-    )
-    items, shares = made
-    return items, shares
+def _zeros(size: tuple[int, int], dtype: type[np.generic]) -> np.ndarray[Any, Any]:
+    if size[0] <= _IN_MEMORY:
+        return np.zeros(size, dtype)
+    with TemporaryFile() as file:  # it is gone once the array is
+        return np.memmap(file, dtype, mode="w+", shape=size)

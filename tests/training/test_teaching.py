@@ -12,9 +12,8 @@ from gru4rec.model import Model
 from gru4rec.sessions import to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.batch import TrainingBatches
-from gru4rec.training.learner import surprise_by_teachers
 from gru4rec.training.model_scores import scores_after
-from gru4rec.training.teaching import SoftTargets, _most_likely
+from gru4rec.training.teaching import SoftTargets, _most_likely, taught
 
 SESSIONS = [["a", "b", "c"], ["b", "c", "a", "b"], ["c", "d"], ["e", "a", "b"], ["d", "f", "g"]] * 4
 
@@ -58,70 +57,65 @@ def test_teachers_say_what_they_score_after_every_click_but_a_sessions_last(cata
     clicks = sessions.prefixes()
     asked = [torch.cat([s for _, s in scores_after(t, sessions, clicks)]) for t in teachers]
     expected = torch.softmax((asked[0] + asked[1]) / 2, dim=1)
-    items, shares = said.after(clicks)
+    items = torch.from_numpy(said.items[clicks]).long()
     assert items.shape == (len(clicks), len(catalog))  # fewer items than are named of a large one
-    assert torch.allclose(shares, expected.gather(1, torch.from_numpy(items)), atol=1e-3)
+    shares = torch.from_numpy(said.shares[clicks]).float()
+    assert torch.allclose(shares, expected.gather(1, items), atol=1e-3)
     last = sessions.offsets[1:] - 1
     assert not said.shares[last].any()
 
 
 def test_what_is_too_much_for_memory_stands_on_disk_and_says_the_same(
-    catalog, sessions, tmp_path, monkeypatch
+    catalog, sessions, monkeypatch
 ):
     in_memory = SoftTargets.of([teacher(catalog, 1)], sessions)
     monkeypatch.setattr("gru4rec.training.teaching._IN_MEMORY", 0)
-    on_disk = SoftTargets.of([teacher(catalog, 1)], sessions, folder=tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"items.npy", "shares.npy"}
-    for one, other in zip(
-        in_memory.after(sessions.prefixes()), on_disk.after(sessions.prefixes()), strict=True
-    ):
-        assert np.array_equal(one, other)
+    on_disk = SoftTargets.of([teacher(catalog, 1)], sessions)
+    assert isinstance(on_disk.items, np.memmap)
+    assert isinstance(on_disk.shares, np.memmap)
+    assert np.array_equal(in_memory.items, on_disk.items)
+    assert np.array_equal(in_memory.shares, on_disk.shares)
 
 
-@pytest.mark.parametrize("negatives", [0, 2, 100])
-@pytest.mark.parametrize("embedding", ["shared", "separate"])
-def test_the_loss_is_the_cross_entropy_with_soft_targets(catalog, sessions, negatives, embedding):
-    """Whatever stands in the batch: places lead to the items named, and the sum is the loss."""
-    settings = config(**{"training.negatives": negatives, "encoder.embedding": embedding})
-    said = SoftTargets.of([teacher(catalog, 1)], sessions)
-    batches = TrainingBatches(sessions.with_targets(), catalog.support, settings, said)
-    plain = TrainingBatches(sessions.with_targets(), catalog.support, settings)
-    for window in range(len(batches)):
-        batch, without = batches.make(0, window), plain.make(0, window)
-        assert torch.equal(batch.candidates, without.candidates)
-        assert torch.equal(without.output_rows, without.candidates)
-        assert without.soft_places.shape[1] == 0
-        rows = batch.output_rows
-        assert len(rows.unique()) == len(rows)
-        assert torch.equal(rows[: len(batch.candidates)], batch.candidates)
-        assert torch.equal(batch.input_rows[batch.input_places], batch.inputs)
-        vectors, outputs = torch.randn(len(batch.targets), 5), torch.randn(len(rows), 5)
-        scores = vectors @ outputs[: len(batch.candidates)].t()
-        named = torch.einsum("md,mtd->mt", vectors, outputs[batch.soft_places])
-        log_total = torch.logsumexp(scores, 1)
-        hard = log_total - scores.gather(1, batch.targets[:, None])[:, 0]
-        soft = log_total - (batch.soft_shares * named).sum(1)
-        mine = hard.mean() + 0.3 * surprise_by_teachers(batch, vectors, outputs, None)
-        assert mine.item() == pytest.approx((0.7 * hard + 0.3 * soft).mean().item(), rel=1e-3)
-
-
-def test_biases_count_as_vectors_do(catalog, sessions):
-    said = SoftTargets.of([teacher(catalog, 1)], sessions)
-    batch = TrainingBatches(sessions, catalog.support, config(), said).make(0, 0)
-    vectors, outputs = torch.randn(len(batch.targets), 5), torch.randn(len(batch.output_rows), 5)
-    bias = torch.randn(len(batch.output_rows))
-    as_vectors = torch.cat((vectors, torch.ones(len(vectors), 1)), 1)
-    as_outputs = torch.cat((outputs, bias[:, None]), 1)
-    assert torch.allclose(
-        surprise_by_teachers(batch, vectors, outputs, bias),
-        surprise_by_teachers(batch, as_vectors, as_outputs, None),
-        atol=1e-5,
+def test_targets_are_drawn_by_the_weight_and_the_shares():
+    """Ten thousand draws each: what teachers say, nothing said, and the click that came."""
+    said = SoftTargets(
+        np.array([[5, 6, 7], [8, 9, 0], [1, 2, 3]], np.int32),
+        np.array([[0.5, 0.25, 0.25], [0, 0, 0], [0, 1, 0]], np.float16),
     )
+    clicks = np.repeat([0, 1, 2], 10_000)
+    targets = np.full(len(clicks), 4)
+    drawn = taught(said, clicks, targets, 0.4, np.random.default_rng(0)).reshape(3, -1)
+    counts = [np.bincount(of_click, minlength=10) / 10_000 for of_click in drawn]
+    assert counts[0] == pytest.approx([0, 0, 0, 0, 0.6, 0.2, 0.1, 0.1, 0, 0], abs=0.02)
+    assert counts[1][4] == 1
+    assert counts[2] == pytest.approx([0, 0, 0.4, 0, 0.6, 0, 0, 0, 0, 0], abs=0.02)
+    for weight, expected in ((0.0, {4}), (1.0, {5, 6, 7})):
+        drawn = taught(said, clicks[:10_000], targets[:10_000], weight, np.random.default_rng(0))
+        assert set(drawn.tolist()) == expected
+
+
+def test_batches_have_what_is_drawn_as_their_targets_and_the_same_each_time(catalog, sessions):
+    silent = SoftTargets.silent(len(sessions.items), len(catalog))
+    loud = SoftTargets.silent(len(sessions.items), len(catalog))
+    loud.items[:, 0], loud.shares[:, 0] = 3, 1.0
+    settings = config(**{"training.teaching": 1.0})
+    plain, unsaid, taught = (
+        TrainingBatches(sessions, catalog.support, settings, said) for said in (None, silent, loud)
+    )
+    for window in range(len(plain)):
+        batches = [made.make(1, window) for made in (plain, unsaid, taught)]
+        targets = [batch.candidates[batch.targets] for batch in batches]
+        assert torch.equal(targets[0], targets[1])
+        assert (targets[2] == 3).all()
+        again = taught.make(1, window)
+        assert torch.equal(again.candidates[again.targets], targets[2])
+        assert torch.equal(batches[0].inputs, batches[2].inputs)
 
 
 def fit(**how: object) -> g4r.GRU4Rec:
     settings = {**TINY, "training.teachers": 2, "encoder.repeats": True, "training.epochs": 3}
-    settings |= {"training.lanes": 4}
+    settings |= {"training.lanes": 4, "training.neighbours": True}
     log = g4r.generate_clicks(sessions=50, items=60, categories=3, seed=1)
     return g4r.GRU4Rec(g4r.Config().replace(settings), device="cpu").fit(log, **how)
 
@@ -151,8 +145,3 @@ def test_each_run_is_named_and_a_training_goes_on_in_any_of_them(tmp_path):
     assert [run for run, _ in itertools.groupby(seen)] == names
     assert weights_of(resumed) == weights_of(undisturbed)
     assert resumed.meta.repeats == undisturbed.meta.repeats
-
-
-def test_teachers_need_the_cross_entropy():
-    with pytest.raises(g4r.ConfigError, match=r"teachers 1 needs training.loss 'cross_entropy'"):
-        g4r.Config().replace({"training.teachers": 1, "training.loss": "bpr_max"})

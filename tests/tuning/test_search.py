@@ -59,13 +59,6 @@ def test_what_is_fitted_on_held_out_sessions_is_left_to_the_training_with_the_co
     assert tune(log, valid="10%", config=given, trials=1).config.training.smoothing == 0.2
 
 
-def test_with_teachers_the_losses_that_cannot_be_taught_are_not_tried(log):
-    found = tune(log, config=BASE.replace({"training.teachers": 1}), trials=8)
-    assert "training.loss" not in found.trials.columns
-    assert found.config.training.loss == "cross_entropy"
-    assert set(found.trials["state"]) <= {"complete", "pruned"}
-
-
 def test_what_the_config_gives_is_held_and_the_rest_is_searched(log):
     found = tune(log, config=g4r.Config().replace(RATES), trials=3)
     assert set(found.trials.columns) == {

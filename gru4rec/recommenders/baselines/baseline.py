@@ -59,7 +59,7 @@ class Baseline(Recommender):
         catalog = Catalog.of(log)
         sessions = to_arrays(log, catalog, times=self.reads_times)
         self.settings = self._choose_settings(sessions, catalog)
-        self._restore(catalog, self.learn(sessions, catalog), sessions.timed, len(sessions.items))
+        self.fit_arrays(sessions, catalog, clicks=len(sessions.items))
         self.meta = Meta(
             recommender=self.name,
             versions={package: version(package) for package in ("gru4rec", "polars", "numpy")},
@@ -67,6 +67,14 @@ class Baseline(Recommender):
             counts={"clicks": len(sessions.items), "items": len(catalog)},
             seen=SeenSessions.of(log, sessions),
         )
+        return self
+
+    def fit_arrays(self, sessions: SessionArrays, catalog: Catalog, *, clicks: int) -> Self:
+        """Learn from sessions with the settings as they are.
+
+        Of a log without times, running sessions come after so many `clicks`. There is no `meta`.
+        """
+        self._restore(catalog, self.learn(sessions, catalog), sessions.timed, clicks)
         return self
 
     def _choose_settings(self, sessions: SessionArrays, catalog: Catalog) -> Settings:
@@ -82,8 +90,7 @@ class Baseline(Recommender):
         prefixes = held_out.prefixes(most=_TRIED_TARGETS)
         measures = []
         for choice in choices:
-            trial = type(self)(**choice.to_dict())
-            trial._restore(catalog, trial.learn(older, catalog), sessions.timed, 0)
+            trial = type(self)(**choice.to_dict()).fit_arrays(older, catalog, clicks=0)
             scored = trial.score(held_out, prefixes)
             ranks = ranks_in_pieces(scored, held_out.items[prefixes + 1])
             measures.append(recall_plus_mrr(ranks))

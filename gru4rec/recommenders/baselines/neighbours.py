@@ -27,6 +27,11 @@ class Shared:
     star: IntArray
     """Largest position in the training session of a shared item [C]."""
 
+    def without(self, session: int) -> "Shared":
+        """Return all but one session."""
+        kept = self.sessions != session
+        return Shared(self.sessions[kept], self.overlap[kept], self.last[kept], self.star[kept])
+
 
 class Neighbours:
     """Sessions in the order of their last click, and for each item those that have it.

@@ -65,7 +65,7 @@ class SessionKNN(Baseline):
         for row, (start, click, now) in enumerate(
             zip(starts.tolist(), clicks.tolist(), self._now(sessions, clicks), strict=True)
         ):
-            scores[row] = self._score(sessions.items[start : click + 1], now)
+            scores[row] = self.score_prefix(sessions.items[start : click + 1], now)
         return scores
 
     def _now(self, sessions: SessionArrays, clicks: IntArray) -> Float64Array:
@@ -76,14 +76,21 @@ class SessionKNN(Baseline):
             return sessions.times[clicks]
         return (self._num_clicks + sessions.times[clicks]) * self.settings.seconds_per_click
 
-    def _score(self, prefix: IntArray, now: float) -> FloatingArray:
-        """Return scores of all items [N] after the clicks of a running session [L] at a time."""
+    def score_prefix(
+        self, prefix: IntArray, now: float, *, left_out: int | None = None
+    ) -> FloatingArray:
+        """Return scores of all items [N] after the clicks of a running session [L] at a time.
+
+        A training session may be left out, by its number in the order of last clicks.
+        """
         index, length = self._neighbours, len(prefix)
         items, from_end = np.unique(prefix[::-1], return_index=True)
         order = np.argsort(-from_end)
         items, positions = items[order], length - from_end[order]
         weights = self.weights(positions, length)
         shared = index.sharing(items, positions, weights, self.settings.m)
+        if left_out is not None:
+            shared = shared.without(left_out)
         age = now - self._times[shared.sessions]
         similarities = self.similarities(shared, index.sizes[shared.sessions], weights, age)
         nearest = index.nearest(shared, similarities, self.settings.k)

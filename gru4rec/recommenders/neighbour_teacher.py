@@ -1,0 +1,51 @@
+"""What session neighbours say after each click of a log, for a model to learn from.
+
+A model that has seen an item a few times knows little of it; the sessions that have it beside the
+same items say more. The model carries what they say into a vector.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from gru4rec.arraytypes import Float16Array, Int32Array, IntArray
+from gru4rec.recommenders.baselines.stan import VSTAN
+from gru4rec.training import SoftTargets, TrainingLog
+
+_READ = 10  # clicks of a running session: what was before them weighs next to nothing
+
+
+class NeighbourTeacher:
+    """VSTAN on the sessions of a log, each of which is left out of its own neighbours.
+
+    A click is asked about when it is first taught, in some tenth of a millisecond, and what was
+    said is kept. An item's share is that of its score among the best. All sessions are as old.
+    """
+
+    def __init__(self, log: TrainingLog) -> None:
+        self._sessions = log.sessions
+        rows = np.arange(len(log.sessions.items), dtype=np.float64)
+        in_order = replace(log.sessions, times=rows, timed=False)
+        self._vstan = VSTAN(seconds_per_click=0.0).fit_arrays(in_order, log.catalog, clicks=0)
+        self._said = SoftTargets.silent(len(rows), len(log.catalog))
+        self._asked = np.zeros(len(rows), dtype=bool)
+
+    def after(self, clicks: IntArray) -> tuple[Int32Array, Float16Array]:
+        """See `Teacher.after`."""
+        new = clicks[~self._asked[clicks]]
+        sessions = self._sessions.sessions_of(new)
+        for session, click in zip(sessions.tolist(), new.tolist(), strict=True):
+            self._ask(session, click)
+        self._asked[new] = True
+        return self._said.after(clicks)
+
+    def _ask(self, session: int, click: int) -> None:
+        """Keep what is said after a click of a session; nothing if no other has its items."""
+        start = max(int(self._sessions.offsets[session]), click + 1 - _READ)
+        prefix = self._sessions.items[start : click + 1]
+        scores = self._vstan.score_prefix(prefix, 0.0, left_out=session)
+        count = self._said.items.shape[1]
+        best = np.argpartition(scores, -count)[-count:]
+        likely = scores[best].clip(min=0)  # what is in more clicks than sessions may be below
+        if total := likely.sum():
+            self._said.items[click], self._said.shares[click] = best, likely / total

@@ -1,0 +1,102 @@
+"""Session neighbours say what they would of a session that is none of them."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from toys import TINY, clicks_of
+
+import gru4rec as g4r
+from gru4rec.recommenders.neighbour_teacher import NeighbourTeacher
+from gru4rec.training import SoftTargets, TrainingLog
+
+LOGS = st.lists(st.lists(st.sampled_from("abcdef"), min_size=2, max_size=6), min_size=2, max_size=9)
+
+
+def asked(sessions: list[list[str]]) -> tuple[TrainingLog, SoftTargets]:
+    log = TrainingLog.read(clicks_of(sessions), None)
+    said = SoftTargets.silent(len(log.sessions.items), len(log.catalog))
+    clicks = log.sessions.prefixes()
+    said.items[clicks], said.shares[clicks] = NeighbourTeacher(log).after(clicks)
+    return log, said
+
+
+def said_after(log: TrainingLog, said: SoftTargets, click: int) -> dict[str, float]:
+    """The share of each item that is named after a click."""
+    shares = zip(said.items[click].tolist(), said.shares[click].tolist(), strict=True)
+    return {log.catalog.item_ids[item]: share for item, share in shares if share > 0}
+
+
+def test_a_session_alone_has_no_neighbours_and_others_name_what_they_have():
+    log, said = asked([["a", "b", "c"], ["a", "b", "d"], ["x", "y"]])
+    assert set(said_after(log, said, 0)) == {"a", "b", "d"}  # not c: it is the session's own
+    assert set(said_after(log, said, 3)) == {"a", "b", "c"}
+    assert said_after(log, said, 6) == {}  # nobody else has x
+
+
+@given(LOGS)
+def test_what_is_said_is_what_vstan_says_that_learned_from_the_others(sessions):
+    log, said = asked(sessions)
+    support = Counter(itertools.chain(*sessions))
+    for number, session in enumerate(sessions):
+        others = [other for place, other in enumerate(sessions) if place != number]
+        vstan = g4r.VSTAN(seconds_per_click=0.0).fit(clicks_of(others))
+        # One session less has other logarithms: those of the whole log are what a teacher has.
+        vstan._idf = vstan.idf(
+            np.log([len(sessions) / support[item] for item in vstan.catalog.item_ids])
+        )
+        at = int(log.sessions.offsets[number])
+        for length in range(1, len(session)):
+            index = {item: place for place, item in enumerate(vstan.catalog.item_ids)}
+            prefix = [index.get(item) for item in session[:length]]
+            if None in prefix:  # the others do not know it, and VSTAN would leave the click out
+                break
+            scores = vstan.score_prefix(np.array(prefix), 0.0).clip(min=0)
+            expected = {
+                item: score / scores.sum()
+                for item, score in zip(vstan.catalog.item_ids, scores.tolist(), strict=True)
+                if score > 0
+            }
+            found = said_after(log, said, at + length - 1)
+            assert found == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_click_is_asked_about_once_and_never_unless_taught(monkeypatch):
+    log = TrainingLog.read(clicks_of([["a", "b", "c"]] * 4), None)
+    teacher = NeighbourTeacher(log)
+    asked: list[int] = []
+    ask = NeighbourTeacher._ask
+    monkeypatch.setattr(
+        NeighbourTeacher,
+        "_ask",
+        lambda self, session, click: (asked.append(click), ask(self, session, click)),
+    )
+    before = teacher.after(np.array([4, 0]))
+    again = teacher.after(np.array([0, 4, 3]))
+    assert asked == [4, 0, 3]
+    assert np.array_equal(before[1][::-1], again[1][:2])
+
+
+def fitted(log: pl.DataFrame, **settings: object) -> dict[str, list[float]]:
+    config = g4r.Config().replace({**TINY, "training.teaching": 0.7, **settings})
+    model = g4r.GRU4Rec(config, device="cpu").fit(log).model
+    return {name: weight.tolist() for name, weight in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "bpr_max", "top1_max"])
+def test_any_loss_learns_what_neighbours_say(loss):
+    log = clicks_of([["a", "b", "c"], ["a", "b", "d"], ["b", "d", "e"]] * 6)
+    taught = fitted(log, **{"training.loss": loss, "training.neighbours": True})
+    assert taught != fitted(log, **{"training.loss": loss})
+    assert taught == fitted(log, **{"training.loss": loss, "training.neighbours": True})
+
+
+def test_auto_asks_neighbours_of_small_logs_alone():
+    small = g4r.GRU4Rec().decide(clicks_of([["a", "b"]] * 3))
+    assert small.training.neighbours is True
+    large = clicks_of([["a", "b", "c", "d", "e", "f"]] * 20_001)
+    assert g4r.GRU4Rec().decide(large).training.neighbours is False
