@@ -131,11 +131,12 @@ class TrainingConfig(Settings):
     """The measure at 20 that says which epoch is best."""
     teachers: int = setting(0, low=0, high=16)
     """Models, by other seeds, that are trained first and teach this one what they find likely."""
-    neighbours: bool = AUTO
-    """Whether the sessions of the log that resemble one teach what they find likely after each of
-    its clicks (`recommenders/neighbour_teacher.py`); models do instead if there are `teachers`."""
+    neighbours: int = setting(AUTO, low=0)
+    """Clicks after which the sessions of the log that resemble theirs say what comes next, for the
+    model to learn (`recommenders/neighbour_teacher.py`); with `teachers` these learn it."""
     teaching: float = setting(0.5, low=0.0, high=1.0)
-    """Weight of what teachers or neighbours say beside the click that came."""
+    """Weight of what teachers or neighbours say beside the click that came; without effect on
+    clicks after which nothing is said."""
     smoothing: float = setting(AUTO, low=0.0, high=10.0)
     """How much the item vectors lean, once learned, on those of items clicked beside them
     (`training/smoothing.py`). Left out, it is fitted with the repeat head; without one it is 0."""

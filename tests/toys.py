@@ -23,7 +23,7 @@ TINY = {
     "training.negatives": 16,
     "training.epochs": 2,
     "encoder.repeats": False,
-    "training.neighbours": False,
+    "training.neighbours": 0,
 }
 """Settings that train in a blink, once: what repeats do, and neighbours, is asked for where it is
 tested."""

@@ -22,18 +22,8 @@ _SETTINGS: dict[str, tuple[str, type, str]] = {
     "--epochs": ("training.epochs", float, "Passes over the log; 0.5: over its newer half."),
     "--learning-rate": ("training.learning_rate", float, "Rate of Adagrad."),
     "--teachers": ("training.teachers", int, "Models that are trained first and teach this one."),
+    "--neighbours": ("training.neighbours", int, "Clicks after which similar sessions teach too."),
     "--seed": ("seed", int, "Seed of every random draw."),
-}
-
-_SWITCHES: dict[str, tuple[str, str]] = {
-    "--repeats/--no-repeats": (
-        "encoder.repeats",
-        "Score a session's own items by a head fitted on held-out sessions.",
-    ),
-    "--neighbours/--no-neighbours": (
-        "training.neighbours",
-        "Learn also what similar sessions of the log say of each click.",
-    ),
 }
 
 setting_options = chain(
@@ -56,9 +46,11 @@ setting_options = chain(
         metavar="NAME",
         help="Side input: gap, hour or a column; may be repeated.",
     ),
-    *(
-        click.option(flags, key.replace(".", "__"), default=None, help=text)
-        for flags, (key, text) in _SWITCHES.items()
+    click.option(
+        "--repeats/--no-repeats",
+        "encoder__repeats",
+        default=None,
+        help="Score a session's own items by a head fitted on held-out sessions.",
     ),
     click.option(
         "--dropout",
@@ -85,8 +77,8 @@ def config_of(options: dict[str, Any], *, default: "Config | None" = None) -> "C
         config = Config.from_toml(options["config"])
     elif options["preset"] is not None:
         config = preset(options["preset"])
-    keys = [*(key for key, _, _ in _SETTINGS.values()), *(key for key, _ in _SWITCHES.values())]
-    given = {key: options[key.replace(".", "__")] for key in keys}
+    given = {key: options[key.replace(".", "__")] for key, _, _ in _SETTINGS.values()}
+    given["encoder.repeats"] = options["encoder__repeats"]
     given |= dict.fromkeys(
         ("training.embedding_dropout", "training.hidden_dropout"), options["dropout"]
     )

@@ -18,25 +18,27 @@ _READ = 10  # clicks of a running session: what was before them weighs next to n
 class NeighbourTeacher:
     """VSTAN on the sessions of a log, each of which is left out of its own neighbours.
 
-    A click is asked about when it is first taught, in some tenth of a millisecond, and what was
-    said is kept. An item's share is that of its score among the best. All sessions are as old.
+    They speak after about so many `clicks`, always the same ones. They are asked when such a click
+    is first taught, in some tenth of a millisecond, and what was said is kept. An item's share is
+    that of its score among the best. All sessions are as old.
     """
 
-    def __init__(self, log: TrainingLog) -> None:
+    def __init__(self, log: TrainingLog, clicks: int) -> None:
         self._sessions = log.sessions
         rows = np.arange(len(log.sessions.items), dtype=np.float64)
         in_order = replace(log.sessions, times=rows, timed=False)
         self._vstan = VSTAN(seconds_per_click=0.0).fit_arrays(in_order, log.catalog, clicks=0)
         self._said = SoftTargets.silent(len(rows), len(log.catalog))
-        self._asked = np.zeros(len(rows), dtype=bool)
+        share = clicks / log.statistics.pairs
+        self._open = np.random.default_rng(0).random(len(rows)) < share  # yet to be asked about
 
     def after(self, clicks: IntArray) -> tuple[Int32Array, Float16Array]:
         """See `Teacher.after`."""
-        new = clicks[~self._asked[clicks]]
+        new = clicks[self._open[clicks]]
         sessions = self._sessions.sessions_of(new)
         for session, click in zip(sessions.tolist(), new.tolist(), strict=True):
             self._ask(session, click)
-        self._asked[new] = True
+        self._open[new] = False
         return self._said.after(clicks)
 
     def _ask(self, session: int, click: int) -> None:

@@ -90,7 +90,8 @@ def _why_repeats(log: LogStatistics) -> str:
     return f"{share:.0%} of next clicks return to an item; fitted on the newest tenth of sessions"
 
 
-_FEW_PAIRS = 100_000  # to ask the neighbours about each is seconds
+_FEW_PAIRS = 100_000
+_ASKED = 30_000  # clicks
 _FEWEST_PAIRS = 1000  # a tenth of them says what a repeat head and smoothing are worth
 _TINY = 4000  # pairs
 _COUNTED = 1_000_000  # clicks whose returns are counted
@@ -105,8 +106,8 @@ RULES: tuple[Rule, ...] = (
     Rule("encoder.repeats", _holds_out, _why_repeats),
     Rule(
         "training.neighbours",
-        lambda log: log.pairs <= _FEW_PAIRS,
-        f"they add to what up to {_FEW_PAIRS:,} next clicks teach, and are asked in seconds",
+        lambda log: min(log.pairs, _ASKED) if log.pairs <= _FEW_PAIRS else 0,
+        f"they know what up to {_FEW_PAIRS:,} next clicks do not teach, and are asked in seconds",
     ),
     Rule("training.loss", lambda _: "cross_entropy", "faster than bpr_max, better on large logs"),
     Rule("training.scoring", lambda _: "cosine", "learns faster than dot and ends higher"),

@@ -17,7 +17,7 @@ _ALGORITHM: Mapping[str, Any] = {
     "encoder.repeats": False,
     "training.steps": 1,
     "training.negatives": 2048,
-    "training.neighbours": False,
+    "training.neighbours": 0,
     "training.scoring": "dot",
     "training.precision": "float32",
     "training.schedule": "constant",

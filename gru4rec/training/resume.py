@@ -110,7 +110,7 @@ def load_snapshot(path: Path) -> Snapshot | None:
         if "run" not in run:  # it is of a version that finished no model
             config = config.replace({"encoder.repeats": False, "training.smoothing": 0.0})
         if config.training.neighbours is AUTO:  # or asked no neighbours
-            config = config.replace({"training.neighbours": False})
+            config = config.replace({"training.neighbours": 0})
         return Snapshot(
             config=config,
             log=run["log"],

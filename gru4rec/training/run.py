@@ -27,8 +27,8 @@ from gru4rec.training.training_log import TrainingLog
 
 logger = logging.getLogger(__name__)
 
-NeighboursIn = Callable[[TrainingLog], Teacher]
-"""Makes a teacher of the sessions of a log."""
+NeighboursIn = Callable[[TrainingLog, int], Teacher]
+"""Makes a teacher of the sessions of a log, which speaks after so many of its clicks."""
 
 _HELD_OUT_RUN = "repeats"
 _MOST_TARGETS = 10_000
@@ -216,7 +216,8 @@ class _Training:
 
     def neighbours(self, log: TrainingLog) -> Teacher | None:
         """Return the neighbours in a log, if they are to teach."""
-        return self.neighbours_in(log) if self.config.training.neighbours else None
+        clicks = self.config.training.neighbours
+        return self.neighbours_in(log, clicks) if clicks else None
 
     def taught(self, log: TrainingLog, hooks: Hooks, finish: Finish) -> dict[str, Any]:
         """Train the teachers that are not done, and return what the last run needs of them."""

@@ -21,7 +21,7 @@ def asked(sessions: list[list[str]]) -> tuple[TrainingLog, SoftTargets]:
     log = TrainingLog.read(clicks_of(sessions), None)
     said = SoftTargets.silent(len(log.sessions.items), len(log.catalog))
     clicks = log.sessions.prefixes()
-    said.items[clicks], said.shares[clicks] = NeighbourTeacher(log).after(clicks)
+    said.items[clicks], said.shares[clicks] = NeighbourTeacher(log, 1000).after(clicks)
     return log, said
 
 
@@ -67,7 +67,7 @@ def test_what_is_said_is_what_vstan_says_that_learned_from_the_others(sessions):
 
 def test_a_click_is_asked_about_once_and_never_unless_taught(monkeypatch):
     log = TrainingLog.read(clicks_of([["a", "b", "c"]] * 4), None)
-    teacher = NeighbourTeacher(log)
+    teacher = NeighbourTeacher(log, 1000)
     asked: list[int] = []
     ask = NeighbourTeacher._ask
     monkeypatch.setattr(
@@ -81,6 +81,14 @@ def test_a_click_is_asked_about_once_and_never_unless_taught(monkeypatch):
     assert np.array_equal(before[1][::-1], again[1][:2])
 
 
+def test_they_speak_after_about_as_many_clicks_as_are_asked_for():
+    log = TrainingLog.read(clicks_of([["a", "b", "c"]] * 500), None)  # 1000 next clicks
+    clicks = log.sessions.prefixes()
+    spoken = [NeighbourTeacher(log, 300).after(clicks)[1].any(axis=1) for _ in range(2)]
+    assert 250 < spoken[0].sum() < 350
+    assert np.array_equal(*spoken)
+
+
 def fitted(log: pl.DataFrame, **settings: object) -> dict[str, list[float]]:
     config = g4r.Config().replace({**TINY, "training.teaching": 0.7, **settings})
     model = g4r.GRU4Rec(config, device="cpu").fit(log).model
@@ -90,13 +98,13 @@ def fitted(log: pl.DataFrame, **settings: object) -> dict[str, list[float]]:
 @pytest.mark.parametrize("loss", ["cross_entropy", "bpr_max", "top1_max"])
 def test_any_loss_learns_what_neighbours_say(loss):
     log = clicks_of([["a", "b", "c"], ["a", "b", "d"], ["b", "d", "e"]] * 6)
-    taught = fitted(log, **{"training.loss": loss, "training.neighbours": True})
+    taught = fitted(log, **{"training.loss": loss, "training.neighbours": 1000})
     assert taught != fitted(log, **{"training.loss": loss})
-    assert taught == fitted(log, **{"training.loss": loss, "training.neighbours": True})
+    assert taught == fitted(log, **{"training.loss": loss, "training.neighbours": 1000})
 
 
 def test_auto_asks_neighbours_of_small_logs_alone():
     small = g4r.GRU4Rec().decide(clicks_of([["a", "b"]] * 3))
-    assert small.training.neighbours is True
+    assert small.training.neighbours == 3
     large = clicks_of([["a", "b", "c", "d", "e", "f"]] * 20_001)
-    assert g4r.GRU4Rec().decide(large).training.neighbours is False
+    assert g4r.GRU4Rec().decide(large).training.neighbours == 0

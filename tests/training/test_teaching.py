@@ -115,7 +115,7 @@ def test_batches_have_what_is_drawn_as_their_targets_and_the_same_each_time(cata
 
 def fit(**how: object) -> g4r.GRU4Rec:
     settings = {**TINY, "training.teachers": 2, "encoder.repeats": True, "training.epochs": 3}
-    settings |= {"training.lanes": 4, "training.neighbours": True}
+    settings |= {"training.lanes": 4, "training.neighbours": 1000}
     log = g4r.generate_clicks(sessions=50, items=60, categories=3, seed=1)
     return g4r.GRU4Rec(g4r.Config().replace(settings), device="cpu").fit(log, **how)
 

@@ -296,7 +296,7 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
     "training.warmup": ({}, 0.5),
     "training.stop_on": ({"training.epochs": 12, "training.patience": 12}, "recall"),
     "training.patience": ({"training.epochs": 30, "training.learning_rate": 0.3}, 10),
-    "training.neighbours": ({}, True),
+    "training.neighbours": ({}, 1000),
     "training.teachers": ({}, 1),
     "training.teaching": ({"training.teachers": 1}, 0.9),
     "training.smoothing": ({}, 0.5),
