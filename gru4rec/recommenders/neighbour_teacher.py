@@ -4,12 +4,15 @@ A model that has seen an item a few times knows little of it; the sessions that 
 same items say more. The model carries what they say into a vector.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from torch import Tensor
 
-from gru4rec.arraytypes import Float16Array, Int32Array, IntArray
+from gru4rec.arraytypes import Float16Array, Int32Array, IntArray, Rows
 from gru4rec.recommenders.baselines.stan import VSTAN
+from gru4rec.sessions import SessionArrays
 from gru4rec.training import SoftTargets, TrainingLog
 
 _READ = 10  # clicks of a running session: what was before them weighs next to nothing
@@ -40,6 +43,10 @@ class NeighbourTeacher:
             self._ask(session, click)
         self._open[new] = False
         return self._said.after(clicks)
+
+    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
+        """See `Neighbours.score`."""
+        return self._vstan.score(sessions, clicks)
 
     def _ask(self, session: int, click: int) -> None:
         """Keep what is said after a click of a session; nothing if no other has its items."""

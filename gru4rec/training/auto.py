@@ -7,7 +7,7 @@ diginetica, never on a test part. Three days of Globo's news served to look at t
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,8 +90,7 @@ def _why_repeats(log: LogStatistics) -> str:
     return f"{share:.0%} of next clicks return to an item; fitted on the newest tenth of sessions"
 
 
-_FEW_PAIRS = 100_000
-_ASKED = 30_000  # clicks
+_FEW_PAIRS = 100_000  # up to which neighbours may know what they do not teach
 _FEWEST_PAIRS = 1000  # a tenth of them says what a repeat head and smoothing are worth
 _TINY = 4000  # pairs
 _COUNTED = 1_000_000  # clicks whose returns are counted
@@ -104,11 +103,6 @@ RULES: tuple[Rule, ...] = (
         "more units pay where there is more to learn from",
     ),
     Rule("encoder.repeats", _holds_out, _why_repeats),
-    Rule(
-        "training.neighbours",
-        lambda log: min(log.pairs, _ASKED) if log.pairs <= _FEW_PAIRS else 0,
-        f"they know what up to {_FEW_PAIRS:,} next clicks do not teach, and are asked in seconds",
-    ),
     Rule("training.loss", lambda _: "cross_entropy", "faster than bpr_max, better on large logs"),
     Rule("training.scoring", lambda _: "cosine", "learns faster than dot and ends higher"),
     Rule("training.scale", lambda _: 16.0, "20 was no better"),
@@ -153,9 +147,9 @@ def resolve(
 ) -> tuple[Config, list[Choice]]:
     """Return the config with every open setting decided, and the choices made.
 
-    Only `training.smoothing` stays open, where it can be fitted with the repeat head. Settings
-    given are kept. `fast_bf16` says that the device has instructions that multiply bf16.
-    Raise ConfigError if the encoder cannot work with what is given and decided.
+    Only `training.smoothing` and `training.neighbours` stay open, where they can be fitted with the
+    repeat head. Settings given are kept. `fast_bf16` says that the device has instructions that
+    multiply bf16. Raise ConfigError if the encoder cannot work with what is given and decided.
     """
     choices = []
     for rule in (*RULES, _PRECISION[fast_bf16]):
@@ -163,11 +157,30 @@ def resolve(
         if getattr(getattr(config, section), key) is AUTO:
             choices.append(rule.choice(log))
     decided = config.replace({choice.setting: choice.value for choice in choices})
-    if decided.training.smoothing is AUTO and not decided.encoder.repeats:
-        choices.append(Choice("training.smoothing", 0.0, "it is fitted with repeats alone"))
-        decided = decided.replace({"training.smoothing": 0.0})
+    unfitted = list(_without_fit(config, decided, log))
+    decided = decided.replace({choice.setting: choice.value for choice in unfitted})
     check_encoder(decided.encoder)
-    return decided, choices
+    return decided, [*choices, *unfitted]
+
+
+def _without_fit(config: Config, decided: Config, log: LogStatistics) -> Iterator[Choice]:
+    """Yield what is decided without a measure on sessions held out, of what `config` leaves open.
+
+    `decided` has what the rules have made of it.
+    """
+    fitted = decided.encoder.repeats
+    if config.training.smoothing is AUTO and not fitted:
+        yield Choice("training.smoothing", 0.0, "it is fitted with repeats alone")
+    if config.training.neighbours is not AUTO:
+        return
+    if log.pairs > _FEW_PAIRS:
+        why = f"more than {_FEW_PAIRS:,} next clicks say themselves what neighbours would"
+        yield Choice("training.neighbours", 0, why)
+    elif not _holds_out(log) and config.encoder.repeats is AUTO:
+        why = "neighbours know more of so small a log than a model"
+        yield Choice("training.neighbours", log.pairs, why)
+    elif not fitted:
+        yield Choice("training.neighbours", 0, "what they are worth is measured with repeats alone")
 
 
 def log_choices(statistics: LogStatistics, choices: Sequence[Choice]) -> None:

@@ -1,4 +1,4 @@
-"""Finish a model by what sessions say that it has not learned from: smoothing, and repeats."""
+"""What sessions say that a model has not learned from: smoothing, repeats, who is to teach it."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -6,41 +6,52 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Self, cast
 
+from gru4rec.metrics import ranks_in_pieces, recall_plus_mrr
 from gru4rec.model import Model
 from gru4rec.serving import RepeatHead
 from gru4rec.sessions import SessionArrays
-from gru4rec.training.model_scores import measured
+from gru4rec.training.model_scores import measured, scores_after
 from gru4rec.training.repeats import Evidence, evidence_of, fit_repeats, repeats_matter
 from gru4rec.training.smoothing import smoothed
+from gru4rec.training.teaching import Neighbours
 from gru4rec.untrusted import fits, shown
 
 logger = logging.getLogger(__name__)
 
 _STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)
+_SPEAK = 30_000  # clicks: bounds the time; more do no better (LOG, 2026-11-27)
+_WORTH = 0.9  # neighbours below this share of the model's measure teach it what is worse
 
 
 @dataclass(frozen=True)
 class Finish:
-    """What a model gets once it has learned."""
+    """What a model gets once it has learned, and who teaches it."""
 
     smoothing: float = 0.0
     """Strength of the smoothing of its item vectors."""
     repeats: RepeatHead | None = None
     """The head that scores a session's own items."""
+    neighbours: int = 0
+    """Clicks after which session neighbours teach it."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the inverse of `to_dict`. Raise ValueError for what is none."""
         smoothing, repeats = (values.get(name) for name in ("smoothing", "repeats"))
-        if not fits(smoothing, float) or not fits(repeats, Mapping[str, Any] | None):
+        neighbours = values.get("neighbours", 0)
+        if not (
+            fits(smoothing, float)
+            and fits(repeats, Mapping[str, Any] | None)
+            and fits(neighbours, int)
+        ):
             raise ValueError(f"finish cannot be {shown(dict(values))}")
         head = None if repeats is None else RepeatHead.from_dict(repeats)
-        return cls(cast(float, smoothing), head)
+        return cls(cast(float, smoothing), head, neighbours)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values by the names of the fields."""
         repeats = None if self.repeats is None else self.repeats.to_dict()
-        return {"smoothing": self.smoothing, "repeats": repeats}
+        return {"smoothing": self.smoothing, "repeats": repeats, "neighbours": self.neighbours}
 
     def measured(
         self, model: Model, learned: SessionArrays, held_out: SessionArrays
@@ -80,6 +91,28 @@ def fit_finish(
         before[0], after[0], before[1], after[1],
     )  # fmt: skip
     return Finish(best, head)
+
+
+def neighbours_worth_asking(
+    model: Model, neighbours: Neighbours, held_out: SessionArrays, *, most_targets: int
+) -> int:
+    """Return after how many clicks neighbours are to teach a model: none if they know much less.
+
+    Both are measured, by Recall@20 + MRR@20, on sessions that neither has learned from.
+    """
+    prefixes = held_out.prefixes(most=most_targets)
+    targets = held_out.items[prefixes + 1]
+    theirs, its = (
+        recall_plus_mrr(ranks_in_pieces(scored, targets))
+        for scored in (
+            neighbours.score(held_out, prefixes),
+            scores_after(model, held_out, prefixes),
+        )
+    )
+    logger.info(
+        "Recall@20 + MRR@20 of session neighbours is %.3f, of the model alone %.3f", theirs, its
+    )
+    return _SPEAK if theirs >= _WORTH * its else 0
 
 
 def _best(

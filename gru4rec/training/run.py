@@ -17,20 +17,21 @@ from gru4rec.model import Model, has_fast_bf16
 from gru4rec.serving import RepeatHead
 from gru4rec.training.auto import Choice, LogStatistics, log_choices, resolve
 from gru4rec.training.batch import TrainingBatches
-from gru4rec.training.finish import Finish, fit_finish
+from gru4rec.training.finish import Finish, fit_finish, neighbours_worth_asking
 from gru4rec.training.learner import joined, part_of
 from gru4rec.training.resume import Keeper, Snapshot, restore, settings_of
 from gru4rec.training.smoothing import smooth
-from gru4rec.training.teaching import SoftTargets, Teacher
+from gru4rec.training.teaching import Neighbours, SoftTargets, Teacher
 from gru4rec.training.trainer import Hooks, Progress, Trainer
 from gru4rec.training.training_log import TrainingLog
 
 logger = logging.getLogger(__name__)
 
-NeighboursIn = Callable[[TrainingLog, int], Teacher]
+NeighboursIn = Callable[[TrainingLog, int], Neighbours]
 """Makes a teacher of the sessions of a log, which speaks after so many of its clicks."""
 
 _HELD_OUT_RUN = "repeats"
+_FITTED = "by the newest tenth of the sessions, held out in a first run"
 _MOST_TARGETS = 10_000
 _HELD_OUT_SHARE = 0.1  # of the sessions, the newest
 _FEWEST_EPOCHS = 0.001  # that a config takes
@@ -106,16 +107,20 @@ def train(
     finish = snapshot.finish if snapshot else None
     if config.encoder.repeats and not training.is_done(_HELD_OUT_RUN):
         finish = training.fit_finish(log, hooks)
-    finish = finish or Finish(smoothing=config.training.smoothing or 0.0)
+    if finish is None:
+        finish = Finish(config.training.smoothing or 0.0, None, config.training.neighbours or 0)
     taught = training.taught(log, hooks, finish)
     model, history = training.run(log, hooks, finish=finish, **taught)
     smooth(model, log.sessions, finish.smoothing)
-    if config.training.smoothing is AUTO:
-        config = config.replace({"training.smoothing": finish.smoothing})
+    fitted = {
+        f"training.{name}": getattr(finish, name)
+        for name in ("smoothing", "neighbours")
+        if getattr(config.training, name) is AUTO
+    }
     return Trained(
-        config=config,
+        config=config.replace(fitted),
         model=model,
-        reasons=training.reasons,
+        reasons={**training.reasons, **dict.fromkeys(fitted, _FITTED)},
         history=history,
         metrics={} if log.held_out is None else _kept_metrics(history, config.training.stop_on),
         seconds=time.perf_counter() - training.since,
@@ -204,24 +209,26 @@ class _Training:
             _named(hooks, _HELD_OUT_RUN),
             name=_HELD_OUT_RUN,
             settings={"training.epochs": float(int(epochs)) if epochs >= 1 else epochs},
-            teacher=self.neighbours(older),
         )
-        return fit_finish(
+        most = min(_MOST_TARGETS, log.affordable_targets())
+        neighbours = self.config.training.neighbours
+        if neighbours is AUTO:
+            teacher = self.neighbours_in(older, 0)
+            neighbours = neighbours_worth_asking(model, teacher, newest, most_targets=most)
+        finish = fit_finish(
             model,
             older.sessions,
             newest,
             smoothing=self.config.training.smoothing,
-            most_targets=min(_MOST_TARGETS, log.affordable_targets()),
+            most_targets=most,
         )
-
-    def neighbours(self, log: TrainingLog) -> Teacher | None:
-        """Return the neighbours in a log, if they are to teach."""
-        clicks = self.config.training.neighbours
-        return self.neighbours_in(log, clicks) if clicks else None
+        return replace(finish, neighbours=neighbours)
 
     def taught(self, log: TrainingLog, hooks: Hooks, finish: Finish) -> dict[str, Any]:
         """Train the teachers that are not done, and return what the last run needs of them."""
-        neighbours = self.neighbours(log)
+        neighbours = None
+        if finish.neighbours:
+            neighbours = self.neighbours_in(log, finish.neighbours)
         teachers: list[Model] = []
         weights: dict[str, Tensor] = {}
         for number, name in enumerate(self._names[1:-1], start=1):

@@ -8,7 +8,7 @@ average: one target of each click is drawn, anew in every epoch. It costs nothin
 will do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import Any, Protocol, Self
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import Float16Array, Int32Array, IntArray
+from gru4rec.arraytypes import Float16Array, Int32Array, IntArray, Rows
 from gru4rec.model import Model
 from gru4rec.serving import top_k
 from gru4rec.sessions import SessionArrays
@@ -39,6 +39,14 @@ class Teacher(Protocol):
 
         The shares of a click add to 1, or are all 0 where nothing is said.
         """
+        ...
+
+
+class Neighbours(Teacher, Protocol):
+    """The sessions of a log, as far as training knows them."""
+
+    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
+        """Score all items after clicks of sessions of another log; see `Scorer.score`."""
         ...
 
 

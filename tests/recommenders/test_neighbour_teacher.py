@@ -103,8 +103,31 @@ def test_any_loss_learns_what_neighbours_say(loss):
     assert taught == fitted(log, **{"training.loss": loss, "training.neighbours": 1000})
 
 
-def test_auto_asks_neighbours_of_small_logs_alone():
-    small = g4r.GRU4Rec().decide(clicks_of([["a", "b"]] * 3))
-    assert small.training.neighbours == 3
+def decided(log: pl.DataFrame, **settings: object) -> int:
+    config = g4r.GRU4Rec(g4r.Config().replace(settings)).decide(log)
+    return config.training.neighbours
+
+
+def test_auto_asks_neighbours_of_tiny_logs_measures_on_small_ones_and_leaves_out_large_ones():
+    tiny = clicks_of([["a", "b"]] * 3)
+    small = clicks_of([["a", "b", "c", "d", "e", "f"]] * 201)
     large = clicks_of([["a", "b", "c", "d", "e", "f"]] * 20_001)
-    assert g4r.GRU4Rec().decide(large).training.neighbours == 0
+    assert decided(tiny) == 3
+    assert decided(small) is g4r.config.AUTO
+    assert decided(large) == 0
+    assert decided(large, **{"training.neighbours": 7}) == 7
+    # Without a repeat head a training is what it was before there were neighbours.
+    assert decided(tiny, **{"encoder.repeats": False}) == 0
+    assert decided(small, **{"encoder.repeats": False}) == 0
+
+
+@pytest.mark.parametrize(("worth", "expected"), [(0.0, 30_000), (9.0, 0)])
+def test_what_was_measured_is_what_is_trained_with(monkeypatch, worth, expected):
+    monkeypatch.setattr("gru4rec.training.finish._WORTH", worth)
+    log = g4r.generate_clicks(sessions=60, items=40, categories=3, seed=1)
+    settings = {**TINY, "encoder.repeats": True, "training.neighbours": None}
+    measured = g4r.GRU4Rec(g4r.Config().replace(settings), device="cpu").fit(log)
+    assert measured.config.training.neighbours == expected
+    assert "held out in a first run" in measured.meta.auto["training.neighbours"]
+    given = {**settings, "training.neighbours": expected}
+    assert fitted(log, **settings) == fitted(log, **given)

@@ -17,17 +17,26 @@ def log_of(pairs: int, items: int = 1000) -> LogStatistics:
     return LogStatistics(clicks=2 * pairs, sessions=pairs, items=items, pairs=pairs)
 
 
-@pytest.mark.parametrize("pairs", [1, 40, 50_000, 1_000_000, 10**9])
+FITTED = {
+    1: [],
+    40: [],
+    50_000: ["neighbours", "smoothing"],
+    1_000_000: ["smoothing"],
+    10**9: ["smoothing"],
+}
+
+
+@pytest.mark.parametrize("pairs", FITTED)
 def test_every_open_setting_is_decided_within_its_bounds_for_logs_of_any_size(pairs):
     config, choices = resolve(g4r.Config(), log_of(pairs))
     for section in (config.encoder, config.training):
         left = [f.name for f in dataclasses.fields(section) if getattr(section, f.name) is AUTO]
         if section is config.encoder:
             assert left == ["embedding_size"]
-        else:  # it is fitted where something is held out
-            assert left == (["smoothing"] if config.encoder.repeats else [])
+        else:  # they are fitted where something is held out
+            assert left == FITTED[pairs]
     decided = [choice.setting for choice in choices]
-    last = [] if config.encoder.repeats else ["training.smoothing"]
+    last = [f"training.{name}" for name in ("smoothing", "neighbours") if name not in FITTED[pairs]]
     assert decided == [*(rule.setting for rule in RULES), "training.precision", *last]
 
 
