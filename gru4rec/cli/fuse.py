@@ -4,7 +4,7 @@ With --best: a training log → `fit_best` → a checkpoint.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from click.core import ParameterSource
@@ -18,9 +18,9 @@ from gru4rec.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from gru4rec.recommenders import Fusion
+    from gru4rec.recommenders import Fusion, Recommender
 
-_OPTIONS = {"others": "--with", "seeds": "--seeds"}
+_OPTIONS = {"others": "--with", "seeds": "--seeds", "as_one": "--as-one"}
 
 
 @click.command("fuse", cls=Guarded)
@@ -39,6 +39,11 @@ _OPTIONS = {"others": "--with", "seeds": "--seeds"}
     help="Sessions that DIR has not learned from, to fit the weights on; else DIR weighs 0.75.",
 )  # fmt: skip
 @click.option("--valid-where", metavar="SQL", help="Rows of the --valid log to take.")
+@click.option(
+    "--as-one",
+    is_flag=True,
+    help="DIR and all --with are GRU4Recs: one model of the mean of their scores, with one index.",
+)
 @click.option(
     "--best",
     is_flag=True,
@@ -71,7 +76,9 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     best, asked = options["best"], click.get_current_context().get_parameter_source
     if options["valid_where"] is not None and options["valid"] is None:
         raise click.UsageError("--valid-where goes with --valid.")
-    for name, goes in (("others", not best), ("seeds", best)):
+    if options["as_one"] and options["valid"] is not None:
+        raise click.UsageError("--as-one has no weights to fit: leave --valid out.")
+    for name, goes in (("others", not best), ("as_one", not best), ("seeds", best)):
         if not goes and asked(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{_OPTIONS[name]} goes {'without' if best else 'with'} --best.")
     if best and is_finished(Path(clicks[0])):
@@ -79,22 +86,28 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     if not best and len(clicks) < 2:
         raise click.UsageError("Missing argument 'CLICKS...'.")
     check_free(options["output"], force=options["force"])
-    fusion = _best(clicks, options) if best else _mixed(clicks[0], clicks[1:], options)
-    fusion.save(options["output"], force=options["force"])
-    names = [
-        f"{len(part.parts)} seeds of {part.parts[0].name}" if part.parts else part.name
-        for part in fusion.parts
-    ]
-    weights = (f"{name} {w:.2f}" for name, w in zip(names, fusion.weights, strict=True))
-    click.echo(f"saved {options['output']}: {', '.join(weights)}", err=True)
+    mixed = _best(clicks, options) if best else _mixed(clicks[0], clicks[1:], options)
+    mixed.save(options["output"], force=options["force"])
+    click.echo(f"saved {options['output']}: {_named(mixed)}", err=True)
 
 
-def _mixed(checkpoint: str, clicks: tuple[str, ...], options: dict[str, Any]) -> "Fusion":
+def _named(mixed: "Recommender") -> str:
+    """Return what a recommender is made of, in a few words."""
+    if not mixed.parts:
+        return mixed.name
+    parts = [_named(part) for part in mixed.parts]
+    weights = mixed.settings_dict().get("weights")
+    if weights is None:
+        return f"{mixed.name} of {len(parts)} {mixed.parts[0].name}"
+    return ", ".join(f"{name} {weight:.2f}" for name, weight in zip(parts, weights, strict=True))
+
+
+def _mixed(checkpoint: str, clicks: tuple[str, ...], options: dict[str, Any]) -> "Recommender":
     """Return the mixture of a checkpoint with others."""
     from gru4rec.cli.progress import Display
     from gru4rec.clicks import read_clicks
     from gru4rec.layout import is_finished
-    from gru4rec.recommenders import Fusion, load, make_baseline
+    from gru4rec.recommenders import Ensemble, Fusion, GRU4Rec, load, make_baseline
 
     names = options["others"]
     baselines = {name: make_baseline(name) for name in names if not is_finished(Path(name))}
@@ -109,6 +122,8 @@ def _mixed(checkpoint: str, clicks: tuple[str, ...], options: dict[str, Any]) ->
             others.append(
                 load(name, device=options["device"]) if baseline is None else baseline.fit(log)
             )
+        if options["as_one"]:
+            return Ensemble(cast(list[GRU4Rec], [trained, *others]))
         fusion = Fusion([trained, *others])
         if options["valid"] is not None:
             display.show(len(names), total, "weights")

@@ -34,13 +34,13 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     from gru4rec.cli.progress import Display
     from gru4rec.clicks import read_clicks
     from gru4rec.errors import DataError
-    from gru4rec.recommenders import GRU4Rec, load
+    from gru4rec.recommenders import Indexed, load
     from gru4rec.tuning import choose_index
 
     form = choose_format(options["form"], options["output"], _FORMATS)
     read = read_options(options)
     recommender = load(checkpoint, device=options["device"])
-    if not isinstance(recommender, GRU4Rec):
+    if not isinstance(recommender, Indexed):
         raise DataError(
             f"{checkpoint} is of {recommender.name}, which has no item vectors to index"
         )

@@ -58,6 +58,14 @@ def running_vectors(
     return torch.from_numpy(np.stack(rows)).to(model.output_table.device)
 
 
+def state_size(model: Model) -> int:
+    """Return how many numbers are kept of a running session; 0 if the encoder does not stream."""
+    encoder = model.encoder
+    if not encoder.streams:
+        return 0
+    return encoder.output_size + sum(part.numel() for part in encoder.initial_state(1))
+
+
 def _of_last_clicks(
     model: Model, sessions: Sequence[RunningSession], side_inputs: SideInputs
 ) -> Tensor:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from gru4rec.recommenders.baselines.stan import STAN, VSTAN
     from gru4rec.recommenders.baselines.vs_knn import VMISKNN, VSKNN
     from gru4rec.recommenders.best import Best, fit_best
+    from gru4rec.recommenders.ensemble import Ensemble
     from gru4rec.recommenders.fusion import Fusion
     from gru4rec.recommenders.gru4rec import GRU4Rec
+    from gru4rec.recommenders.indexed import Indexed
     from gru4rec.recommenders.loading import load
     from gru4rec.recommenders.recommender import Recommender
 
@@ -31,8 +33,10 @@ __all__ = [
     "VSTAN",
     "Baseline",
     "Best",
+    "Ensemble",
     "Fusion",
     "GRU4Rec",
+    "Indexed",
     "ItemKNN",
     "Markov",
     "Popularity",

@@ -12,6 +12,7 @@ import polars as pl
 from gru4rec.clicks import ClickSource
 from gru4rec.config import Config
 from gru4rec.recommenders.baselines.stan import VSTAN
+from gru4rec.recommenders.ensemble import Ensemble
 from gru4rec.recommenders.fusion import Fusion
 from gru4rec.recommenders.gru4rec import GRU4Rec
 from gru4rec.recommenders.recommender import Recommender
@@ -65,7 +66,7 @@ def fit_best(
 
     def fitted(source: pl.LazyFrame) -> list[Recommender]:
         nonlocal done
-        models: list[Recommender] = []
+        models: list[GRU4Rec] = []
         for number in range(seeds):
             on_part(done, total, f"gru4rec, seed {number + 1} of {seeds}")
             seed = (base.seed + number) % 2**63
@@ -74,7 +75,7 @@ def fit_best(
         on_part(done, total, "vstan")
         vstan = VSTAN().fit(source)
         done += 1
-        return [models[0] if seeds == 1 else Fusion(models, weights=[1.0] * seeds), vstan]
+        return [models[0] if seeds == 1 else Ensemble(models), vstan]
 
     if held_out is None:
         raise AssertionError("parts_of_log holds out what it is asked to")

@@ -3,7 +3,6 @@
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -17,11 +16,16 @@ from gru4rec.errors import CheckpointError, ConfigError, DataError, choose
 from gru4rec.layout import CONFIG
 from gru4rec.metrics import mrr_at, ranks, recall_at, recall_plus_mrr
 from gru4rec.recommenders.checkpoint import Checkpoint
-from gru4rec.recommenders.meta import Meta
+from gru4rec.recommenders.parts import (
+    in_common,
+    meta_of_parts,
+    refuse_different_inputs,
+    refuse_other_parts,
+)
 from gru4rec.recommenders.recommender import Recommender
-from gru4rec.sessions import NO_SIDE_INPUTS, SessionArrays
+from gru4rec.sessions import SessionArrays
 from gru4rec.training import parts_of_log
-from gru4rec.untrusted import brief, fits, shown
+from gru4rec.untrusted import fits, shown
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +77,7 @@ class Fusion(Recommender):
         read different side inputs.
         """
         choose("way of fusion", how, HOW)
-        if len(parts) < 2:
-            raise ConfigError(f"a fusion needs two recommenders or more, got {len(parts)}")
+        refuse_different_inputs(parts, "a fusion")
         chosen = _default_weights(len(parts)) if weights is None else np.asarray(weights, float)
         if len(chosen) != len(parts) or not (
             (chosen >= 0).all() and (chosen < _HEAVIEST).all() and chosen.any()
@@ -83,9 +86,6 @@ class Fusion(Recommender):
                 f"weights must be {len(parts)} numbers that are not negative and not all 0, got "
                 f"{shown(chosen.tolist())}"
             )
-        asked = [list(part.inputs) for part in parts if part.inputs]
-        if any(inputs != asked[0] for inputs in asked):
-            raise ConfigError("the parts of a fusion must read the same side inputs, in one order")
         self.parts, self.how, self._asked = list(parts), how, weights
         self.weights: list[float] = (chosen / chosen.sum()).tolist()
         self.reads_times = any(part.reads_times for part in parts)
@@ -154,25 +154,8 @@ class Fusion(Recommender):
 
     def _join(self) -> None:
         """Take over what the parts, once fitted, have in common."""
-        first, *others = self.parts
-        if not all(part.catalog.item_ids.equals(first.catalog.item_ids) for part in others):
-            raise ConfigError(
-                "the parts of a fusion must be fitted on the same log; give the one that each "
-                "learned from, without what was held out of it"
-            )
-        read = [part.side_inputs for part in self.parts if len(part.side_inputs)]
-        values = [list(side_inputs.values.items()) for side_inputs in read]
-        if any(values_of_part != values[0] for values_of_part in values):
-            raise ConfigError(
-                "the parts of a fusion read different side inputs; give them the same"
-            )
-        self.catalog, self.side_inputs = first.catalog, read[0] if read else NO_SIDE_INPUTS
-        self.meta = Meta(
-            recommender=self.name,
-            versions={"gru4rec": version("gru4rec")},
-            parts=[part.name for part in self.parts],
-            seen=first.meta.seen,
-        )
+        self.catalog, self.side_inputs = in_common(self.parts, "a fusion")
+        self.meta = meta_of_parts(self.name, self.parts)
 
     def settings_dict(self) -> dict[str, Any]:
         """See `Scorer.settings_dict`."""
@@ -200,16 +183,8 @@ class Fusion(Recommender):
             raise CheckpointError(
                 f"{CONFIG} of a fusion has weights and how, got {shown(dict(saved.config))}"
             )
-        parts = cast(Sequence[Recommender], saved.parts)
-        fusion = cls(parts, weights=weights, how=how)
-        names = [part.name for part in parts]
-        if list(saved.meta.parts or ()) != names or not saved.catalog.item_ids.equals(
-            fusion.catalog.item_ids
-        ):
-            raise CheckpointError(
-                f"the parts of the checkpoint, {brief(', '.join(names))}, are not those it was "
-                "saved with; fit again"
-            )
+        fusion = cls(cast(Sequence[Recommender], saved.parts), weights=weights, how=how)
+        refuse_other_parts(saved, fusion)
         return fusion
 
 

@@ -27,21 +27,12 @@ from gru4rec.model import (
     unpacked,
 )
 from gru4rec.recommenders.checkpoint import Checkpoint, write_checkpoint
+from gru4rec.recommenders.indexed import Indexed
 from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.neighbour_teacher import NeighbourTeacher
-from gru4rec.recommenders.recommender import Recommender
 from gru4rec.recommenders.saved_model import model_of
-from gru4rec.serving import AnyVectors, ItemFilter, ItemIndex, RepeatHead, retrieve
-from gru4rec.sessions import (
-    Catalog,
-    ItemLinks,
-    OwnItems,
-    RunningSession,
-    SessionArrays,
-    SideInputs,
-    arrays_of,
-    own_items_of,
-)
+from gru4rec.serving import AnyVectors, ItemIndex, RepeatHead
+from gru4rec.sessions import Catalog, RunningSession, SessionArrays, SideInputs
 from gru4rec.training import (
     LOSSES,
     Hooks,
@@ -56,7 +47,7 @@ from gru4rec.training import (
 _PACKAGES = ("gru4rec", "torch", "faiss-cpu", "polars", "numpy", "safetensors")
 
 
-class GRU4Rec(Recommender):
+class GRU4Rec(Indexed):
     """A trained encoder of the session's clicks, a GRU unless settings name another one.
 
     The algorithm is that of Hidasi et al. (arXiv 1511.06939 and 1706.03847).
@@ -168,57 +159,17 @@ class GRU4Rec(Recommender):
         """See `Scorer.score`."""
         return scores_after(self.model, sessions, clicks, self.repeats)
 
-    def probabilities(self, scores_MN: Tensor) -> Tensor:
-        """Return scores as shares of 1 [M, N]: their softmax, as cross-entropy learns them."""
-        return torch.softmax(scores_MN, dim=1)
-
     @torch.inference_mode()
-    def top(
-        self,
-        sessions: SessionArrays,
-        clicks: IntArray,
-        k: int,
-        *,
-        item_filter: ItemFilter | None = None,
-    ) -> Iterator[tuple[Rows, Float32Array, IntArray]]:
-        """See `Scorer.top`: search the index, or on a GPU score all items if it is exact."""
-        if self.device.type == "cuda" and self.index.is_exact:
-            yield from super().top(sessions, clicks, k, item_filter=item_filter)
-            return
-        links = None if self.repeats is None else ItemLinks.of(sessions)
+    def queries(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
+        """See `Indexed.queries`."""
         for rows, vectors in session_vectors(self.model, sessions, clicks):
-            own = None if links is None else links.own_items(clicks[rows])
-            yield rows, *self._search(vectors, k, item_filter, sessions, clicks[rows], own)
+            yield rows, self.model.query_vectors(vectors)
 
     @torch.inference_mode()
-    def top_running(
-        self, sessions: Sequence[RunningSession], k: int, *, item_filter: ItemFilter | None = None
-    ) -> tuple[Float32Array, IntArray]:
-        """See `Scorer.top_running`: by the session vectors that are kept."""
-        # Earlier clicks are needed only where clicked items are left out.
-        last = None if item_filter is not None and item_filter.exclude_clicked else 1
-        arrays = arrays_of(sessions, self.side_inputs, last=last)
+    def running_queries(self, sessions: Sequence[RunningSession]) -> Tensor:
+        """See `Indexed.running_queries`: of the session vectors that are kept."""
         vectors = running_vectors(self.model, sessions, self.side_inputs)
-        own = None
-        if self.repeats is not None:
-            own = own_items_of([session.items for session in sessions])
-        return self._search(vectors, k, item_filter, arrays, arrays.offsets[1:] - 1, own)
-
-    def _search(
-        self,
-        vectors_SD: Tensor,
-        k: int,
-        item_filter: ItemFilter | None,
-        sessions: SessionArrays,
-        clicks: IntArray,
-        own: OwnItems | None,
-    ) -> tuple[Float32Array, IntArray]:
-        """See `retrieve`; `clicks` are the last ones of the sessions [S]."""
-        queries = self.model.query_vectors(vectors_SD).cpu().numpy()
-        return retrieve(
-            self.index, queries, k, sessions, clicks,
-            item_filter=item_filter, head=self.repeats, own=own,
-        )  # fmt: skip
+        return self.model.query_vectors(vectors)
 
     def next_states(
         self, states: Sequence[Float32Array | None], items: IntArray, sides: IntArray
@@ -271,11 +222,11 @@ class GRU4Rec(Recommender):
         return copy
 
     def item_vectors(self) -> Float32Array:
-        """Return the vectors [N, D] of items whose dot products with a session's are the scores."""
+        """See `Indexed.item_vectors`."""
         return _vectors_of(self.model)
 
     def kept_vectors(self) -> AnyVectors:
-        """Return the same in the precision of the item table, which holds them exactly."""
+        """See `Indexed.kept_vectors`."""
         return _kept_vectors_of(self.model)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from gru4rec.errors import CheckpointError
 from gru4rec.recommenders.baselines import BASELINES
 from gru4rec.recommenders.checkpoint import Checkpoint, read_checkpoint
+from gru4rec.recommenders.ensemble import Ensemble
 from gru4rec.recommenders.fusion import Fusion
 from gru4rec.recommenders.gru4rec import GRU4Rec
 from gru4rec.recommenders.recommender import Recommender
@@ -17,7 +18,8 @@ _MOST_LEVELS = 4  # of fusions in fusions: each doubles what is read, or more
 
 def kinds() -> Mapping[str, type[Recommender]]:
     """Return the kinds of recommenders by the names that checkpoints know."""
-    return {GRU4Rec.name: GRU4Rec, Fusion.name: Fusion, **BASELINES}
+    ours = {kind.name: kind for kind in (GRU4Rec, Ensemble, Fusion)}
+    return {**ours, **BASELINES}
 
 
 def load(path: str | Path, *, device: str = "auto") -> Recommender:

@@ -77,6 +77,13 @@ class RepeatHead:
         return cls.of(1.0, np.zeros(INDICATORS.shape[1]))
 
     @classmethod
+    def mean(cls, heads: Sequence[Self]) -> Self:
+        """Return the head whose numbers are the means of those of several."""
+        slope = float(np.mean([head.slope for head in heads]))
+        numbers = [np.concatenate([getattr(head, name) for name in TERMS]) for head in heads]
+        return cls.of(slope, np.mean(numbers, axis=0))
+
+    @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the inverse of `to_dict`. Raise ValueError for what is none."""
         lengths = {name: len(OWN_KINDS[kind]) for name, (kind, _) in TERMS.items()}

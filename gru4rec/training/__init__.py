@@ -6,7 +6,7 @@ from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
     from gru4rec.training.losses import LOSSES
-    from gru4rec.training.model_scores import scores_after
+    from gru4rec.training.model_scores import queries_after, scores_after, scores_by
     from gru4rec.training.presets import preset
     from gru4rec.training.resume import load_snapshot
     from gru4rec.training.run import Trained, decide, train
@@ -25,7 +25,9 @@ __all__ = [
     "load_snapshot",
     "parts_of_log",
     "preset",
+    "queries_after",
     "scores_after",
+    "scores_by",
     "train",
 ]
 

@@ -1,6 +1,6 @@
 """Score all items after clicks by a model, and measure it on held-out sessions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -20,21 +20,43 @@ def scores_after(
 
     With a head, own items are scored by it.
     """
-    item_vectors = model.item_vectors().t()
+    yield from scores_by(
+        lambda asked: queries_after(model, sessions, asked),
+        model.item_vectors(),
+        sessions,
+        clicks,
+        repeats,
+    )
+
+
+def queries_after(model: Model, sessions: SessionArrays, clicks: IntArray) -> Tensor:
+    """Return the query after each click [M, D]; see `Model.query_vectors`."""
+    vectors = torch.empty(len(clicks), model.encoder.output_size, device=model.output_table.device)
+    for rows, encoded in session_vectors(model, sessions, clicks):
+        vectors[torch.from_numpy(rows).to(vectors.device)] = encoded
+    return model.query_vectors(vectors)
+
+
+@torch.inference_mode()
+def scores_by(
+    queries_after: Callable[[IntArray], Tensor],
+    item_vectors_ND: Tensor,
+    sessions: SessionArrays,
+    clicks: IntArray,
+    repeats: RepeatHead | None = None,
+) -> Iterator[tuple[slice, Tensor]]:
+    """Do as `scores_after`, by what makes the queries after clicks [M, D] and the item vectors."""
+    item_vectors_DN = item_vectors_ND.t()
     links = None if repeats is None else ItemLinks.of(sessions)
     for block in row_blocks(len(clicks)):
-        clicks_of_block = clicks[block]
-        vectors = item_vectors.new_empty(len(clicks_of_block), model.encoder.output_size)
-        for rows, encoded in session_vectors(model, sessions, clicks_of_block):
-            vectors[torch.from_numpy(rows).to(vectors.device)] = encoded
-        queries = model.query_vectors(vectors)
-        own = None if links is None else links.own_items(clicks_of_block)
-        for rows_of_chunk in chunks_of_block(block, len(model.output_table)):
-            start, stop = rows_of_chunk.start - block.start, rows_of_chunk.stop - block.start
-            scores = queries[start:stop] @ item_vectors
+        queries = queries_after(clicks[block])
+        own = None if links is None else links.own_items(clicks[block])
+        for rows in chunks_of_block(block, len(item_vectors_ND)):
+            start, stop = rows.start - block.start, rows.stop - block.start
+            scores = queries[start:stop] @ item_vectors_DN
             if repeats is not None and own is not None:
                 repeats.rescore(scores, own.of_rows(start, stop))
-            yield rows_of_chunk, scores
+            yield rows, scores
 
 
 def measured(

@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 
 from gru4rec.arraytypes import Float32Array, IntArray
 from gru4rec.clicks import ClickSource
 from gru4rec.errors import ConfigError, DataError
-from gru4rec.model import session_vectors
-from gru4rec.recommenders import GRU4Rec
+from gru4rec.recommenders import Indexed
 from gru4rec.serving import ItemIndex
 from gru4rec.sessions import SessionArrays
 
@@ -40,7 +38,7 @@ KINDS: Mapping[str, Callable[[int], str]] = {
 
 
 def choose_index(
-    recommender: GRU4Rec,
+    recommender: Indexed,
     clicks: ClickSource | None = None,
     *,
     kinds: Sequence[str] = (),
@@ -150,9 +148,8 @@ def _latencies(index: ItemIndex, queries: Float32Array) -> list[float]:
     return took
 
 
-@torch.inference_mode()
-def _session_queries(recommender: GRU4Rec, clicks: ClickSource | None) -> Float32Array:
-    """Return session vectors [Q, D] ready for the index, of at most 1,000 sessions."""
+def _session_queries(recommender: Indexed, clicks: ClickSource | None) -> Float32Array:
+    """Return the queries [Q, D] of at most 1,000 sessions."""
     if clicks is None:
         sessions = _walks(recommender)
     else:
@@ -161,14 +158,11 @@ def _session_queries(recommender: GRU4Rec, clicks: ClickSource | None) -> Float3
     last = sessions.offsets[1:][sessions.lengths > 0] - 1
     if not len(last):
         raise DataError("no session has a click on an item of the catalog to measure an index with")
-    queries = [
-        recommender.model.query_vectors(vectors).cpu().numpy()
-        for _, vectors in session_vectors(recommender.model, sessions, last[:_SESSIONS])
-    ]
-    return np.concatenate(queries)
+    asked = recommender.queries(sessions, last[:_SESSIONS])
+    return np.concatenate([queries.cpu().numpy() for _, queries in asked])
 
 
-def _walks(recommender: GRU4Rec) -> SessionArrays:
+def _walks(recommender: Indexed) -> SessionArrays:
     """Make sessions of one to five clicks that follow the model's own recommendations.
 
     They begin with an item as often as it is clicked, and go on with one of the 20 best.
@@ -188,7 +182,7 @@ def _walks(recommender: GRU4Rec) -> SessionArrays:
 
 
 def _sessions(
-    walks: IntArray, recommender: GRU4Rec, lengths: IntArray | None = None
+    walks: IntArray, recommender: Indexed, lengths: IntArray | None = None
 ) -> SessionArrays:
     """Return the first clicks of walks [S, L] as sessions."""
     counts = np.full(len(walks), walks.shape[1]) if lengths is None else lengths

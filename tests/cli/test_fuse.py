@@ -133,7 +133,7 @@ def test_the_best_mixture_is_made_of_a_log_alone(run: Run, short_log: Path, tmp_
     models, vstan = mixture.parts
     assert [part.name for part in models.parts] == ["gru4rec", "gru4rec"]
     assert [part.meta.seed for part in models.parts] == [0, 1]
-    assert models.weights == [0.5, 0.5]
+    assert isinstance(models, g4r.Ensemble)
     assert vstan.name == "vstan"
     assert len(mixture.recommend([["c00-0001"]], 3)) == 3
 
@@ -172,3 +172,22 @@ def test_an_option_that_would_do_nothing_is_refused(
     assert result.exit_code == 2
     assert said in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_models_become_one_with_one_index(
+    run: Run, refusal: Refusal, usage_error: Refusal, train: Run, log: Path, model: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    other, one = tmp_path / "other", tmp_path / "one"
+    train(log, "-o", other, "--seed", 9)
+    result = run("fuse", model, log, "-o", one, "--with", other, "--as-one")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[-1] == f"saved {one}: ensemble of 2 gru4rec"
+    assert isinstance(g4r.load(one, device="cpu"), g4r.Ensemble)
+    assert run("index", one, log, "--kind", "hnsw", "--min-overlap", 0.5).exit_code == 0
+    assert not g4r.load(one, device="cpu").index.is_exact
+    assert len(run("recommend", one, "--items", "c00-0001", "-k", 3).stdout.splitlines()) == 3
+    assert "GRU4Recs, got vstan" in refusal("fuse", model, log, "-o", tmp_path / "x", "--as-one")
+    asked = ("fuse", model, log, "-o", tmp_path / "x", "--with", other, "--as-one")
+    assert "leave --valid out" in usage_error(*asked, "--valid", log)
+    assert "goes without --best" in usage_error("fuse", log, "-o", other, "--best", "--as-one")

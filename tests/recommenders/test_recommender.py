@@ -20,7 +20,7 @@ from gru4rec.sessions import SessionArrays, from_lists, to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.training_log import TrainingLog
 
-NAMES = ["gru4rec", "gru4rec dot", "fusion", "fusion reciprocal_ranks", *BASELINES]
+NAMES = ["gru4rec", "gru4rec dot", "ensemble", "fusion", "fusion reciprocal_ranks", *BASELINES]
 
 
 def fitted(name: str, log: pl.DataFrame) -> g4r.Recommender:
@@ -29,6 +29,8 @@ def fitted(name: str, log: pl.DataFrame) -> g4r.Recommender:
     if "fusion" in name:
         how = "reciprocal_ranks" if "ranks" in name else "probabilities"
         return g4r.Fusion([fitted("gru4rec", log), fitted("vstan", log)], how=how)
+    if name == "ensemble":
+        return g4r.Ensemble([fitted("gru4rec", log), fitted("gru4rec dot", log)])
     scoring = {"training.scoring": "dot" if "dot" in name else "cosine"}
     return g4r.GRU4Rec(g4r.Config().replace({**TINY, **scoring}), device="cpu").fit(log)
 

@@ -1,0 +1,171 @@
+"""Several GRU4Recs as one: their vectors side by side, one index, one query."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gru4rec.arraytypes import Float32Array, IntArray, Rows
+from gru4rec.clicks import ClickSource
+from gru4rec.errors import CheckpointError, ConfigError
+from gru4rec.model import state_size
+from gru4rec.recommenders.checkpoint import Checkpoint
+from gru4rec.recommenders.gru4rec import GRU4Rec
+from gru4rec.recommenders.indexed import Indexed
+from gru4rec.recommenders.parts import (
+    in_common,
+    meta_of_parts,
+    refuse_different_inputs,
+    refuse_other_parts,
+)
+from gru4rec.recommenders.recommender import Recommender
+from gru4rec.serving import AnyVectors, ItemIndex, RepeatHead, row_blocks
+from gru4rec.sessions import RunningSession, SessionArrays
+from gru4rec.training import parts_of_log, queries_after, scores_by
+
+
+class Ensemble(Indexed):
+    """Scores an item by the mean of several GRU4Recs' scores.
+
+    Models by different seeds err on different targets. An item's vectors of all models, one after
+    the other, are its vector here, and so it is with queries: the index is searched once, and a
+    live session is one step of each model a click. The repeat heads are one too, the mean of their
+    numbers.
+    """
+
+    name = "ensemble"
+    # P parts, M clicks, N items, S sessions, D components of all parts' vectors
+
+    parts: Sequence[GRU4Rec]
+
+    def __init__(self, parts: Sequence[GRU4Rec]) -> None:
+        """Join models of one log, fitted or not. Raise ConfigError for less than two."""
+        refuse_different_inputs(parts, "an ensemble")
+        strange = [part.name for part in parts if not isinstance(part, GRU4Rec)]
+        if strange:
+            raise ConfigError(f"the parts of an ensemble are GRU4Recs, got {', '.join(strange)}")
+        self.parts, self.inputs, self.device = list(parts), parts[0].inputs, parts[0].device
+        if all(part._catalog is not None for part in parts):
+            self._join()
+
+    def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
+        """Fit every model on a click log; `valid` is as for GRU4Rec."""
+        log, held_out = parts_of_log(clicks, valid, self.inputs)
+        for part in self.parts:
+            part.fit(log, valid=held_out)
+        self._join()
+        return self
+
+    def _join(self) -> None:
+        """Take over what the models, once fitted, have in common; make one index and one head."""
+        self.catalog, self.side_inputs = in_common(self.parts, "an ensemble")
+        self.meta = meta_of_parts(self.name, self.parts)
+        self.index = ItemIndex.build(self.item_vectors())
+        heads = [part.repeats or RepeatHead.neutral() for part in self.parts]
+        mean = RepeatHead.mean(heads)
+        self.repeats = None if mean.is_neutral else mean
+        ends = np.cumsum([state_size(part.model) for part in self.parts]).tolist()
+        self._states = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
+        """See `Scorer.score`."""
+        yield from scores_by(
+            lambda asked: self._queries_after(sessions, asked),
+            torch.from_numpy(self.item_vectors()).to(self.device),
+            sessions,
+            clicks,
+            self.repeats,
+        )
+
+    @torch.inference_mode()
+    def queries(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
+        """See `Indexed.queries`."""
+        for rows in row_blocks(len(clicks)):
+            yield rows, self._queries_after(sessions, clicks[rows])
+
+    def _queries_after(self, sessions: SessionArrays, clicks: IntArray) -> Tensor:
+        of_parts = [queries_after(part.model, sessions, clicks) for part in self.parts]
+        return self._mean(of_parts)
+
+    @torch.inference_mode()
+    def running_queries(self, sessions: Sequence[RunningSession]) -> Tensor:
+        """See `Indexed.running_queries`."""
+        of_parts = []
+        for part, place in zip(self.parts, self._states, strict=True):
+            states = _slices([session.state for session in sessions], place)
+            views = [
+                RunningSession(session.items, session.sides, session.times, state=state)
+                for session, state in zip(sessions, states, strict=True)
+            ]
+            of_parts.append(part.running_queries(views))
+        return self._mean(of_parts)
+
+    def _mean(self, queries: Sequence[Tensor]) -> Tensor:
+        """Return the query [n, D] whose scores are the mean of those of the parts' queries."""
+        return torch.cat(list(queries), dim=1) / len(self.parts)
+
+    def next_states(
+        self, states: Sequence[Float32Array | None], items: IntArray, sides: IntArray
+    ) -> Sequence[Float32Array | None]:
+        """See `Scorer.next_states`: the states of the models, one after the other."""
+        of_parts = [
+            part.next_states(_slices(states, place), items, sides)
+            for part, place in zip(self.parts, self._states, strict=True)
+        ]
+        kept = [[row for row in rows if row is not None] for rows in zip(*of_parts, strict=True)]
+        return [np.concatenate(rows) if rows else None for rows in kept]
+
+    def item_vectors(self) -> Float32Array:
+        """See `Indexed.item_vectors`."""
+        return np.concatenate([part.item_vectors() for part in self.parts], axis=1)
+
+    def kept_vectors(self) -> AnyVectors:
+        """See `Indexed.kept_vectors`."""
+        return np.concatenate([part.kept_vectors() for part in self.parts], axis=1)
+
+    def settings_dict(self) -> dict[str, Any]:
+        """See `Scorer.settings_dict`: those of the models stand with them."""
+        return {"models": len(self.parts)}
+
+    def contents(self) -> Checkpoint:
+        """See `Scorer.contents`; the models are checkpoints in a folder of this one."""
+        catalog = self.catalog
+        return Checkpoint(
+            self.settings_dict(), self.meta, catalog, index=self.index, parts=self.parts
+        )
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "auto") -> Self:
+        """See `Recommender.load`."""
+        from gru4rec.recommenders.loading import load  # it knows how parts are read
+
+        ensemble = load(path, device=device)
+        if not isinstance(ensemble, cls):
+            raise CheckpointError(
+                f"the checkpoint is of {ensemble.name}, not ensemble; use g4r.load"
+            )
+        return ensemble
+
+    @classmethod
+    def of(cls, saved: Checkpoint, *, device: str = "auto") -> Self:
+        """See `Scorer.of`; the parts of the checkpoint are recommenders already."""
+        ensemble = cls(cast(Sequence[GRU4Rec], saved.parts))
+        refuse_other_parts(saved, cast(Recommender, ensemble))
+        vectors = ensemble.kept_vectors()
+        size = len(saved.catalog), vectors.shape[1]
+        if saved.index is None or (len(saved.index), saved.index.width) != size:
+            raise CheckpointError(
+                "the index of the checkpoint does not fit its models; make the ensemble again"
+            )
+        ensemble.index, ensemble.meta = saved.index.with_vectors(vectors), saved.meta
+        return ensemble
+
+
+def _slices(states: Sequence[Float32Array | None], place: slice) -> Sequence[Float32Array | None]:
+    """Return the part of each session's state that is one model's; None where it has none."""
+    if place.start == place.stop:
+        return [None] * len(states)
+    return [None if state is None else state[place] for state in states]

@@ -1,0 +1,59 @@
+"""What recommenders that are parts of one have in common."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from gru4rec.errors import CheckpointError, ConfigError
+from gru4rec.recommenders.checkpoint import Checkpoint
+from gru4rec.recommenders.meta import Meta
+from gru4rec.recommenders.recommender import Recommender
+from gru4rec.sessions import NO_SIDE_INPUTS, Catalog, SideInputs
+from gru4rec.untrusted import brief
+
+
+def refuse_different_inputs(parts: Sequence[Recommender], whole: str) -> None:
+    """Raise ConfigError for less than two parts, or if they are to read different side inputs."""
+    if len(parts) < 2:
+        raise ConfigError(f"{whole} needs two recommenders or more, got {len(parts)}")
+    asked = [list(part.inputs) for part in parts if part.inputs]
+    if any(inputs != asked[0] for inputs in asked):
+        raise ConfigError(f"the parts of {whole} must read the same side inputs, in one order")
+
+
+def in_common(parts: Sequence[Recommender], whole: str) -> tuple[Catalog, SideInputs]:
+    """Return the catalog and side inputs of fitted parts.
+
+    Raise ConfigError if they have not learned from the same log, or read different side inputs.
+    """
+    first, *others = parts
+    if not all(part.catalog.item_ids.equals(first.catalog.item_ids) for part in others):
+        raise ConfigError(
+            f"the parts of {whole} must be fitted on the same log; give the one that each "
+            "learned from, without what was held out of it"
+        )
+    read = [part.side_inputs for part in parts if len(part.side_inputs)]
+    values = [list(side_inputs.values.items()) for side_inputs in read]
+    if any(values_of_part != values[0] for values_of_part in values):
+        raise ConfigError(f"the parts of {whole} read different side inputs; give them the same")
+    return first.catalog, read[0] if read else NO_SIDE_INPUTS
+
+
+def meta_of_parts(name: str, parts: Sequence[Recommender]) -> Meta:
+    """Return the meta of a recommender that has parts; they have seen the same log."""
+    return Meta(
+        recommender=name,
+        versions={"gru4rec": version("gru4rec")},
+        parts=[part.name for part in parts],
+        seen=parts[0].meta.seen,
+    )
+
+
+def refuse_other_parts(saved: Checkpoint, whole: Recommender) -> None:
+    """Raise CheckpointError unless the parts are those that the checkpoint was saved with."""
+    names = [part.name for part in whole.parts]
+    known = saved.catalog.item_ids.equals(whole.catalog.item_ids)
+    if list(saved.meta.parts or ()) != names or not known:
+        raise CheckpointError(
+            f"the parts of the checkpoint, {brief(', '.join(names))}, are not those it was "
+            "saved with; fit again"
+        )
