@@ -11,7 +11,7 @@ from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.finish import neighbours_worth_asking
 from gru4rec.training.model_scores import scores_after
 
-LOG = clicks_of([["a", "b", "c", "d"], ["b", "c", "a"], ["d", "e", "f", "a"]])
+LOG = clicks_of([list("abcd"), list("bca"), list("defa"), [f"other {n}" for n in range(60)]])
 
 
 class Peers:
