@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import IntArray
+from gru4rec.arraytypes import Float32Array, IntArray
 from gru4rec.config import Config, TrainingConfig
 from gru4rec.model import Packing, streams
 from gru4rec.sessions import (
@@ -20,7 +20,9 @@ from gru4rec.sessions import (
     sides_of,
 )
 from gru4rec.training.candidates import CandidateSampler
-from gru4rec.training.teaching import Teacher, taught
+from gru4rec.training.teaching import Teacher
+
+_NOBODY = np.empty(0, np.int64), np.empty((0, 0), np.int64), np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class TrainingBatch:
     """One window to learn from: packed clicks, their targets and the candidates."""
 
     # M clicks, S segments, C candidates, K carried segments, V clicks before each that are read
-    # again, R = M + K·V clicks that are read, U rows of the input table, F side inputs
+    # again, R = M + K·V clicks that are read, U rows of the input table, F side inputs, X rows of
+    # the output table, A clicks after which a teacher speaks, T items that it names
     packing: Packing
     """How the clicks form segments."""
     carried: Tensor
@@ -46,6 +49,14 @@ class TrainingBatch:
     """Place of each item of `inputs` in `input_rows` [R]."""
     candidates: Tensor
     """Items that are scored [C]."""
+    output_rows: Tensor
+    """Rows of the output table that are moved: the candidates, then what a teacher names [X]."""
+    taught: Tensor
+    """Clicks after which a teacher speaks [A]."""
+    soft_places: Tensor
+    """Place of each item that it names in `output_rows` [A, T]."""
+    soft_shares: Tensor
+    """How likely it finds each [A, T]."""
     targets: Tensor
     """Column of each click's target [M]."""
     correction: Tensor
@@ -78,7 +89,7 @@ class TrainingBatches:
         teacher: Teacher | None = None,
     ) -> None:
         """Take sessions of two clicks or more each, the support of every item, and a teacher."""
-        self._teacher, self._teaching = teacher, config.training.teaching
+        self._teacher = teacher
         self._items, self._sides = sessions.items, sessions.sides
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
@@ -99,13 +110,14 @@ class TrainingBatches:
         """Return the batch of a window; its random draws are keyed by (seed, epoch, window)."""
         random = np.random.Generator(np.random.Philox(key=[self._seed, (epoch << 40) + window]))
         batch = self._windows[window]
-        targets = self._items[batch.clicks + 1]
-        if self._teacher is not None:
-            targets = taught(self._teacher, batch.clicks, targets, self._teaching, random)
-        candidates = self._sampler.candidates(targets, batch, random)
+        candidates = self._sampler.candidates(self._items[batch.clicks + 1], batch, random)
         read = np.concatenate((batch.clicks, batch.earlier.ravel()))
         inputs = self._items[read]
-        rows, places = self._input_rows(inputs, candidates.items)
+        taught, named, shares = self._said_after(batch.clicks)
+        outputs, soft_places = candidates.items, named
+        if len(taught):
+            outputs, soft_places = _added(candidates.items, named)
+        rows, places = self._input_rows(inputs, outputs)
         tensor = torch.from_numpy
         return TrainingBatch(
             packing=Packing.of(batch.layout),
@@ -116,24 +128,48 @@ class TrainingBatches:
             input_rows=tensor(rows),
             input_places=tensor(places),
             candidates=tensor(candidates.items),
+            output_rows=tensor(outputs),
+            taught=tensor(taught),
+            soft_places=tensor(soft_places),
+            soft_shares=tensor(shares),
             targets=tensor(candidates.targets),
             correction=tensor(candidates.log_expected.astype(np.float32)),
             masked=tensor(candidates.masked),
             seed=int(random.integers(2**63)),
         )
 
-    def _input_rows(self, inputs: IntArray, candidates: IntArray) -> tuple[IntArray, IntArray]:
+    def _said_after(self, clicks: IntArray) -> tuple[IntArray, IntArray, Float32Array]:
+        """Return clicks after which the teacher speaks [A], what it names, its shares [A, T]."""
+        if self._teacher is None:
+            return _NOBODY
+        items_MT, shares_MT = self._teacher.after(clicks)
+        taught_A = np.flatnonzero(shares_MT.any(axis=1))
+        return taught_A, items_MT[taught_A].astype(np.int64), shares_MT[taught_A].astype(np.float32)
+
+    def _input_rows(self, inputs: IntArray, outputs: IntArray) -> tuple[IntArray, IntArray]:
         """Return the rows that inputs touch [U], each once, and the place of each input there [R].
 
-        Of a shared table, candidates touch rows too: they come first.
+        Of a shared table, outputs touch rows too: they come first.
         """
         if not self._shared:
             return np.unique(inputs, return_inverse=True)
-        places = np.minimum(np.searchsorted(candidates, inputs), len(candidates) - 1)
-        is_extra = candidates[places] != inputs
-        extra, extra_places = np.unique(inputs[is_extra], return_inverse=True)
-        places[is_extra] = len(candidates) + extra_places
-        return np.concatenate((candidates, extra)), places
+        return _added(outputs, inputs)
+
+
+def _added(first: IntArray, items: IntArray) -> tuple[IntArray, IntArray]:
+    """Return `first`, then whatever else is among `items`, and the place of each item there.
+
+    `first` has each item once, in one rising run or two. What comes after it rises too.
+    """
+    order = None  # of one run; to sort two costs more than all the rest
+    if len(first) > 1 and (np.diff(first) < 0).any():
+        order = np.argsort(first, kind="stable")
+    places = np.minimum(np.searchsorted(first, items, sorter=order), len(first) - 1)
+    places = places if order is None else order[places]
+    is_extra = first[places] != items
+    extra, extra_places = np.unique(items[is_extra], return_inverse=True)
+    places[is_extra] = len(first) + extra_places
+    return np.concatenate((first, extra)), places
 
 
 def _windows_of(sessions: SessionArrays, config: Config) -> Sequence[SessionBatch]:

@@ -1,10 +1,11 @@
 """One update of a model: forward, loss, gradients, optimisers."""
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from gru4rec.config import TrainingConfig
 from gru4rec.model import ContextEncoder, Model, State, dropout
@@ -16,8 +17,8 @@ from gru4rec.training.optimizers import Adagrad, DenseOptimizer
 class Learner:
     """Owns the optimisers' state and the run's device; the model learns in place."""
 
-    # M clicks, R those and the ones before them that are read again, C candidates, U rows of the
-    # input table, E length of an input, D of a session vector
+    # M clicks, R those and the ones before them that are read again, C candidates, X those and what
+    # a teacher names, U rows of the input table, E length of an input, D of a session vector
     def __init__(self, model: Model, config: TrainingConfig, device: torch.device) -> None:
         self.model = model.to(device)
         self.device = device
@@ -49,21 +50,36 @@ class Learner:
         self._random.manual_seed(batch.seed)
 
         inputs_RE = _leaf(model.input_table, batch.inputs)
-        outputs_CD = _leaf(model.output_table, batch.candidates)
-        bias_C = None if model.bias is None else _leaf(model.bias, batch.candidates)
+        outputs_XD = _leaf(model.output_table, batch.output_rows)
+        bias_X = None if model.bias is None else _leaf(model.bias, batch.output_rows)
 
         vectors_MD, after = self._encode(inputs_RE, batch, state)
-        offset_C = -batch.correction if bias_C is None else bias_C - batch.correction
-        compared = model.comparable(vectors_MD, outputs_CD)
-        loss = self._objective(*compared, offset_C, batch.targets, batch.masked)
+        loss = self._loss(batch, *model.comparable(vectors_MD, outputs_XD), bias_X)
         (loss * weight).backward()  # type: ignore[no-untyped-call]
 
         rate = self._config.learning_rate * rate_factor
-        self._update_items(batch, inputs_RE, outputs_CD, rate)
-        if bias_C is not None:
-            self.tables["bias"].update_rows(batch.candidates, _gradient(bias_C), rate)
+        self._update_items(batch, inputs_RE, outputs_XD, rate)
+        if bias_X is not None:
+            self.tables["bias"].update_rows(batch.output_rows, _gradient(bias_X), rate)
         self.dense.update(rate, rate_factor)
         return loss.detach(), tuple(part.detach() for part in after)
+
+    def _loss(
+        self, batch: TrainingBatch, vectors_MD: Tensor, outputs_XD: Tensor, bias_X: Tensor | None
+    ) -> Tensor:
+        """Return the mean loss of vectors that are compared with outputs."""
+        num_candidates = len(batch.candidates)
+        outputs_CD = outputs_XD[:num_candidates] if len(outputs_XD) > num_candidates else outputs_XD
+        if bias_X is None:
+            offset_C = -batch.correction
+        else:
+            offset_C = bias_X[:num_candidates] - batch.correction
+        loss = self._objective(vectors_MD, outputs_CD, offset_C, batch.targets, batch.masked)
+        if not len(batch.taught):
+            return loss
+        return loss + self._config.teaching * surprise_by_teacher(
+            batch, vectors_MD, outputs_XD, bias_X
+        )
 
     def _encode(
         self, inputs_RE: Tensor, batch: TrainingBatch, state: State
@@ -81,14 +97,14 @@ class Learner:
         return dropout(vectors_MD, self._config.hidden_dropout, self._random), after
 
     def _update_items(
-        self, batch: TrainingBatch, inputs_RE: Tensor, outputs_CD: Tensor, rate: float
+        self, batch: TrainingBatch, inputs_RE: Tensor, outputs_XD: Tensor, rate: float
     ) -> None:
         """Move the rows of the item tables; a shared table takes the sum of both uses."""
         gradient_UE = inputs_RE.new_zeros(len(batch.input_rows), inputs_RE.shape[1])
         if self.model.shared:
-            gradient_UE[: len(batch.candidates)] = _gradient(outputs_CD)
+            gradient_UE[: len(batch.output_rows)] = _gradient(outputs_XD)
         else:
-            self.tables["output"].update_rows(batch.candidates, _gradient(outputs_CD), rate)
+            self.tables["output"].update_rows(batch.output_rows, _gradient(outputs_XD), rate)
         gradient_UE.index_add_(0, batch.input_places, _gradient(inputs_RE))
         table = self.tables["output" if self.model.shared else "input"]
         table.update_rows(batch.input_rows, gradient_UE, rate)
@@ -109,6 +125,49 @@ class Learner:
         self.dense.restore(part_of("dense", tensors))
         for name, optimizer in self.tables.items():
             optimizer.restore(part_of(name, tensors))
+
+
+def surprise_by_teacher(
+    batch: TrainingBatch, vectors_MD: Tensor, outputs_XD: Tensor, bias_X: Tensor | None
+) -> Tensor:
+    """Return by how much the mean score of targets is above that of what a teacher names.
+
+    Added to the cross-entropy with weight w it makes that with (1 − w) · target + w · soft targets,
+    after the clicks where it speaks: both have the same normaliser, so only the scores of the
+    targets are exchanged. No more items are scored than are named.
+    """
+    # M clicks, A of them taught, X rows of outputs, T items named after each, D of a session vector
+    named_AD: Tensor = _WeightedSum.apply(  # type: ignore[no-untyped-call]
+        outputs_XD, batch.soft_places, batch.soft_shares
+    )
+    targets_A = batch.targets[batch.taught]
+    target_AD = outputs_XD.index_select(0, targets_A)
+    above_A = (vectors_MD.index_select(0, batch.taught) * (target_AD - named_AD)).sum(1)
+    if bias_X is not None:
+        named_A = (batch.soft_shares * bias_X[batch.soft_places]).sum(1)
+        above_A = above_A + bias_X.index_select(0, targets_A) - named_A
+    above: Tensor = above_A.sum() / len(batch.targets)
+    return above
+
+
+class _WeightedSum(torch.autograd.Function):
+    """Σ weights[a, t] · rows[places[a, t]] over t, half as dear as autograd's own way."""
+
+    # X rows, D width, A sums, T terms
+    @staticmethod
+    def forward(ctx: Any, rows_XD: Tensor, places_AT: Tensor, weights_AT: Tensor) -> Tensor:
+        ctx.save_for_backward(places_AT, weights_AT)
+        ctx.num_rows = len(rows_XD)
+        return embedding_bag(places_AT, rows_XD, per_sample_weights=weights_AT, mode="sum")
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        places_AT, weights_AT = ctx.saved_tensors
+        gradient_AD = gradients[0]
+        terms_ATD = weights_AT.unsqueeze(2) * gradient_AD.unsqueeze(1)
+        rows_XD = gradient_AD.new_zeros(ctx.num_rows, gradient_AD.shape[1])
+        rows_XD.index_add_(0, places_AT.flatten(), terms_ATD.flatten(0, 1))
+        return rows_XD, None, None
 
 
 def joined(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:

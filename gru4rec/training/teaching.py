@@ -3,9 +3,8 @@
 Teachers are models by other seeds, and neighbours: the sessions of the log that resemble one.
 
 A student learns from these beside the click that came (Hinton et al., arXiv 1503.02531): with the
-weight w its loss is that of (1 − w) · what came + w · what the teachers say. Here that is so on
-average: one target of each click is drawn, anew in every epoch. It costs nothing, and any loss
-will do.
+weight w its loss is the cross-entropy with (1 − w) · what came + w · what the teachers say. To draw
+a target by these shares would cost nothing, but loses what teachers bring (LOG, 2026-11-27).
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +27,7 @@ SAID = 20
 
 _IN_MEMORY = 10_000_000  # clicks; of more the answers stand on disk
 
-# M clicks, A of them that are taught, N items, K items named
+# M clicks, N items, K items named
 
 
 class Teacher(Protocol):
@@ -48,29 +47,6 @@ class Neighbours(Teacher, Protocol):
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
         """Score all items after clicks of sessions of another log; see `Scorer.score`."""
         ...
-
-
-def taught(
-    teacher: Teacher,
-    clicks: IntArray,
-    targets: IntArray,
-    weight: float,
-    random: np.random.Generator,
-) -> IntArray:
-    """Return a target for each click, by its place: what came, or what the teacher says [M].
-
-    The latter has the probability `weight`, of a click after which something is said.
-    """
-    rows_A = np.flatnonzero(random.random(len(clicks)) < weight)
-    points_A = random.random(len(rows_A), dtype=np.float32)
-    items_AK, shares_AK = teacher.after(clicks[rows_A])
-    summed_AK = np.cumsum(shares_AK, axis=1, dtype=np.float32)
-    total_A1 = summed_AK[:, -1:]
-    columns_A = (summed_AK <= points_A[:, None] * total_A1).sum(axis=1)
-    drawn_A = items_AK[np.arange(len(rows_A)), columns_A.clip(max=items_AK.shape[1] - 1)]
-    drawn_M = targets.copy()
-    drawn_M[rows_A] = np.where(total_A1[:, 0] > 0, drawn_A, targets[rows_A])
-    return drawn_M
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,8 @@ def tune(
     if trials < 1:
         raise DataError(f"at least one trial is needed, got {trials}")
     base, plain = config if config is not None else Config(), Config().flat()
+    if base.training.teachers or base.training.neighbours:  # what no other loss can learn from
+        base = base.replace({"training.loss": "cross_entropy"})
     held = {name: value for name, value in base.flat().items() if value != plain.get(name)}
     space = {name: dimension for name, dimension in SPACE.items() if name not in held}
     if not space:

@@ -1,6 +1,7 @@
 """A student learns what teachers say beside the click that came."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from gru4rec.model import Model
 from gru4rec.sessions import to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.learner import surprise_by_teacher
 from gru4rec.training.model_scores import scores_after
-from gru4rec.training.teaching import SoftTargets, _most_likely, taught
+from gru4rec.training.teaching import SoftTargets, _most_likely
 
 SESSIONS = [["a", "b", "c"], ["b", "c", "a", "b"], ["c", "d"], ["e", "a", "b"], ["d", "f", "g"]] * 4
 
@@ -77,40 +79,66 @@ def test_what_is_too_much_for_memory_stands_on_disk_and_says_the_same(
     assert np.array_equal(in_memory.shares, on_disk.shares)
 
 
-def test_targets_are_drawn_by_the_weight_and_the_shares():
-    """Ten thousand draws each: what teachers say, nothing said, and the click that came."""
-    said = SoftTargets(
-        np.array([[5, 6, 7], [8, 9, 0], [1, 2, 3]], np.int32),
-        np.array([[0.5, 0.25, 0.25], [0, 0, 0], [0, 1, 0]], np.float16),
-    )
-    clicks = np.repeat([0, 1, 2], 10_000)
-    targets = np.full(len(clicks), 4)
-    drawn = taught(said, clicks, targets, 0.4, np.random.default_rng(0)).reshape(3, -1)
-    counts = [np.bincount(of_click, minlength=10) / 10_000 for of_click in drawn]
-    assert counts[0] == pytest.approx([0, 0, 0, 0, 0.6, 0.2, 0.1, 0.1, 0, 0], abs=0.02)
-    assert counts[1][4] == 1
-    assert counts[2] == pytest.approx([0, 0, 0.4, 0, 0.6, 0, 0, 0, 0, 0], abs=0.02)
-    for weight, expected in ((0.0, {4}), (1.0, {5, 6, 7})):
-        drawn = taught(said, clicks[:10_000], targets[:10_000], weight, np.random.default_rng(0))
-        assert set(drawn.tolist()) == expected
+@pytest.mark.parametrize("negatives", [0, 2, 100])
+@pytest.mark.parametrize("embedding", ["shared", "separate"])
+def test_the_loss_is_the_cross_entropy_with_soft_targets(catalog, sessions, negatives, embedding):
+    """Whatever stands in the batch: places lead to the items named, and the sum is the loss."""
+    settings = config(**{"training.negatives": negatives, "encoder.embedding": embedding})
+    said = SoftTargets.of([teacher(catalog, 1)], sessions)
+    said.shares[::3] = 0  # nothing is said after these
+    batches = TrainingBatches(sessions.with_targets(), catalog.support, settings, said)
+    plain = TrainingBatches(sessions.with_targets(), catalog.support, settings)
+    for window in range(len(batches)):
+        batch, without = batches.make(0, window), plain.make(0, window)
+        assert torch.equal(batch.candidates, without.candidates)
+        assert torch.equal(without.output_rows, without.candidates)
+        assert len(without.taught) == 0
+        assert 0 < len(batch.taught) < len(batch.targets)
+        rows = batch.output_rows
+        assert len(rows.unique()) == len(rows)
+        assert torch.equal(rows[: len(batch.candidates)], batch.candidates)
+        assert torch.equal(batch.input_rows[batch.input_places], batch.inputs)
+        vectors, outputs = torch.randn(len(batch.targets), 5), torch.randn(len(rows), 5)
+        scores = vectors @ outputs[: len(batch.candidates)].t()
+        named = torch.einsum("ad,atd->at", vectors[batch.taught], outputs[batch.soft_places])
+        log_total = torch.logsumexp(scores, 1)
+        hard = log_total - scores.gather(1, batch.targets[:, None])[:, 0]
+        soft = log_total[batch.taught] - (batch.soft_shares * named).sum(1)
+        expected = hard.clone()
+        expected[batch.taught] = 0.7 * hard[batch.taught] + 0.3 * soft
+        mine = hard.mean() + 0.3 * surprise_by_teacher(batch, vectors, outputs, None)
+        assert mine.item() == pytest.approx(expected.mean().item(), rel=1e-3)
 
 
-def test_batches_have_what_is_drawn_as_their_targets_and_the_same_each_time(catalog, sessions):
-    silent = SoftTargets.silent(len(sessions.items), len(catalog))
-    loud = SoftTargets.silent(len(sessions.items), len(catalog))
-    loud.items[:, 0], loud.shares[:, 0] = 3, 1.0
-    settings = config(**{"training.teaching": 1.0})
-    plain, unsaid, taught = (
-        TrainingBatches(sessions, catalog.support, settings, said) for said in (None, silent, loud)
+def test_gradients_are_those_of_the_written_out_sum(catalog, sessions):
+    said = SoftTargets.of([teacher(catalog, 1)], sessions)
+    batch = TrainingBatches(sessions, catalog.support, config(), said).make(0, 0)
+    vectors = torch.randn(len(batch.targets), 5, dtype=torch.float64, requires_grad=True)
+    outputs = torch.randn(len(batch.output_rows), 5, dtype=torch.float64, requires_grad=True)
+    batch = replace(batch, soft_shares=batch.soft_shares.double())
+    target = outputs[batch.targets[batch.taught]]
+    named = (batch.soft_shares[:, :, None] * outputs[batch.soft_places]).sum(1)
+    written_out = (vectors[batch.taught] * (target - named)).sum() / len(vectors)
+    expected = torch.autograd.grad(written_out, (vectors, outputs))
+    found = torch.autograd.grad(
+        surprise_by_teacher(batch, vectors, outputs, None), (vectors, outputs)
     )
-    for window in range(len(plain)):
-        batches = [made.make(1, window) for made in (plain, unsaid, taught)]
-        targets = [batch.candidates[batch.targets] for batch in batches]
-        assert torch.equal(targets[0], targets[1])
-        assert (targets[2] == 3).all()
-        again = taught.make(1, window)
-        assert torch.equal(again.candidates[again.targets], targets[2])
-        assert torch.equal(batches[0].inputs, batches[2].inputs)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_biases_count_as_vectors_do(catalog, sessions):
+    said = SoftTargets.of([teacher(catalog, 1)], sessions)
+    batch = TrainingBatches(sessions, catalog.support, config(), said).make(0, 0)
+    vectors, outputs = torch.randn(len(batch.targets), 5), torch.randn(len(batch.output_rows), 5)
+    bias = torch.randn(len(batch.output_rows))
+    as_vectors = torch.cat((vectors, torch.ones(len(vectors), 1)), 1)
+    as_outputs = torch.cat((outputs, bias[:, None]), 1)
+    assert torch.allclose(
+        surprise_by_teacher(batch, vectors, outputs, bias),
+        surprise_by_teacher(batch, as_vectors, as_outputs, None),
+        atol=1e-5,
+    )
 
 
 def fit(**how: object) -> g4r.GRU4Rec:
@@ -145,3 +173,9 @@ def test_each_run_is_named_and_a_training_goes_on_in_any_of_them(tmp_path):
     assert [run for run, _ in itertools.groupby(seen)] == names
     assert weights_of(resumed) == weights_of(undisturbed)
     assert resumed.meta.repeats == undisturbed.meta.repeats
+
+
+@pytest.mark.parametrize("name", ["teachers", "neighbours"])
+def test_who_teaches_needs_the_cross_entropy(name):
+    with pytest.raises(g4r.ConfigError, match=rf"{name} 1 needs training.loss 'cross_entropy'"):
+        g4r.Config().replace({f"training.{name}": 1, "training.loss": "bpr_max"})

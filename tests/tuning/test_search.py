@@ -31,6 +31,13 @@ RATES = {
 """Holds all of the space but the learning rate."""
 
 
+def test_with_teachers_the_losses_that_cannot_be_taught_are_not_tried(log):
+    found = tune(log, config=BASE.replace({"training.teachers": 1}), trials=8)
+    assert "training.loss" not in found.trials.columns
+    assert found.config.training.loss == "cross_entropy"
+    assert set(found.trials["state"]) <= {"complete", "pruned"}
+
+
 def test_the_first_trial_is_that_of_auto_and_the_best_is_no_worse(log):
     found = tune(log, config=BASE, trials=3)
     first = found.trials.filter(trial=0)
