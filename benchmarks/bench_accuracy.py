@@ -3,13 +3,15 @@
     python benchmarks/bench_accuracy.py --seeds 3
     python benchmarks/bench_accuracy.py yoochoose_100k --preset rsc15
     python benchmarks/bench_accuracy.py diginetica --checkpoints models/0 models/1
-    python benchmarks/bench_accuracy.py jdata_demo --peers vstan --ablation
+    python benchmarks/bench_accuracy.py jdata_demo --peers vstan --teachers 3
+    python benchmarks/bench_accuracy.py jdata_demo --ablation
 
 Prints a Markdown table for each log: Recall@20 / MRR@20 (of GRU4Rec and the fusions the mean over
 the seeds, and largest less smallest), the 95 % interval, and the difference to GRU4Rec of the first
 seed with its interval. The fusion of GRU4Rec and VSTAN has its weights from the newest tenth of the
-training sessions, by models that learned from the rest; the mixture of two seeds beside it has none
-to fit. With `--checkpoints` GRU4Rec is not trained but loaded, a folder for each seed.
+training sessions, by models that learned from the rest; that of all seeds, as one model, has the
+same. VSTAN's settings are searched for it there. With `--checkpoints` GRU4Rec is not trained but
+loaded, a folder for each seed; `--keep` writes such folders. `--teachers` is that of `train`.
 
 With `--ablation` it is the parts of GRU4Rec that are compared, on the newest tenth of the training
 sessions: with the repeat head and smoothing, with each alone, with neither; the differences are to
@@ -65,7 +67,8 @@ def line(name: str, seeds: list[list[Row]]) -> str:
 
 def fitted_weights(base: g4r.Config, train: pl.DataFrame) -> list[float]:
     """The weights of GRU4Rec and VSTAN by the newest tenth of the training sessions."""
-    return g4r.Fusion([g4r.GRU4Rec(base), g4r.VSTAN()]).fit(train, valid="10%").weights
+    alone = base.replace({"training.teachers": 0})
+    return g4r.Fusion([g4r.GRU4Rec(alone), g4r.VSTAN()]).fit(train, valid="10%").weights
 
 
 def ablation(base: g4r.Config, log: pl.DataFrame) -> Iterator[str]:
@@ -100,15 +103,16 @@ def lines(
     for name in peers:
         yield line(name, [measured(BASELINES[name]().fit(train), test, first)])
     yield line("GRU4Rec", [measured(each, test, first) for each in gru4recs])
-    vstan = g4r.VSTAN().fit(train)
+    vstan = g4r.VSTAN().fit(train, search=True)
+    yield line("VSTAN, searched", [measured(vstan, test, first)])
     fusions = [g4r.Fusion([each, vstan], weights=weights) for each in gru4recs]
     named = f"GRU4Rec {weights[0]:.2f} + VSTAN {weights[1]:.2f}"
     yield line(named, [measured(each, test, first) for each in fusions])
     if len(gru4recs) > 1:
-        share = [weights[0] / 2, weights[0] / 2, weights[1]]
-        pairs = zip(gru4recs, [*gru4recs[1:], first], strict=True)
-        both = [g4r.Fusion([*pair, vstan], weights=share) for pair in pairs]
-        yield line("two seeds of GRU4Rec + VSTAN", [measured(each, test, first) for each in both])
+        ensemble = g4r.Ensemble(gru4recs)
+        yield line(f"{len(gru4recs)} seeds as one", [measured(ensemble, test, first)])
+        mixture = g4r.Fusion([ensemble, vstan], weights=weights)
+        yield line(f"{len(gru4recs)} seeds + VSTAN", [measured(mixture, test, first)])
 
 
 def main() -> None:
@@ -119,12 +123,15 @@ def main() -> None:
     parser.add_argument("logs", nargs="*", default=[name for name in LOGS if name != "globo"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--preset", choices=PRESETS)
+    parser.add_argument("--teachers", type=int, default=0)
     parser.add_argument("--checkpoints", nargs="+", default=[])
+    parser.add_argument("--keep", metavar="FOLDER", help="write each model to FOLDER/LOG-SEED")
     parser.add_argument("--weights", nargs=2, type=float, help="of the fusion, if fitted before")
     parser.add_argument("--peers", nargs="*", choices=BASELINES, default=[*BASELINES])
     parser.add_argument("--ablation", action="store_true")
     options = parser.parse_args()
     base = g4r.Config() if options.preset is None else preset(options.preset)
+    base = base.replace({"training.teachers": options.teachers})
     for name in options.logs:
         log = LOGS[name]
         train = g4r.read_clicks(log.path, where=log.train_where).collect()
@@ -138,6 +145,9 @@ def main() -> None:
         gru4recs = [g4r.load(path) for path in options.checkpoints] or [
             g4r.GRU4Rec(base.replace({"seed": seed})).fit(train) for seed in range(options.seeds)
         ]
+        if options.keep:
+            for each in gru4recs:
+                each.save(f"{options.keep}/{name}-{each.config.seed}", force=True)
         seconds = [each.meta.seconds for each in gru4recs]
         print(f"GRU4Rec trained in {sum(seconds) / len(seconds):.0f} s")
         print(HEADER, flush=True)

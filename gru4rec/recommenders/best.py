@@ -1,10 +1,11 @@
 """The best mixture that the package knows of a log: models by several seeds, and VSTAN.
 
-Seeds err on different targets, and so do a model and a neighbour method. What each weighs is fitted
-on sessions that none of them has learned from; then all learn from everything.
+Seeds err on different targets, and so do a model and a neighbour method. The settings of VSTAN, and
+what each part weighs, are fitted on sessions that it has not learned from; then all learn from
+everything.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -64,7 +65,10 @@ def fit_best(
     total = (seeds + 1) * (1 if valid is not None else 2)
     done = 0
 
-    def fitted(source: pl.LazyFrame) -> list[Recommender]:
+    def fitted(
+        source: pl.LazyFrame, found: Mapping[str, object] | None = None
+    ) -> list[Recommender]:
+        """Fit the parts; the settings of vstan are searched unless they were found before."""
         nonlocal done
         models: list[GRU4Rec] = []
         for number in range(seeds):
@@ -73,7 +77,7 @@ def fit_best(
             models.append(GRU4Rec(base.replace({"seed": seed}), device=device).fit(source))
             done += 1
         on_part(done, total, "vstan")
-        vstan = VSTAN().fit(source)
+        vstan = VSTAN().fit(source, search=True) if found is None else VSTAN(**found).fit(source)
         done += 1
         return [models[0] if seeds == 1 else Ensemble(models), vstan]
 
@@ -83,4 +87,5 @@ def fit_best(
     if valid is not None:
         return Best(trial, trial, held_out)
     everything, _ = parts_of_log(clicks, None, base.encoder.inputs)
-    return Best(Fusion(fitted(everything), weights=trial.weights), trial, held_out)
+    parts = fitted(everything, found=trial.parts[1].settings_dict())
+    return Best(Fusion(parts, weights=trial.weights), trial, held_out)

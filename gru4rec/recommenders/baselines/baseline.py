@@ -1,12 +1,10 @@
 """What every baseline is: settings, one table that it learns from a log, scores made of that."""
 
-import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
@@ -15,7 +13,7 @@ from gru4rec.arraytypes import FloatingArray, IntArray, Rows
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import CheckpointError
 from gru4rec.layout import LEARNED, META
-from gru4rec.metrics import ranks_in_pieces, recall_plus_mrr
+from gru4rec.recommenders.baselines.choosing import Choosing
 from gru4rec.recommenders.baselines.learned import Column, check_learned
 from gru4rec.recommenders.checkpoint import Checkpoint
 from gru4rec.recommenders.meta import Meta
@@ -23,10 +21,6 @@ from gru4rec.recommenders.recommender import Recommender
 from gru4rec.serving import row_chunks
 from gru4rec.sessions import Catalog, SeenSessions, SessionArrays, to_arrays
 from gru4rec.settings import Settings
-
-logger = logging.getLogger(__name__)
-
-_TRIED_SESSIONS, _TRIED_TARGETS = 2000, 5000
 
 
 class Baseline(Recommender):
@@ -43,6 +37,8 @@ class Baseline(Recommender):
     """What the columns of the table are that it learns: checked when it comes from a file."""
     published: ClassVar[Sequence[Mapping[str, object]]] = ({},)
     """Settings that its authors or others fitted to a log, as far as they are not the defaults."""
+    steps: ClassVar[Mapping[str, Sequence[object]]] = {}
+    """Values that a search tries of a setting."""
 
     def __init__(self, **settings: object) -> None:
         """Take settings. Raise ConfigError for a keyword that is none, or a value out of range."""
@@ -53,12 +49,18 @@ class Baseline(Recommender):
         settings = {**published, **self._asked}
         return self.settings_class.from_dict(settings, prefix=f"{self.name}.")
 
-    def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
-        """Learn from a click log; `valid` is not needed. Raise DataError for a bad log."""
+    def fit(
+        self, clicks: ClickSource, *, valid: ClickSource | None = None, search: bool = False
+    ) -> Self:
+        """Learn from a click log; `valid` is not needed. Raise DataError for a bad log.
+
+        With `search` what is left out of the settings is searched, from the best that were
+        published: a minute or so, and as many trials as `steps` has values or some times that.
+        """
         log = read_clicks(clicks)
         catalog = Catalog.of(log)
         sessions = to_arrays(log, catalog, times=self.reads_times)
-        self.settings = self._choose_settings(sessions, catalog)
+        self.settings = self._choose_settings(sessions, catalog, search=search)
         self.fit_arrays(sessions, catalog, clicks=len(sessions.items))
         self.meta = Meta(
             recommender=self.name,
@@ -77,30 +79,21 @@ class Baseline(Recommender):
         self._restore(catalog, self.learn(sessions, catalog), sessions.timed, clicks)
         return self
 
-    def _choose_settings(self, sessions: SessionArrays, catalog: Catalog) -> Settings:
-        """Return the published settings that do best on the newest sessions.
+    def _choose_settings(
+        self, sessions: SessionArrays, catalog: Catalog, *, search: bool
+    ) -> Settings:
+        """Return the published settings that do best on the newest sessions, or found from them."""
 
-        By Recall@20 + MRR@20, learned from the sessions before those.
-        """
-        choices = list(dict.fromkeys(map(self._with, self.published)))
-        newest = min(len(sessions) // 10, _TRIED_SESSIONS)
-        if len(choices) == 1 or newest == 0:
-            return choices[0]
-        older, held_out = sessions.split_before(len(sessions) - newest)
-        prefixes = held_out.prefixes(most=_TRIED_TARGETS)
-        measures = []
-        for choice in choices:
-            trial = type(self)(**choice.to_dict()).fit_arrays(older, catalog, clicks=0)
-            scored = trial.score(held_out, prefixes)
-            ranks = ranks_in_pieces(scored, held_out.items[prefixes + 1])
-            measures.append(recall_plus_mrr(ranks))
-        logger.info(
-            "%s: of the published settings those with Recall@20 + MRR@20 of %.3f on the newest %d "
-            "sessions (others: %s)",
-            self.name, max(measures), newest,
-            ", ".join(f"{measure:.3f}" for measure in sorted(measures)[:-1]),
-        )  # fmt: skip
-        return choices[int(np.argmax(measures))]
+        def learned(settings: Settings, older: SessionArrays) -> Baseline:
+            return type(self)(**settings.to_dict()).fit_arrays(older, catalog, clicks=0)
+
+        choosing = Choosing(sessions, learned)
+        best = choosing.best_of(list(dict.fromkeys(map(self._with, self.published))))
+        if search:
+            steps = {name: values for name, values in self.steps.items() if name not in self._asked}
+            best = choosing.climb(best, steps)
+        choosing.log(self.name, best)
+        return best
 
     def _restore(
         self, catalog: Catalog, learned: pl.DataFrame, timed: bool, num_clicks: int

@@ -1,5 +1,6 @@
 """Session neighbours that look at how long ago they were: STAN and VSTAN."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -97,6 +98,15 @@ class VSTAN(STAN):
     last shared click, and an item 1 + λ ln(sessions / clicks on it)."""
 
     name = "vstan"
+    steps: ClassVar[Mapping[str, Sequence[object]]] = {
+        "k": (100, 200, 500, 1000, 2000, 5000),
+        "m": (500, 1000, 2500, 5000, 10_000),
+        "lambda_1": (1.0, 2.0, 5.0, 8.0, 16.0),
+        "lambda_2": (2.0, 5.0, 10.0, 20.0, 40.0, 80.0),
+        "lambda_3": (1.0, 2.0, 5.0, 8.0, 16.0),
+        "lambda_4": (0.25, 0.5, 1.0, 2.0, 5.0),
+        "idf": (0.0, 0.5, 1.0, 2.0, 5.0),
+    }
     published = ({}, _VSTAN_DIGINETICA)
     settings: VSTANSettings
     settings_class: ClassVar[type[Settings]] = VSTANSettings
