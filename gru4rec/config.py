@@ -147,12 +147,11 @@ class TrainingConfig(Settings):
 
     def __post_init__(self) -> None:
         self.check("training.")
-        for name in ("teachers", "neighbours"):
-            if (asked := getattr(self, name)) and self.loss not in (AUTO, "cross_entropy"):
-                raise ConfigError(
-                    f"training.{name} {asked} needs training.loss 'cross_entropy', got "
-                    f"{shown(self.loss)}; leave one of them out"
-                )
+        if self.teachers and self.loss not in (AUTO, "cross_entropy"):
+            raise ConfigError(
+                f"training.teachers {self.teachers} needs training.loss 'cross_entropy', got "
+                f"{shown(self.loss)}; leave one of them out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

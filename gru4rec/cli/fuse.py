@@ -1,6 +1,6 @@
 """`gru4rec fuse`: a checkpoint, its training log and baselines → `Fusion` → a checkpoint.
 
-With --best: a training log → `fit_best` → a checkpoint.
+With --best: a training log → `fit_best` → a checkpoint; with --as-one: checkpoints → `Ensemble`.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from gru4rec.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from gru4rec.recommenders import Fusion, Recommender
+    from gru4rec.recommenders import Ensemble, Fusion, Recommender
 
 _OPTIONS = {"others": "--with", "seeds": "--seeds", "as_one": "--as-one"}
 
@@ -42,7 +42,7 @@ _OPTIONS = {"others": "--with", "seeds": "--seeds", "as_one": "--as-one"}
 @click.option(
     "--as-one",
     is_flag=True,
-    help="DIR and all --with are GRU4Recs: one model of the mean of their scores, with one index.",
+    help="Make DIR and each --with DIR, GRU4Recs of one log, one model with one index; no CLICKS.",
 )
 @click.option(
     "--best",
@@ -67,28 +67,41 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     Baselines are fitted on CLICKS. The result is a checkpoint as any other; with a neighbour method
     in it, it keeps the sessions of CLICKS.
 
+    With --as-one the scores are the mean of those of several GRU4Recs, and no log is read.
+
     With --best there is no DIR: models by several seeds and vstan are trained on CLICKS, and mixed
     by weights that are fitted on --valid, or on the newest tenth of the sessions. It says what each
     part does there.
     """
-    from gru4rec.layout import check_free, is_finished
+    from gru4rec.layout import check_free
 
-    best, asked = options["best"], click.get_current_context().get_parameter_source
+    _check(clicks, options)
+    check_free(options["output"], force=options["force"])
+    make = _best if options["best"] else _joined if options["as_one"] else _mixed
+    mixed = make(clicks, options)
+    mixed.save(options["output"], force=options["force"])
+    click.echo(f"saved {options['output']}: {_named(mixed)}", err=True)
+
+
+def _check(clicks: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Raise UsageError for arguments and options that do not go together."""
+    from gru4rec.layout import is_finished
+
+    best, as_one = options["best"], options["as_one"]
+    asked = click.get_current_context().get_parameter_source
     if options["valid_where"] is not None and options["valid"] is None:
         raise click.UsageError("--valid-where goes with --valid.")
-    if options["as_one"] and options["valid"] is not None:
-        raise click.UsageError("--as-one has no weights to fit: leave --valid out.")
     for name, goes in (("others", not best), ("as_one", not best), ("seeds", best)):
         if not goes and asked(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{_OPTIONS[name]} goes {'without' if best else 'with'} --best.")
     if best and is_finished(Path(clicks[0])):
         raise click.UsageError("--best trains its parts itself: give CLICKS alone, no DIR.")
-    if not best and len(clicks) < 2:
+    if as_one and (len(clicks) > 1 or options["valid"] is not None):
+        raise click.UsageError("--as-one reads no log: give DIR, and each --with DIR, alone.")
+    if as_one and asked("others") is not ParameterSource.COMMANDLINE:
+        raise click.UsageError("--as-one joins DIR with others: give them by --with DIR.")
+    if not best and not as_one and len(clicks) < 2:
         raise click.UsageError("Missing argument 'CLICKS...'.")
-    check_free(options["output"], force=options["force"])
-    mixed = _best(clicks, options) if best else _mixed(clicks[0], clicks[1:], options)
-    mixed.save(options["output"], force=options["force"])
-    click.echo(f"saved {options['output']}: {_named(mixed)}", err=True)
 
 
 def _named(mixed: "Recommender") -> str:
@@ -102,13 +115,22 @@ def _named(mixed: "Recommender") -> str:
     return ", ".join(f"{name} {weight:.2f}" for name, weight in zip(parts, weights, strict=True))
 
 
-def _mixed(checkpoint: str, clicks: tuple[str, ...], options: dict[str, Any]) -> "Recommender":
-    """Return the mixture of a checkpoint with others."""
+def _joined(checkpoints: tuple[str, ...], options: dict[str, Any]) -> "Ensemble":
+    """Return checkpoints of GRU4Rec as one model."""
+    from gru4rec.recommenders import Ensemble, GRU4Rec, load
+
+    models = [load(path, device=options["device"]) for path in (*checkpoints, *options["others"])]
+    return Ensemble(cast(list[GRU4Rec], models))
+
+
+def _mixed(paths: tuple[str, ...], options: dict[str, Any]) -> "Fusion":
+    """Return the mixture of a checkpoint, the first path, with others; then comes its log."""
     from gru4rec.cli.progress import Display
     from gru4rec.clicks import read_clicks
     from gru4rec.layout import is_finished
-    from gru4rec.recommenders import Ensemble, Fusion, GRU4Rec, load, make_baseline
+    from gru4rec.recommenders import Fusion, load, make_baseline
 
+    checkpoint, *clicks = paths
     names = options["others"]
     baselines = {name: make_baseline(name) for name in names if not is_finished(Path(name))}
     read = read_options(options)
@@ -122,8 +144,6 @@ def _mixed(checkpoint: str, clicks: tuple[str, ...], options: dict[str, Any]) ->
             others.append(
                 load(name, device=options["device"]) if baseline is None else baseline.fit(log)
             )
-        if options["as_one"]:
-            return Ensemble(cast(list[GRU4Rec], [trained, *others]))
         fusion = Fusion([trained, *others])
         if options["valid"] is not None:
             display.show(len(names), total, "weights")

@@ -42,7 +42,9 @@ def command(checkpoint: str, **options: Any) -> None:
     if item is not None:
         recommender = load(checkpoint)
         if not isinstance(recommender, GRU4Rec):
-            raise DataError(f"{checkpoint} is of {recommender.name}, which has no item embeddings")
+            raise DataError(
+                f"{checkpoint} is of {recommender.name}, which has no item embeddings of its own"
+            )
         table = neighbours(recommender, item, options["k"])
     elif items is not None:
         table = explain(load(checkpoint), items_of_text(items), target=target)

@@ -56,7 +56,9 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         check_free(output, force=options["force"])
     recommender = load(checkpoint, device=options["device"])
     if not isinstance(recommender, GRU4Rec):
-        raise DataError(f"{checkpoint} is of {recommender.name}, which has no weights to shrink")
+        raise DataError(
+            f"{checkpoint} is of {recommender.name}, which has no weights to shrink of its own"
+        )
     extra_columns = list(recommender.side_inputs.values)
     log = read_clicks(clicks, **read_options(options), also=extra_columns)
     if output is None:

@@ -1,6 +1,7 @@
 """Several GRU4Recs as one: their vectors side by side, one index, one query."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -47,6 +48,10 @@ class Ensemble(Indexed):
         strange = [part.name for part in parts if not isinstance(part, GRU4Rec)]
         if strange:
             raise ConfigError(f"the parts of an ensemble are GRU4Recs, got {', '.join(strange)}")
+        if any(list(part.inputs) != list(parts[0].inputs) for part in parts):
+            raise ConfigError("the models of an ensemble must all read the same side inputs")
+        if len({part.device for part in parts}) > 1:
+            raise ConfigError("the models of an ensemble must be on one device")
         self.parts, self.inputs, self.device = list(parts), parts[0].inputs, parts[0].device
         if all(part._catalog is not None for part in parts):
             self._join()
@@ -54,8 +59,8 @@ class Ensemble(Indexed):
     def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
         """Fit every model on a click log; `valid` is as for GRU4Rec."""
         log, held_out = parts_of_log(clicks, valid, self.inputs)
-        for part in self.parts:
-            part.fit(log, valid=held_out)
+        fitted = [copy(part).fit(log, valid=held_out) for part in self.parts]
+        self.parts = fitted  # all of them, or none if a training fails
         self._join()
         return self
 
@@ -63,7 +68,9 @@ class Ensemble(Indexed):
         """Take over what the models, once fitted, have in common; make one index and one head."""
         self.catalog, self.side_inputs = in_common(self.parts, "an ensemble")
         self.meta = meta_of_parts(self.name, self.parts)
-        self.index = ItemIndex.build(self.item_vectors())
+        vectors = self.item_vectors()
+        self.index = ItemIndex.build(vectors)
+        self._vectors_ND = torch.from_numpy(vectors).to(self.device)
         heads = [part.repeats or RepeatHead.neutral() for part in self.parts]
         mean = RepeatHead.mean(heads)
         self.repeats = None if mean.is_neutral else mean
@@ -74,7 +81,7 @@ class Ensemble(Indexed):
         """See `Scorer.score`."""
         yield from scores_by(
             lambda asked: self._queries_after(sessions, asked),
-            torch.from_numpy(self.item_vectors()).to(self.device),
+            self._vectors_ND,
             sessions,
             clicks,
             self.repeats,

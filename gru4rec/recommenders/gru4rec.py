@@ -150,7 +150,8 @@ class GRU4Rec(Indexed):
     def decide(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Config:
         """Return the config that `fit` would train with. Train nothing.
 
-        Every setting is decided but `training.smoothing`, where it is to be fitted with repeats.
+        Every setting is decided but `training.smoothing` and `training.neighbours`, where they are
+        to be fitted with repeats.
         """
         log = TrainingLog.read(clicks, valid, self.inputs)
         return decide(self._asked, log.statistics, self.device)[0]

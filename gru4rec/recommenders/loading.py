@@ -23,7 +23,7 @@ def kinds() -> Mapping[str, type[Recommender]]:
 
 
 def load(path: str | Path, *, device: str = "auto") -> Recommender:
-    """Return the recommender saved at `path`: GRU4Rec, a baseline or a fusion.
+    """Return the recommender saved at `path`, of any kind.
 
     Raise CheckpointError if it is not there whole.
     """

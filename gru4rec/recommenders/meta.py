@@ -24,7 +24,7 @@ class Meta:
     """Versions of the packages that it was made with."""
     seed: int | None = None
     parts: Sequence[str] | None = None
-    """Of a fusion, the kinds of its parts."""
+    """Of an ensemble or a fusion, the kinds of its parts."""
     timed: bool | None = None
     """Of a baseline, whether its training log has times."""
     counts: Mapping[str, int] | None = None

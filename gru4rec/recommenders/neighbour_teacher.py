@@ -36,7 +36,7 @@ class NeighbourTeacher:
         self._open = np.random.default_rng(0).random(len(rows)) < share  # yet to be asked about
 
     def after(self, clicks: IntArray) -> tuple[Int32Array, Float16Array]:
-        """See `Teacher.after`."""
+        """See `Neighbours.after`."""
         new = clicks[self._open[clicks]]
         sessions = self._sessions.sessions_of(new)
         for session, click in zip(sessions.tolist(), new.tolist(), strict=True):
@@ -53,8 +53,10 @@ class NeighbourTeacher:
         start = max(int(self._sessions.offsets[session]), click + 1 - _READ)
         prefix = self._sessions.items[start : click + 1]
         scores = self._vstan.score_prefix(prefix, 0.0, left_out=session)
-        count = self._said.items.shape[1]
-        best = np.argpartition(scores, -count)[-count:]
-        likely = scores[best].clip(min=0)  # what is in more clicks than sessions may be below
-        if total := likely.sum():
-            self._said.items[click], self._said.shares[click] = best, likely / total
+        found = np.flatnonzero(scores > 0)  # what is in more clicks than sessions may be below
+        count = min(len(found), self._said.items.shape[1])
+        if not count:
+            return
+        best = found[np.argpartition(scores[found], -count)[-count:]]
+        self._said.items[click, :count] = best
+        self._said.shares[click, :count] = scores[best] / scores[best].sum()

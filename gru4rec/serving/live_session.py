@@ -18,8 +18,8 @@ from gru4rec.sessions import Click, RunningSession, refuse_other, take_in
 class LiveSession:
     """One visitor's clicks so far. Threads may share it.
 
-    With a GRU4Rec whose encoder streams the hundredth click costs as the first; any other
-    recommender reads the session's clicks again.
+    With a GRU4Rec whose encoder streams, or several of them as one, the hundredth click costs as
+    the first; any other recommender reads the session's clicks again.
     """
 
     def __init__(self, recommender: Answering) -> None:

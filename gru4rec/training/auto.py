@@ -173,9 +173,7 @@ def _without_fit(config: Config, decided: Config, log: LogStatistics) -> Iterato
         yield Choice("training.smoothing", 0.0, "it is fitted with repeats alone")
     if config.training.neighbours is not AUTO:
         return
-    if decided.training.loss != "cross_entropy":
-        yield Choice("training.neighbours", 0, "only cross_entropy learns from neighbours")
-    elif log.pairs > _FEW_PAIRS:
+    if log.pairs > _FEW_PAIRS:
         why = f"more than {_FEW_PAIRS:,} next clicks say themselves what neighbours would"
         yield Choice("training.neighbours", 0, why)
     elif not _holds_out(log) and config.encoder.repeats is AUTO:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import Float32Array, IntArray
+from gru4rec.arraytypes import IntArray
 from gru4rec.config import Config, TrainingConfig
 from gru4rec.model import Packing, streams
 from gru4rec.sessions import (
@@ -20,9 +20,7 @@ from gru4rec.sessions import (
     sides_of,
 )
 from gru4rec.training.candidates import CandidateSampler
-from gru4rec.training.teaching import Teacher
-
-_NOBODY = np.empty(0, np.int64), np.empty((0, 0), np.int64), np.empty((0, 0), np.float32)
+from gru4rec.training.teaching import Neighbours, SoftTargets, taught
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class TrainingBatch:
 
     # M clicks, S segments, C candidates, K carried segments, V clicks before each that are read
     # again, R = M + K·V clicks that are read, U rows of the input table, F side inputs, X rows of
-    # the output table, A clicks after which a teacher speaks, T items that it names
+    # the output table, T items that teachers name after a click
     packing: Packing
     """How the clicks form segments."""
     carried: Tensor
@@ -50,13 +48,11 @@ class TrainingBatch:
     candidates: Tensor
     """Items that are scored [C]."""
     output_rows: Tensor
-    """Rows of the output table that are moved: the candidates, then what a teacher names [X]."""
-    taught: Tensor
-    """Clicks after which a teacher speaks [A]."""
+    """Rows of the output table that are moved: the candidates, then what teachers name [X]."""
     soft_places: Tensor
-    """Place of each item that it names in `output_rows` [A, T]."""
+    """Place of each item that teachers name in `output_rows` [M, T]; T is 0 without teachers."""
     soft_shares: Tensor
-    """How likely it finds each [A, T]."""
+    """How likely teachers find it [M, T]."""
     targets: Tensor
     """Column of each click's target [M]."""
     correction: Tensor
@@ -86,10 +82,13 @@ class TrainingBatches:
         sessions: SessionArrays,
         support: IntArray,
         config: Config,
-        teacher: Teacher | None = None,
+        *,
+        neighbours: Neighbours | None = None,
+        soft_targets: SoftTargets | None = None,
     ) -> None:
-        """Take sessions of two clicks or more each, the support of every item, and a teacher."""
-        self._teacher = teacher
+        """Take sessions of two clicks or more each, the support of every item, and who teaches."""
+        self._neighbours, self._teaching = neighbours, config.training.teaching
+        self._soft_targets = soft_targets
         self._items, self._sides = sessions.items, sessions.sides
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
@@ -110,12 +109,15 @@ class TrainingBatches:
         """Return the batch of a window; its random draws are keyed by (seed, epoch, window)."""
         random = np.random.Generator(np.random.Philox(key=[self._seed, (epoch << 40) + window]))
         batch = self._windows[window]
-        candidates = self._sampler.candidates(self._items[batch.clicks + 1], batch, random)
+        targets = self._items[batch.clicks + 1]
+        if self._neighbours is not None:
+            targets = taught(self._neighbours, batch.clicks, targets, self._teaching, random)
+        candidates = self._sampler.candidates(targets, batch, random)
         read = np.concatenate((batch.clicks, batch.earlier.ravel()))
         inputs = self._items[read]
-        taught, named, shares = self._said_after(batch.clicks)
+        named, shares = self._named(batch.clicks)
         outputs, soft_places = candidates.items, named
-        if len(taught):
+        if named.size:
             outputs, soft_places = _added(candidates.items, named)
         rows, places = self._input_rows(inputs, outputs)
         tensor = torch.from_numpy
@@ -129,22 +131,20 @@ class TrainingBatches:
             input_places=tensor(places),
             candidates=tensor(candidates.items),
             output_rows=tensor(outputs),
-            taught=tensor(taught),
             soft_places=tensor(soft_places),
-            soft_shares=tensor(shares),
+            soft_shares=shares,
             targets=tensor(candidates.targets),
             correction=tensor(candidates.log_expected.astype(np.float32)),
             masked=tensor(candidates.masked),
             seed=int(random.integers(2**63)),
         )
 
-    def _said_after(self, clicks: IntArray) -> tuple[IntArray, IntArray, Float32Array]:
-        """Return clicks after which the teacher speaks [A], what it names, its shares [A, T]."""
-        if self._teacher is None:
-            return _NOBODY
-        items_MT, shares_MT = self._teacher.after(clicks)
-        taught_A = np.flatnonzero(shares_MT.any(axis=1))
-        return taught_A, items_MT[taught_A].astype(np.int64), shares_MT[taught_A].astype(np.float32)
+    def _named(self, clicks: IntArray) -> tuple[IntArray, Tensor]:
+        """Return what teachers name after clicks, and its shares [M, T]."""
+        if self._soft_targets is None:
+            return np.empty((len(clicks), 0), dtype=np.int64), torch.empty(len(clicks), 0)
+        items_MT, shares_MT = self._soft_targets.after(clicks)
+        return items_MT.astype(np.int64), torch.from_numpy(shares_MT).float()
 
     def _input_rows(self, inputs: IntArray, outputs: IntArray) -> tuple[IntArray, IntArray]:
         """Return the rows that inputs touch [U], each once, and the place of each input there [R].

@@ -98,19 +98,20 @@ def neighbours_worth_asking(
 ) -> int:
     """Return after how many clicks neighbours are to teach a model: none if they find less.
 
-    Both are measured by Recall@20 on sessions that neither has learned from. How they rank what
-    they find counts not: the model and its head do that.
+    Both are measured by Recall@20, of small catalogs at a tenth of the items, on sessions that
+    neither has learned from. How they rank what they find counts not: the model does that.
     """
+    k = min(20, max(1, len(model.output_table) // 10))  # 20 of 20 items say nothing
     prefixes = held_out.prefixes(most=most_targets)
     targets = held_out.items[prefixes + 1]
     theirs, its = (
-        recall_at(20, ranks_in_pieces(scored, targets))
+        recall_at(k, ranks_in_pieces(scored, targets))
         for scored in (
             neighbours.score(held_out, prefixes),
             scores_after(model, held_out, prefixes),
         )
     )
-    logger.info("Recall@20 of session neighbours is %.4f, of the model alone %.4f", theirs, its)
+    logger.info("Recall@%d of session neighbours is %.4f, of the model alone %.4f", k, theirs, its)
     return _SPEAK if theirs >= _WORTH * its else 0
 
 

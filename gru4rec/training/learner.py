@@ -1,11 +1,10 @@
 """One update of a model: forward, loss, gradients, optimisers."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
 
 from gru4rec.config import TrainingConfig
 from gru4rec.model import ContextEncoder, Model, State, dropout
@@ -18,7 +17,7 @@ class Learner:
     """Owns the optimisers' state and the run's device; the model learns in place."""
 
     # M clicks, R those and the ones before them that are read again, C candidates, X those and what
-    # a teacher names, U rows of the input table, E length of an input, D of a session vector
+    # teachers name, U rows of the input table, E length of an input, D of a session vector
     def __init__(self, model: Model, config: TrainingConfig, device: torch.device) -> None:
         self.model = model.to(device)
         self.device = device
@@ -75,9 +74,9 @@ class Learner:
         else:
             offset_C = bias_X[:num_candidates] - batch.correction
         loss = self._objective(vectors_MD, outputs_CD, offset_C, batch.targets, batch.masked)
-        if not len(batch.taught):
+        if not batch.soft_places.shape[1]:
             return loss
-        return loss + self._config.teaching * surprise_by_teacher(
+        return loss + self._config.teaching * surprise_by_teachers(
             batch, vectors_MD, outputs_XD, bias_X
         )
 
@@ -127,47 +126,24 @@ class Learner:
             optimizer.restore(part_of(name, tensors))
 
 
-def surprise_by_teacher(
+def surprise_by_teachers(
     batch: TrainingBatch, vectors_MD: Tensor, outputs_XD: Tensor, bias_X: Tensor | None
 ) -> Tensor:
-    """Return by how much the mean score of targets is above that of what a teacher names.
+    """Return by how much the mean score of targets is above that of what teachers name.
 
-    Added to the cross-entropy with weight w it makes that with (1 − w) · target + w · soft targets,
-    after the clicks where it speaks: both have the same normaliser, so only the scores of the
-    targets are exchanged. No more items are scored than are named.
+    Added to the cross-entropy with weight w it makes that with (1 − w) · target + w · soft targets:
+    both have the same normaliser, so only the scores of the targets are exchanged. No more items
+    are scored than are named.
     """
-    # M clicks, A of them taught, X rows of outputs, T items named after each, D of a session vector
-    named_AD: Tensor = _WeightedSum.apply(  # type: ignore[no-untyped-call]
-        outputs_XD, batch.soft_places, batch.soft_shares
-    )
-    targets_A = batch.targets[batch.taught]
-    target_AD = outputs_XD.index_select(0, targets_A)
-    above_A = (vectors_MD.index_select(0, batch.taught) * (target_AD - named_AD)).sum(1)
+    # M clicks, X rows of outputs, T items named after each click, D of a session vector
+    named_MTD = outputs_XD[batch.soft_places]
+    mean_MD = torch.einsum("mt,mtd->md", batch.soft_shares, named_MTD)
+    target_MD = outputs_XD.index_select(0, batch.targets)
+    above_M = (vectors_MD * (target_MD - mean_MD)).sum(1)
     if bias_X is not None:
-        named_A = (batch.soft_shares * bias_X[batch.soft_places]).sum(1)
-        above_A = above_A + bias_X.index_select(0, targets_A) - named_A
-    above: Tensor = above_A.sum() / len(batch.targets)
-    return above
-
-
-class _WeightedSum(torch.autograd.Function):
-    """Σ weights[a, t] · rows[places[a, t]] over t, half as dear as autograd's own way."""
-
-    # X rows, D width, A sums, T terms
-    @staticmethod
-    def forward(ctx: Any, rows_XD: Tensor, places_AT: Tensor, weights_AT: Tensor) -> Tensor:
-        ctx.save_for_backward(places_AT, weights_AT)
-        ctx.num_rows = len(rows_XD)
-        return embedding_bag(places_AT, rows_XD, per_sample_weights=weights_AT, mode="sum")
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        places_AT, weights_AT = ctx.saved_tensors
-        gradient_AD = gradients[0]
-        terms_ATD = weights_AT.unsqueeze(2) * gradient_AD.unsqueeze(1)
-        rows_XD = gradient_AD.new_zeros(ctx.num_rows, gradient_AD.shape[1])
-        rows_XD.index_add_(0, places_AT.flatten(), terms_ATD.flatten(0, 1))
-        return rows_XD, None, None
+        named_M = (batch.soft_shares * bias_X[batch.soft_places]).sum(1)
+        above_M = above_M + bias_X.index_select(0, batch.targets) - named_M
+    return above_M.mean()
 
 
 def joined(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:

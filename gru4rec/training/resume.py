@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gru4rec import atomic
-from gru4rec.config import AUTO, Config
+from gru4rec.config import Config
 from gru4rec.errors import CheckpointError, ConfigError
 from gru4rec.layout import RESUME, UNFINISHED, check_free
 from gru4rec.training.finish import Finish
@@ -107,10 +107,9 @@ def load_snapshot(path: Path) -> Snapshot | None:
         position = _position_of(run["position"])
         config = Config.from_dict(run["config"])
         finish = run.get("finish")
-        if "run" not in run:  # it is of a version that finished no model
-            config = config.replace({"encoder.repeats": False, "training.smoothing": 0.0})
-        if config.training.neighbours is AUTO:  # or asked no neighbours
-            config = config.replace({"training.neighbours": 0})
+        if "run" not in run:  # it is of a version that finished no model, and asked no neighbours
+            left_out = {"encoder.repeats": False, "training.smoothing": 0.0}
+            config = config.replace({**left_out, "training.neighbours": 0})
         return Snapshot(
             config=config,
             log=run["log"],

@@ -21,7 +21,7 @@ from gru4rec.training.finish import Finish, fit_finish, neighbours_worth_asking
 from gru4rec.training.learner import joined, part_of
 from gru4rec.training.resume import Keeper, Snapshot, restore, settings_of
 from gru4rec.training.smoothing import smooth
-from gru4rec.training.teaching import Neighbours, SoftTargets, Teacher
+from gru4rec.training.teaching import Neighbours, SoftTargets
 from gru4rec.training.trainer import Hooks, Progress, Trainer
 from gru4rec.training.training_log import TrainingLog
 
@@ -32,6 +32,7 @@ NeighboursIn = Callable[[TrainingLog, int], Neighbours]
 
 _HELD_OUT_RUN = "repeats"
 _FITTED = "by the newest tenth of the sessions, held out in a first run"
+_TOO_FEW = "too few sessions to hold some out"
 _MOST_TARGETS = 10_000
 _HELD_OUT_SHARE = 0.1  # of the sessions, the newest
 _FEWEST_EPOCHS = 0.001  # that a config takes
@@ -107,6 +108,7 @@ def train(
     finish = snapshot.finish if snapshot else None
     if config.encoder.repeats and not training.is_done(_HELD_OUT_RUN):
         finish = training.fit_finish(log, hooks)
+    held_out = finish is not None
     if finish is None:
         finish = Finish(config.training.smoothing or 0.0, None, config.training.neighbours or 0)
     taught = training.taught(log, hooks, finish)
@@ -120,7 +122,7 @@ def train(
     return Trained(
         config=config.replace(fitted),
         model=model,
-        reasons={**training.reasons, **dict.fromkeys(fitted, _FITTED)},
+        reasons={**training.reasons, **dict.fromkeys(fitted, _FITTED if held_out else _TOO_FEW)},
         history=history,
         metrics={} if log.held_out is None else _kept_metrics(history, config.training.stop_on),
         seconds=time.perf_counter() - training.since,
@@ -163,7 +165,8 @@ class _Training:
         name: str = "",
         settings: Mapping[str, Any] = MappingProxyType({}),
         finish: Finish | None = None,
-        teacher: Teacher | None = None,
+        neighbours: Neighbours | None = None,
+        soft_targets: SoftTargets | None = None,
         others: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> tuple[Model, list[dict[str, float]]]:
         """Return a model that has learned from a log, and the figures of its epochs.
@@ -174,7 +177,13 @@ class _Training:
         config = self.config.replace(settings)
         model = Model(config, len(log.catalog), log.side_inputs)
         model.initialize(torch.Generator().manual_seed(config.seed))
-        batches = TrainingBatches(log.sessions, log.catalog.support, config, teacher)
+        batches = TrainingBatches(
+            log.sessions,
+            log.catalog.support,
+            config,
+            neighbours=neighbours,
+            soft_targets=soft_targets,
+        )
         trainer = Trainer(model, batches, config, self.device)
         held_out = None if name else log.cheap_to_measure()
         if held_out is not None and finish is not None:
@@ -213,8 +222,8 @@ class _Training:
         most = min(_MOST_TARGETS, log.affordable_targets())
         neighbours = self.config.training.neighbours
         if neighbours is AUTO:
-            teacher = self.neighbours_in(older, 0)
-            neighbours = neighbours_worth_asking(model, teacher, newest, most_targets=most)
+            asked = self.neighbours_in(older, 0)
+            neighbours = neighbours_worth_asking(model, asked, newest, most_targets=most)
         finish = fit_finish(
             model,
             older.sessions,
@@ -242,15 +251,15 @@ class _Training:
                     name=name,
                     settings={"seed": (self.config.seed + number) % 2**63},
                     finish=finish,
-                    teacher=neighbours,
+                    neighbours=neighbours,
                     others=dict(weights),
                 )
             teachers.append(model.to(self.device))
             weights |= joined({name: model.state_dict()})
         if not teachers:
-            return {"teacher": neighbours}
+            return {"neighbours": neighbours}
         logger.info("asking %d teachers about every click", len(teachers))
-        return {"teacher": SoftTargets.of(teachers, log.sessions), "others": weights}
+        return {"soft_targets": SoftTargets.of(teachers, log.sessions), "others": weights}
 
 
 def _named(hooks: Hooks, name: str) -> Hooks:

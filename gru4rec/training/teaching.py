@@ -1,10 +1,11 @@
-"""What teachers say of the next click: the items they find most likely after each click of a log.
+"""What is said of the next click by others than the click that came: a model learns it beside that.
 
-Teachers are models by other seeds, and neighbours: the sessions of the log that resemble one.
+**Teachers** are models by other seeds. A student's loss is the cross-entropy with (1 − w) · what
+came + w · what they say (Hinton et al., arXiv 1503.02531), where w is `training.teaching`.
 
-A student learns from these beside the click that came (Hinton et al., arXiv 1503.02531): with the
-weight w its loss is the cross-entropy with (1 − w) · what came + w · what the teachers say. To draw
-a target by these shares would cost nothing, but loses what teachers bring (LOG, 2026-11-27).
+**Neighbours** are the sessions of the log that resemble one. With the probability w a click has a
+target that is drawn from what they say, anew in every epoch. Either way suits the one and not the
+other (benchmarks/LOG.md, 2026-11-27).
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,11 +28,11 @@ SAID = 20
 
 _IN_MEMORY = 10_000_000  # clicks; of more the answers stand on disk
 
-# M clicks, N items, K items named
+# M clicks, A of them that are taught, N items, K items named
 
 
-class Teacher(Protocol):
-    """Whatever says what comes after the clicks of a log."""
+class Neighbours(Protocol):
+    """The sessions of a log, as far as training knows them."""
 
     def after(self, clicks: IntArray) -> tuple[Int32Array, Float16Array]:
         """Return the items named after clicks, by their places, and how likely each is [M, K].
@@ -40,13 +41,32 @@ class Teacher(Protocol):
         """
         ...
 
-
-class Neighbours(Teacher, Protocol):
-    """The sessions of a log, as far as training knows them."""
-
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
         """Score all items after clicks of sessions of another log; see `Scorer.score`."""
         ...
+
+
+def taught(
+    neighbours: Neighbours,
+    clicks: IntArray,
+    targets: IntArray,
+    weight: float,
+    random: np.random.Generator,
+) -> IntArray:
+    """Return a target for each click, by its place: what came, or what neighbours say [M].
+
+    The latter has the probability `weight`, of a click after which something is said.
+    """
+    rows_A = np.flatnonzero(random.random(len(clicks)) < weight)
+    points_A = random.random(len(rows_A), dtype=np.float32)
+    items_AK, shares_AK = neighbours.after(clicks[rows_A])
+    summed_AK = np.cumsum(shares_AK, axis=1, dtype=np.float32)
+    total_A1 = summed_AK[:, -1:]
+    columns_A = (summed_AK <= points_A[:, None] * total_A1).sum(axis=1)
+    drawn_A = items_AK[np.arange(len(rows_A)), columns_A.clip(max=items_AK.shape[1] - 1)]
+    drawn_M = targets.copy()
+    drawn_M[rows_A] = np.where(total_A1[:, 0] > 0, drawn_A, targets[rows_A])
+    return drawn_M
 
 
 @dataclass(frozen=True)
@@ -56,7 +76,7 @@ class SoftTargets:
     items: Int32Array
     """The items named [clicks, K]."""
     shares: Float16Array
-    """How likely each is [clicks, K]; see `Teacher.after`."""
+    """How likely each is; of each click they add to 1, or are all 0 [clicks, K]."""
 
     @classmethod
     def silent(cls, clicks: int, num_items: int) -> Self:
@@ -77,7 +97,7 @@ class SoftTargets:
         return said
 
     def after(self, clicks: IntArray) -> tuple[Int32Array, Float16Array]:
-        """See `Teacher.after`."""
+        """Return the items named after clicks, by their places, and their shares [M, K]."""
         return self.items[clicks], self.shares[clicks]
 
 

@@ -60,7 +60,7 @@ def tune(
     if trials < 1:
         raise DataError(f"at least one trial is needed, got {trials}")
     base, plain = config if config is not None else Config(), Config().flat()
-    if base.training.teachers or base.training.neighbours:  # what no other loss can learn from
+    if base.training.teachers:  # what no other loss can learn from
         base = base.replace({"training.loss": "cross_entropy"})
     held = {name: value for name, value in base.flat().items() if value != plain.get(name)}
     space = {name: dimension for name, dimension in SPACE.items() if name not in held}
@@ -75,10 +75,12 @@ def tune(
     _requeue(search, first)
     measure = f"{by_auto.training.stop_on}@20"
     # What settings are worth shows without the first run of a training that a repeat head needs.
-    quick = {} if "encoder.repeats" in held else {"encoder.repeats": False}
-    whole: dict[str, Any] = dict.fromkeys(quick, by_auto.encoder.repeats)
-    if quick and base.training.smoothing is AUTO:
-        whole["training.smoothing"] = by_auto.training.smoothing  # open, where it can be fitted
+    fitted_first = by_auto.encoder.repeats and "encoder.repeats" not in held
+    quick = {"encoder.repeats": False} if fitted_first else {}
+    whole: dict[str, Any] = dict.fromkeys(quick, True)
+    for name in ("smoothing", "neighbours"):  # open, where they can be fitted
+        if quick and getattr(base.training, name) is AUTO:
+            whole[f"training.{name}"] = getattr(by_auto.training, name)
 
     def run(trial: "optuna.Trial") -> float:
         def report(progress: Progress) -> None:

@@ -180,14 +180,16 @@ def test_models_become_one_with_one_index(
 ) -> None:  # fmt: skip
     other, one = tmp_path / "other", tmp_path / "one"
     train(log, "-o", other, "--seed", 9)
-    result = run("fuse", model, log, "-o", one, "--with", other, "--as-one")
+    result = run("fuse", model, "-o", one, "--with", other, "--as-one")
     assert result.exit_code == 0
     assert result.stderr.splitlines()[-1] == f"saved {one}: ensemble of 2 gru4rec"
     assert isinstance(g4r.load(one, device="cpu"), g4r.Ensemble)
     assert run("index", one, log, "--kind", "hnsw", "--min-overlap", 0.5).exit_code == 0
     assert not g4r.load(one, device="cpu").index.is_exact
     assert len(run("recommend", one, "--items", "c00-0001", "-k", 3).stdout.splitlines()) == 3
-    assert "GRU4Recs, got vstan" in refusal("fuse", model, log, "-o", tmp_path / "x", "--as-one")
-    asked = ("fuse", model, log, "-o", tmp_path / "x", "--with", other, "--as-one")
-    assert "leave --valid out" in usage_error(*asked, "--valid", log)
+    asked = ("fuse", model, "-o", tmp_path / "x", "--as-one")
+    assert "give them by --with" in usage_error(*asked)
+    assert "reads no log" in usage_error(*asked, log, "--with", other)
+    assert "reads no log" in usage_error(*asked, "--with", other, "--valid", log)
+    assert "vstan; give the folder" in refusal(*asked, "--with", "vstan")
     assert "goes without --best" in usage_error("fuse", log, "-o", other, "--best", "--as-one")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from toys import TINY, clicks_of
@@ -102,7 +103,7 @@ def test_it_takes_another_index_as_a_model_does(models, log, tmp_path: Path):
     assert loaded.recommend(SESSIONS).equals(ensemble.recommend(SESSIONS))
 
 
-def test_fit_fits_every_model(log):
+def test_fit_fits_every_model_and_leaves_those_given_as_they_are(log):
     parts = [
         g4r.GRU4Rec(g4r.Config().replace({**TINY, "seed": seed}), device="cpu") for seed in (1, 2)
     ]
@@ -110,7 +111,41 @@ def test_fit_fits_every_model(log):
     with pytest.raises(g4r.NotFittedError):
         ensemble.recommend(SESSIONS)
     fitted = ensemble.fit(log).recommend(SESSIONS)
-    assert fitted.equals(g4r.Ensemble(parts).recommend(SESSIONS))
+    assert fitted.equals(g4r.Ensemble(ensemble.parts).recommend(SESSIONS))
+    with pytest.raises(g4r.NotFittedError):
+        parts[0].recommend(SESSIONS)
+
+
+def test_a_fit_that_fails_leaves_the_ensemble_as_it_was(models, log, monkeypatch):
+    ensemble = g4r.Ensemble(models)
+    before = ensemble.recommend(SESSIONS)
+    fit = g4r.GRU4Rec.fit
+
+    def fails_at_dot(self, *args, **kwargs):
+        if self.config.training.scoring == "dot":
+            raise g4r.DivergenceError("diverged")
+        return fit(self, *args, **kwargs)
+
+    monkeypatch.setattr(g4r.GRU4Rec, "fit", fails_at_dot)
+    with pytest.raises(g4r.DivergenceError):
+        ensemble.fit(log.head(400))
+    assert ensemble.recommend(SESSIONS).equals(before)
+
+
+def test_models_that_read_side_inputs_read_them_in_live_sessions_too(log):
+    clicks = log.with_columns(event=pl.col("session_id") % 3)
+    inputs = {"encoder.inputs": ["event"]}
+    parts = [model(clicks, **inputs), model(clicks, **inputs, **{"encoder.name": "narm"})]
+    ensemble = g4r.Ensemble(parts)
+    session = ensemble.start_session()
+    session.click("c00-0001", event="1")
+    session.click("c00-0003")
+    prefix = pl.DataFrame(
+        {"session_id": [1, 1], "item_id": ["c00-0001", "c00-0003"], "event": ["1", None]}
+    )
+    assert session.recommend(5)["item_id"].equals(ensemble.recommend(prefix, 5)["item_id"])
+    with pytest.raises(g4r.ConfigError, match="the same side inputs"):
+        g4r.Ensemble([parts[0], model(log)])
 
 
 def test_what_cannot_be_one_is_refused(models, log):

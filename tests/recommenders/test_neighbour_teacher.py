@@ -95,11 +95,12 @@ def fitted(log: pl.DataFrame, **settings: object) -> dict[str, list[float]]:
     return {name: weight.tolist() for name, weight in model.state_dict().items()}
 
 
-def test_a_model_learns_what_neighbours_say():
+@pytest.mark.parametrize("loss", ["cross_entropy", "bpr_max", "top1_max"])
+def test_any_loss_learns_what_neighbours_say(loss):
     log = clicks_of([["a", "b", "c"], ["a", "b", "d"], ["b", "d", "e"]] * 6)
-    taught = fitted(log, **{"training.neighbours": 1000})
-    assert taught != fitted(log)
-    assert taught == fitted(log, **{"training.neighbours": 1000})
+    taught = fitted(log, **{"training.loss": loss, "training.neighbours": 1000})
+    assert taught != fitted(log, **{"training.loss": loss})
+    assert taught == fitted(log, **{"training.loss": loss, "training.neighbours": 1000})
 
 
 def decided(log: pl.DataFrame, **settings: object) -> int:
@@ -118,7 +119,6 @@ def test_auto_asks_neighbours_of_tiny_logs_measures_on_small_ones_and_leaves_out
     # Without a repeat head a training is what it was before there were neighbours.
     assert decided(tiny, **{"encoder.repeats": False}) == 0
     assert decided(small, **{"encoder.repeats": False}) == 0
-    assert decided(small, **{"training.loss": "bpr_max"}) == 0
 
 
 @pytest.mark.parametrize(("worth", "expected"), [(0.0, 30_000), (9.0, 0)])
@@ -131,3 +131,11 @@ def test_what_was_measured_is_what_is_trained_with(monkeypatch, worth, expected)
     assert "held out in a first run" in measured.meta.auto["training.neighbours"]
     given = {**settings, "training.neighbours": expected}
     assert fitted(log, **settings) == fitted(log, **given)
+
+
+def test_where_nothing_could_be_held_out_the_reason_says_so():
+    settings = {**TINY, "encoder.repeats": True, "training.neighbours": None}
+    log = clicks_of([["a", "b"], ["b", "c"], ["c", "a"]])
+    recommender = g4r.GRU4Rec(g4r.Config().replace(settings), device="cpu").fit(log)
+    assert recommender.config.training.neighbours == 0
+    assert "too few sessions" in recommender.meta.auto["training.neighbours"]

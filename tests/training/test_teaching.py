@@ -1,7 +1,6 @@
 """A student learns what teachers say beside the click that came."""
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +12,9 @@ from gru4rec.model import Model
 from gru4rec.sessions import to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.batch import TrainingBatches
-from gru4rec.training.learner import surprise_by_teacher
+from gru4rec.training.learner import surprise_by_teachers
 from gru4rec.training.model_scores import scores_after
-from gru4rec.training.teaching import SoftTargets, _most_likely
+from gru4rec.training.teaching import SoftTargets, _most_likely, taught
 
 SESSIONS = [["a", "b", "c"], ["b", "c", "a", "b"], ["c", "d"], ["e", "a", "b"], ["d", "f", "g"]] * 4
 
@@ -85,65 +84,81 @@ def test_the_loss_is_the_cross_entropy_with_soft_targets(catalog, sessions, nega
     """Whatever stands in the batch: places lead to the items named, and the sum is the loss."""
     settings = config(**{"training.negatives": negatives, "encoder.embedding": embedding})
     said = SoftTargets.of([teacher(catalog, 1)], sessions)
-    said.shares[::3] = 0  # nothing is said after these
-    batches = TrainingBatches(sessions.with_targets(), catalog.support, settings, said)
+    batches = TrainingBatches(sessions.with_targets(), catalog.support, settings, soft_targets=said)
     plain = TrainingBatches(sessions.with_targets(), catalog.support, settings)
     for window in range(len(batches)):
         batch, without = batches.make(0, window), plain.make(0, window)
         assert torch.equal(batch.candidates, without.candidates)
         assert torch.equal(without.output_rows, without.candidates)
-        assert len(without.taught) == 0
-        assert 0 < len(batch.taught) < len(batch.targets)
+        assert without.soft_places.shape[1] == 0
         rows = batch.output_rows
         assert len(rows.unique()) == len(rows)
         assert torch.equal(rows[: len(batch.candidates)], batch.candidates)
         assert torch.equal(batch.input_rows[batch.input_places], batch.inputs)
         vectors, outputs = torch.randn(len(batch.targets), 5), torch.randn(len(rows), 5)
         scores = vectors @ outputs[: len(batch.candidates)].t()
-        named = torch.einsum("ad,atd->at", vectors[batch.taught], outputs[batch.soft_places])
+        named = torch.einsum("md,mtd->mt", vectors, outputs[batch.soft_places])
         log_total = torch.logsumexp(scores, 1)
         hard = log_total - scores.gather(1, batch.targets[:, None])[:, 0]
-        soft = log_total[batch.taught] - (batch.soft_shares * named).sum(1)
-        expected = hard.clone()
-        expected[batch.taught] = 0.7 * hard[batch.taught] + 0.3 * soft
-        mine = hard.mean() + 0.3 * surprise_by_teacher(batch, vectors, outputs, None)
-        assert mine.item() == pytest.approx(expected.mean().item(), rel=1e-3)
-
-
-def test_gradients_are_those_of_the_written_out_sum(catalog, sessions):
-    said = SoftTargets.of([teacher(catalog, 1)], sessions)
-    batch = TrainingBatches(sessions, catalog.support, config(), said).make(0, 0)
-    vectors = torch.randn(len(batch.targets), 5, dtype=torch.float64, requires_grad=True)
-    outputs = torch.randn(len(batch.output_rows), 5, dtype=torch.float64, requires_grad=True)
-    batch = replace(batch, soft_shares=batch.soft_shares.double())
-    target = outputs[batch.targets[batch.taught]]
-    named = (batch.soft_shares[:, :, None] * outputs[batch.soft_places]).sum(1)
-    written_out = (vectors[batch.taught] * (target - named)).sum() / len(vectors)
-    expected = torch.autograd.grad(written_out, (vectors, outputs))
-    found = torch.autograd.grad(
-        surprise_by_teacher(batch, vectors, outputs, None), (vectors, outputs)
-    )
-    for one, other in zip(found, expected, strict=True):
-        assert torch.allclose(one, other, atol=1e-6)
+        soft = log_total - (batch.soft_shares * named).sum(1)
+        mine = hard.mean() + 0.3 * surprise_by_teachers(batch, vectors, outputs, None)
+        assert mine.item() == pytest.approx((0.7 * hard + 0.3 * soft).mean().item(), rel=1e-3)
 
 
 def test_biases_count_as_vectors_do(catalog, sessions):
     said = SoftTargets.of([teacher(catalog, 1)], sessions)
-    batch = TrainingBatches(sessions, catalog.support, config(), said).make(0, 0)
+    batch = TrainingBatches(sessions, catalog.support, config(), soft_targets=said).make(0, 0)
     vectors, outputs = torch.randn(len(batch.targets), 5), torch.randn(len(batch.output_rows), 5)
     bias = torch.randn(len(batch.output_rows))
     as_vectors = torch.cat((vectors, torch.ones(len(vectors), 1)), 1)
     as_outputs = torch.cat((outputs, bias[:, None]), 1)
     assert torch.allclose(
-        surprise_by_teacher(batch, vectors, outputs, bias),
-        surprise_by_teacher(batch, as_vectors, as_outputs, None),
+        surprise_by_teachers(batch, vectors, outputs, bias),
+        surprise_by_teachers(batch, as_vectors, as_outputs, None),
         atol=1e-5,
     )
 
 
-def fit(**how: object) -> g4r.GRU4Rec:
+def test_targets_are_drawn_by_the_weight_and_the_shares():
+    """Ten thousand draws each: what teachers say, nothing said, and the click that came."""
+    said = SoftTargets(
+        np.array([[5, 6, 7], [8, 9, 0], [1, 2, 3]], np.int32),
+        np.array([[0.5, 0.25, 0.25], [0, 0, 0], [0, 1, 0]], np.float16),
+    )
+    clicks = np.repeat([0, 1, 2], 10_000)
+    targets = np.full(len(clicks), 4)
+    drawn = taught(said, clicks, targets, 0.4, np.random.default_rng(0)).reshape(3, -1)
+    counts = [np.bincount(of_click, minlength=10) / 10_000 for of_click in drawn]
+    assert counts[0] == pytest.approx([0, 0, 0, 0, 0.6, 0.2, 0.1, 0.1, 0, 0], abs=0.02)
+    assert counts[1][4] == 1
+    assert counts[2] == pytest.approx([0, 0, 0.4, 0, 0.6, 0, 0, 0, 0, 0], abs=0.02)
+    for weight, expected in ((0.0, {4}), (1.0, {5, 6, 7})):
+        drawn = taught(said, clicks[:10_000], targets[:10_000], weight, np.random.default_rng(0))
+        assert set(drawn.tolist()) == expected
+
+
+def test_batches_have_what_is_drawn_as_their_targets_and_the_same_each_time(catalog, sessions):
+    silent = SoftTargets.silent(len(sessions.items), len(catalog))
+    loud = SoftTargets.silent(len(sessions.items), len(catalog))
+    loud.items[:, 0], loud.shares[:, 0] = 3, 1.0
+    settings = config(**{"training.teaching": 1.0})
+    plain, unsaid, taught = (
+        TrainingBatches(sessions, catalog.support, settings, neighbours=said)
+        for said in (None, silent, loud)
+    )
+    for window in range(len(plain)):
+        batches = [made.make(1, window) for made in (plain, unsaid, taught)]
+        targets = [batch.candidates[batch.targets] for batch in batches]
+        assert torch.equal(targets[0], targets[1])
+        assert (targets[2] == 3).all()
+        again = taught.make(1, window)
+        assert torch.equal(again.candidates[again.targets], targets[2])
+        assert torch.equal(batches[0].inputs, batches[2].inputs)
+
+
+def fit(*, neighbours: int | None = 1000, **how: object) -> g4r.GRU4Rec:
     settings = {**TINY, "training.teachers": 2, "encoder.repeats": True, "training.epochs": 3}
-    settings |= {"training.lanes": 4, "training.neighbours": 1000}
+    settings |= {"training.lanes": 4, "training.neighbours": neighbours}
     log = g4r.generate_clicks(sessions=50, items=60, categories=3, seed=1)
     return g4r.GRU4Rec(g4r.Config().replace(settings), device="cpu").fit(log, **how)
 
@@ -152,9 +167,11 @@ def weights_of(recommender: g4r.GRU4Rec) -> dict[str, list[float]]:
     return {name: weight.tolist() for name, weight in recommender.model.state_dict().items()}
 
 
-def test_each_run_is_named_and_a_training_goes_on_in_any_of_them(tmp_path):
+@pytest.mark.parametrize("neighbours", [1000, None])
+def test_each_run_is_named_and_a_training_goes_on_in_any_of_them(tmp_path, monkeypatch, neighbours):
+    monkeypatch.setattr("gru4rec.training.finish._WORTH", 0.0)  # measured, they teach
     runs: list[str] = []
-    undisturbed = fit(on_progress=lambda progress: runs.append(progress.run))
+    undisturbed = fit(neighbours=neighbours, on_progress=lambda progress: runs.append(progress.run))
     names = [run for run, _ in itertools.groupby(runs)]
     assert names == ["repeats", "teacher 1 of 2", "teacher 2 of 2", ""]
     seen: list[str] = []
@@ -162,6 +179,7 @@ def test_each_run_is_named_and_a_training_goes_on_in_any_of_them(tmp_path):
         asked = itertools.count()
         try:
             resumed = fit(
+                neighbours=neighbours,
                 keep=tmp_path / "m",
                 resume=(tmp_path / "m").exists(),
                 stopping=lambda: next(asked) >= 25,  # noqa: B023
@@ -173,9 +191,11 @@ def test_each_run_is_named_and_a_training_goes_on_in_any_of_them(tmp_path):
     assert [run for run, _ in itertools.groupby(seen)] == names
     assert weights_of(resumed) == weights_of(undisturbed)
     assert resumed.meta.repeats == undisturbed.meta.repeats
+    assert resumed.config == undisturbed.config
+    assert resumed.config.training.neighbours == (neighbours or 30_000)
+    assert resumed.meta.auto == undisturbed.meta.auto
 
 
-@pytest.mark.parametrize("name", ["teachers", "neighbours"])
-def test_who_teaches_needs_the_cross_entropy(name):
-    with pytest.raises(g4r.ConfigError, match=rf"{name} 1 needs training.loss 'cross_entropy'"):
-        g4r.Config().replace({f"training.{name}": 1, "training.loss": "bpr_max"})
+def test_teachers_need_the_cross_entropy():
+    with pytest.raises(g4r.ConfigError, match=r"teachers 1 needs training.loss 'cross_entropy'"):
+        g4r.Config().replace({"training.teachers": 1, "training.loss": "bpr_max"})

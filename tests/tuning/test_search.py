@@ -31,6 +31,18 @@ RATES = {
 """Holds all of the space but the learning rate."""
 
 
+@pytest.mark.parametrize(("sessions", "fitted"), [(500, True), (60, False)])
+def test_what_is_fitted_with_a_head_stays_open_in_what_is_found(sessions, fitted):
+    """A tiny log is asked about as a whole instead."""
+    log = g4r.generate_clicks(sessions=sessions, items=60, categories=3, seed=1)
+    names = ("encoder.repeats", "training.smoothing", "training.neighbours")
+    found = tune(log, config=BASE.replace(dict.fromkeys(names)), trials=1).config
+    assert found.encoder.repeats is fitted
+    assert (found.training.smoothing is None) is fitted
+    assert (found.training.neighbours is None) is fitted
+    assert fitted or found.training.neighbours > 0
+
+
 def test_with_teachers_the_losses_that_cannot_be_taught_are_not_tried(log):
     found = tune(log, config=BASE.replace({"training.teachers": 1}), trials=8)
     assert "training.loss" not in found.trials.columns

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gru4rec.arraytypes import FloatingArray, IntArray, Rows
 from gru4rec.clicks import ClickSource, read_clicks
-from gru4rec.errors import CheckpointError
+from gru4rec.errors import CheckpointError, ConfigError
 from gru4rec.layout import LEARNED, META
 from gru4rec.recommenders.baselines.choosing import Choosing
 from gru4rec.recommenders.baselines.learned import Column, check_learned
@@ -55,8 +55,11 @@ class Baseline(Recommender):
         """Learn from a click log; `valid` is not needed. Raise DataError for a bad log.
 
         With `search` what is left out of the settings is searched, from the best that were
-        published: a minute or so, and as many trials as `steps` has values or some times that.
+        published, by as many trials as `steps` has values or some times that: seconds to minutes.
+        Raise ConfigError where there is nothing to search.
         """
+        if search and not self.steps.keys() - self._asked.keys():
+            raise ConfigError(f"{self.name} has no settings left to search; leave search out")
         log = read_clicks(clicks)
         catalog = Catalog.of(log)
         sessions = to_arrays(log, catalog, times=self.reads_times)
