@@ -14,8 +14,8 @@ same. VSTAN's settings are searched for it there. With `--checkpoints` GRU4Rec i
 loaded, a folder for each seed; `--keep` writes such folders. `--teachers` is that of `train`.
 
 With `--ablation` it is the parts of GRU4Rec that are compared, on the newest tenth of the training
-sessions: with the repeat head and smoothing, with each alone, with neither; the differences are to
-neither. The weights before smoothing are the same in all four.
+sessions: with the repeat head, smoothing and what neighbours teach, with each alone, with none; the
+differences are to none. Where neighbours are not asked, two parts are left.
 """
 
 import argparse
@@ -79,14 +79,19 @@ def ablation(base: g4r.Config, log: pl.DataFrame) -> Iterator[str]:
         return g4r.GRU4Rec(base.replace(settings)).fit(older)
 
     neither = fitted(**{"encoder.repeats": False})
-    both = fitted()
+    untaught = {"training.neighbours": 0}
+    both = fitted(**untaught)
     strength = both.config.training.smoothing
     parts = {
         "neither": neither,
         "smoothing alone": fitted(**{"encoder.repeats": False, "training.smoothing": strength}),
-        "repeat head alone": fitted(**{"training.smoothing": 0.0}),
+        "repeat head alone": fitted(**untaught, **{"training.smoothing": 0.0}),
         f"both, smoothing {strength:g}": both,
     }
+    taught = fitted()
+    if asked := taught.config.training.neighbours:
+        alone = {"encoder.repeats": False, "training.neighbours": asked}
+        parts |= {"neighbours alone": fitted(**alone), "all three": taught}
     for name, recommender in parts.items():
         yield line(name, [measured(recommender, newest, neither)])
 
