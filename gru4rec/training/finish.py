@@ -111,8 +111,12 @@ def neighbours_worth_asking(
             scores_after(model, held_out, prefixes),
         )
     )
-    logger.info("Recall@%d of session neighbours is %.4f, of the model alone %.4f", k, theirs, its)
-    return _SPEAK if theirs >= _WORTH * its else 0
+    speak = _SPEAK if theirs >= _WORTH * its else 0
+    logger.info(
+        "on held-out sessions: Recall@%d of session neighbours %.4f, of the model %.4f; they %s",
+        k, theirs, its, "teach it" if speak else "do not teach it",
+    )  # fmt: skip
+    return speak
 
 
 def _best(
