@@ -108,7 +108,6 @@ def train(
     finish = snapshot.finish if snapshot else None
     if config.encoder.repeats and not training.is_done(_HELD_OUT_RUN):
         finish = training.fit_finish(log, hooks)
-    held_out = finish is not None
     if finish is None:
         finish = Finish(config.training.smoothing or 0.0, None, config.training.neighbours or 0)
     taught = training.taught(log, hooks, finish)
@@ -122,7 +121,10 @@ def train(
     return Trained(
         config=config.replace(fitted),
         model=model,
-        reasons={**training.reasons, **dict.fromkeys(fitted, _FITTED if held_out else _TOO_FEW)},
+        reasons={
+            **training.reasons,
+            **dict.fromkeys(fitted, _FITTED if finish.repeats else _TOO_FEW),
+        },
         history=history,
         metrics={} if log.held_out is None else _kept_metrics(history, config.training.stop_on),
         seconds=time.perf_counter() - training.since,
