@@ -19,7 +19,7 @@ from gru4rec.sessions import (
     WholeSessions,
     sides_of,
 )
-from gru4rec.training.candidates import CandidateSampler
+from gru4rec.training.candidates import NOTHING, CandidateSampler
 from gru4rec.training.teaching import Neighbours, SoftTargets, taught
 
 
@@ -28,8 +28,8 @@ class TrainingBatch:
     """One window to learn from: packed clicks, their targets and the candidates."""
 
     # M clicks, S segments, C candidates, K carried segments, V clicks before each that are read
-    # again, R = M + K·V clicks that are read, U rows of the input table, F side inputs, X rows of
-    # the output table, T items that teachers name after a click
+    # again, R = M + K·V clicks that are read, U rows of the input table, F side inputs, T items
+    # that teachers name after a click
     packing: Packing
     """How the clicks form segments."""
     carried: Tensor
@@ -47,14 +47,10 @@ class TrainingBatch:
     """Place of each item of `inputs` in `input_rows` [R]."""
     candidates: Tensor
     """Items that are scored [C]."""
-    output_rows: Tensor
-    """Rows of the output table that are moved: the candidates, then what teachers name [X]."""
-    soft_places: Tensor
-    """Place of each item that teachers name in `output_rows` [M, T]; T is 0 without teachers."""
-    soft_shares: Tensor
-    """How likely teachers find it [M, T]."""
     targets: Tensor
     """Column of each click's target [M]."""
+    soft_targets: Tensor
+    """Columns of what teachers name [M, T], an item as often as it was drawn; T is 0 without."""
     correction: Tensor
     """What is subtracted from each column's scores [C], float32."""
     masked: Tensor
@@ -112,14 +108,13 @@ class TrainingBatches:
         targets = self._items[batch.clicks + 1]
         if self._neighbours is not None:
             targets = taught(self._neighbours, batch.clicks, targets, self._teaching, random)
-        candidates = self._sampler.candidates(targets, batch, random)
+        named = NOTHING
+        if self._soft_targets is not None:
+            named = self._soft_targets.drawn(batch.clicks, random)
+        candidates = self._sampler.candidates(targets, batch, random, named=named)
         read = np.concatenate((batch.clicks, batch.earlier.ravel()))
         inputs = self._items[read]
-        named, shares = self._named(batch.clicks)
-        outputs, soft_places = candidates.items, named
-        if named.size:
-            outputs, soft_places = _added(candidates.items, named)
-        rows, places = self._input_rows(inputs, outputs)
+        rows, places = self._input_rows(inputs, candidates.items)
         tensor = torch.from_numpy
         return TrainingBatch(
             packing=Packing.of(batch.layout),
@@ -130,46 +125,25 @@ class TrainingBatches:
             input_rows=tensor(rows),
             input_places=tensor(places),
             candidates=tensor(candidates.items),
-            output_rows=tensor(outputs),
-            soft_places=tensor(soft_places),
-            soft_shares=shares,
             targets=tensor(candidates.targets),
+            soft_targets=tensor(candidates.named),
             correction=tensor(candidates.log_expected.astype(np.float32)),
             masked=tensor(candidates.masked),
             seed=int(random.integers(2**63)),
         )
 
-    def _named(self, clicks: IntArray) -> tuple[IntArray, Tensor]:
-        """Return what teachers name after clicks, and its shares [M, T]."""
-        if self._soft_targets is None:
-            return np.empty((len(clicks), 0), dtype=np.int64), torch.empty(len(clicks), 0)
-        items_MT, shares_MT = self._soft_targets.after(clicks)
-        return items_MT.astype(np.int64), torch.from_numpy(shares_MT).float()
-
-    def _input_rows(self, inputs: IntArray, outputs: IntArray) -> tuple[IntArray, IntArray]:
+    def _input_rows(self, inputs: IntArray, candidates: IntArray) -> tuple[IntArray, IntArray]:
         """Return the rows that inputs touch [U], each once, and the place of each input there [R].
 
-        Of a shared table, outputs touch rows too: they come first.
+        Of a shared table, candidates touch rows too: they come first.
         """
         if not self._shared:
             return np.unique(inputs, return_inverse=True)
-        return _added(outputs, inputs)
-
-
-def _added(first: IntArray, items: IntArray) -> tuple[IntArray, IntArray]:
-    """Return `first`, then whatever else is among `items`, and the place of each item there.
-
-    `first` has each item once, in one rising run or two. What comes after it rises too.
-    """
-    order = None  # of one run; to sort two costs more than all the rest
-    if len(first) > 1 and (np.diff(first) < 0).any():
-        order = np.argsort(first, kind="stable")
-    places = np.minimum(np.searchsorted(first, items, sorter=order), len(first) - 1)
-    places = places if order is None else order[places]
-    is_extra = first[places] != items
-    extra, extra_places = np.unique(items[is_extra], return_inverse=True)
-    places[is_extra] = len(first) + extra_places
-    return np.concatenate((first, extra)), places
+        places = np.minimum(np.searchsorted(candidates, inputs), len(candidates) - 1)
+        is_extra = candidates[places] != inputs
+        extra, extra_places = np.unique(inputs[is_extra], return_inverse=True)
+        places[is_extra] = len(candidates) + extra_places
+        return np.concatenate((candidates, extra)), places
 
 
 def _windows_of(sessions: SessionArrays, config: Config) -> Sequence[SessionBatch]:

@@ -7,6 +7,8 @@ import numpy as np
 from gru4rec.arraytypes import BoolArray, Float64Array, IntArray
 from gru4rec.sessions import ORDINARY_CLICKS, PackedLayout, SessionBatch
 
+NOTHING: IntArray = np.empty((0, 0), dtype=np.int64)
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -23,6 +25,8 @@ class Candidates:
     that."""
     masked: IntArray
     """Flat places row·C + column where a click must not see a candidate as its negative."""
+    named: IntArray
+    """Columns of what teachers name [M, T]; T is 0 without them."""
 
 
 class CandidateSampler:
@@ -75,13 +79,24 @@ class CandidateSampler:
         return np.asarray(np.minimum(drawn, len(self._cumulative) - 1))
 
     def candidates(
-        self, targets: IntArray, batch: SessionBatch, random: np.random.Generator
+        self,
+        targets: IntArray,
+        batch: SessionBatch,
+        random: np.random.Generator,
+        *,
+        named: IntArray = NOTHING,
     ) -> Candidates:
-        """Return the candidates of a window whose clicks have the given target items [M]."""
+        """Return the candidates of a window whose clicks have the given target items [M].
+
+        What teachers `named` [M, T] is among them, as if it had been drawn.
+        """
         if self._whole:
             catalog = np.arange(len(self._cumulative))
-            return Candidates(catalog, targets, np.zeros(len(catalog)), np.empty(0, dtype=np.int64))
+            nowhere = np.empty(0, dtype=np.int64)
+            return Candidates(catalog, targets, np.zeros(len(catalog)), nowhere, named)
         draws = self.draw(random)
+        if named.size:
+            draws = np.sort(np.concatenate((draws, named.ravel())))
         items = _distinct(np.concatenate((targets, draws)))
         self._drawn[draws] = True
         drawn = self._drawn[items]
@@ -90,16 +105,20 @@ class CandidateSampler:
         return Candidates(
             items,
             columns,
-            self._log_expected(items, columns, draws, _num_stretches(batch.layout)),
+            self._log_expected(items, columns, draws, batch.layout, named.size),
             _own_session_only(columns, drawn, batch.layout),
+            np.searchsorted(items, named),
         )
 
     def _log_expected(
-        self, items: IntArray, columns: IntArray, draws: IntArray, num_sessions: int
+        self, items: IntArray, columns: IntArray, draws: IntArray, layout: PackedLayout, named: int
     ) -> Float64Array:
-        """Return what the correction subtracts from each column [C]; see `Candidates`."""
+        """Return what the correction subtracts from each column [C]; see `Candidates`.
+
+        What teachers named counts as so many targets more: on average it is distributed as they.
+        """
         if self._log_support is None:
-            others = len(columns) * (1 - 1 / num_sessions)
+            others = (len(columns) + named) * (1 - 1 / _num_stretches(layout))
             return self._logq * self.log_inclusion(items, others)
         as_target = np.bincount(columns, minlength=len(items))
         drawn = np.searchsorted(draws, items, "right") - np.searchsorted(draws, items)

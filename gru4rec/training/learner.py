@@ -16,8 +16,8 @@ from gru4rec.training.optimizers import Adagrad, DenseOptimizer
 class Learner:
     """Owns the optimisers' state and the run's device; the model learns in place."""
 
-    # M clicks, R those and the ones before them that are read again, C candidates, X those and what
-    # teachers name, U rows of the input table, E length of an input, D of a session vector
+    # M clicks, R those and the ones before them that are read again, C candidates, U rows of the
+    # input table, E length of an input, D of a session vector
     def __init__(self, model: Model, config: TrainingConfig, device: torch.device) -> None:
         self.model = model.to(device)
         self.device = device
@@ -49,36 +49,23 @@ class Learner:
         self._random.manual_seed(batch.seed)
 
         inputs_RE = _leaf(model.input_table, batch.inputs)
-        outputs_XD = _leaf(model.output_table, batch.output_rows)
-        bias_X = None if model.bias is None else _leaf(model.bias, batch.output_rows)
+        outputs_CD = _leaf(model.output_table, batch.candidates)
+        bias_C = None if model.bias is None else _leaf(model.bias, batch.candidates)
 
         vectors_MD, after = self._encode(inputs_RE, batch, state)
-        loss = self._loss(batch, *model.comparable(vectors_MD, outputs_XD), bias_X)
+        offset_C = -batch.correction if bias_C is None else bias_C - batch.correction
+        compared = model.comparable(vectors_MD, outputs_CD)
+        loss = self._objective(*compared, offset_C, batch.targets, batch.masked)
+        if batch.soft_targets.shape[1]:
+            loss = loss + self._config.teaching * surprise_by_teachers(batch, *compared, bias_C)
         (loss * weight).backward()  # type: ignore[no-untyped-call]
 
         rate = self._config.learning_rate * rate_factor
-        self._update_items(batch, inputs_RE, outputs_XD, rate)
-        if bias_X is not None:
-            self.tables["bias"].update_rows(batch.output_rows, _gradient(bias_X), rate)
+        self._update_items(batch, inputs_RE, outputs_CD, rate)
+        if bias_C is not None:
+            self.tables["bias"].update_rows(batch.candidates, _gradient(bias_C), rate)
         self.dense.update(rate, rate_factor)
         return loss.detach(), tuple(part.detach() for part in after)
-
-    def _loss(
-        self, batch: TrainingBatch, vectors_MD: Tensor, outputs_XD: Tensor, bias_X: Tensor | None
-    ) -> Tensor:
-        """Return the mean loss of vectors that are compared with outputs."""
-        num_candidates = len(batch.candidates)
-        outputs_CD = outputs_XD[:num_candidates] if len(outputs_XD) > num_candidates else outputs_XD
-        if bias_X is None:
-            offset_C = -batch.correction
-        else:
-            offset_C = bias_X[:num_candidates] - batch.correction
-        loss = self._objective(vectors_MD, outputs_CD, offset_C, batch.targets, batch.masked)
-        if not batch.soft_places.shape[1]:
-            return loss
-        return loss + self._config.teaching * surprise_by_teachers(
-            batch, vectors_MD, outputs_XD, bias_X
-        )
 
     def _encode(
         self, inputs_RE: Tensor, batch: TrainingBatch, state: State
@@ -96,14 +83,14 @@ class Learner:
         return dropout(vectors_MD, self._config.hidden_dropout, self._random), after
 
     def _update_items(
-        self, batch: TrainingBatch, inputs_RE: Tensor, outputs_XD: Tensor, rate: float
+        self, batch: TrainingBatch, inputs_RE: Tensor, outputs_CD: Tensor, rate: float
     ) -> None:
         """Move the rows of the item tables; a shared table takes the sum of both uses."""
         gradient_UE = inputs_RE.new_zeros(len(batch.input_rows), inputs_RE.shape[1])
         if self.model.shared:
-            gradient_UE[: len(batch.output_rows)] = _gradient(outputs_XD)
+            gradient_UE[: len(batch.candidates)] = _gradient(outputs_CD)
         else:
-            self.tables["output"].update_rows(batch.output_rows, _gradient(outputs_XD), rate)
+            self.tables["output"].update_rows(batch.candidates, _gradient(outputs_CD), rate)
         gradient_UE.index_add_(0, batch.input_places, _gradient(inputs_RE))
         table = self.tables["output" if self.model.shared else "input"]
         table.update_rows(batch.input_rows, gradient_UE, rate)
@@ -127,22 +114,20 @@ class Learner:
 
 
 def surprise_by_teachers(
-    batch: TrainingBatch, vectors_MD: Tensor, outputs_XD: Tensor, bias_X: Tensor | None
+    batch: TrainingBatch, vectors_MD: Tensor, outputs_CD: Tensor, bias_C: Tensor | None
 ) -> Tensor:
     """Return by how much the mean score of targets is above that of what teachers name.
 
     Added to the cross-entropy with weight w it makes that with (1 − w) · target + w · soft targets:
-    both have the same normaliser, so only the scores of the targets are exchanged. No more items
-    are scored than are named.
+    both have the same normaliser, so only the scores of the targets are exchanged.
     """
-    # M clicks, X rows of outputs, T items named after each click, D of a session vector
-    named_MTD = outputs_XD[batch.soft_places]
-    mean_MD = torch.einsum("mt,mtd->md", batch.soft_shares, named_MTD)
-    target_MD = outputs_XD.index_select(0, batch.targets)
-    above_M = (vectors_MD * (target_MD - mean_MD)).sum(1)
-    if bias_X is not None:
-        named_M = (batch.soft_shares * bias_X[batch.soft_places]).sum(1)
-        above_M = above_M + bias_X.index_select(0, batch.targets) - named_M
+    # M clicks, C candidates, T items named after each click, D of a session vector
+    named_MD = outputs_CD[batch.soft_targets].mean(1)
+    target_MD = outputs_CD.index_select(0, batch.targets)
+    above_M = (vectors_MD * (target_MD - named_MD)).sum(1)
+    if bias_C is not None:
+        above_M = above_M + bias_C.index_select(0, batch.targets)
+        above_M = above_M - bias_C[batch.soft_targets].mean(1)
     return above_M.mean()
 
 

@@ -1,10 +1,12 @@
 """What is said of the next click by others than the click that came: a model learns it beside that.
 
 **Teachers** are models by other seeds. A student's loss is the cross-entropy with (1 − w) · what
-came + w · what they say (Hinton et al., arXiv 1503.02531), where w is `training.teaching`.
+came + w · what they say (Hinton et al., arXiv 1503.02531), where w is `training.teaching`. Of what
+they say some items are drawn, anew in every epoch, and scored among the candidates: else nothing
+would hold down the scores of what is named again and again.
 
 **Neighbours** are the sessions of the log that resemble one. With the probability w a click has a
-target that is drawn from what they say, anew in every epoch. Either way suits the one and not the
+target that is drawn from what they say, in place of what came. Either way suits the one and not the
 other (benchmarks/LOG.md, 2026-11-27).
 """
 
@@ -17,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import Float16Array, Int32Array, IntArray, Rows
+from gru4rec.arraytypes import Float16Array, Float32Array, Int32Array, IntArray, Rows
 from gru4rec.model import Model
 from gru4rec.serving import top_k
 from gru4rec.sessions import SessionArrays
@@ -26,9 +28,12 @@ from gru4rec.training.model_scores import scores_after
 SAID = 20
 """Items that the teachers name after each click."""
 
+DRAWN = 8
+"""Of these so many are drawn for each click, anew in every epoch."""
+
 _IN_MEMORY = 10_000_000  # clicks; of more the answers stand on disk
 
-# M clicks, A of them that are taught, N items, K items named
+# M clicks, A of them that are taught, N items, K items named, T of them drawn
 
 
 class Neighbours(Protocol):
@@ -58,15 +63,12 @@ def taught(
     The latter has the probability `weight`, of a click after which something is said.
     """
     rows_A = np.flatnonzero(random.random(len(clicks)) < weight)
-    points_A = random.random(len(rows_A), dtype=np.float32)
     items_AK, shares_AK = neighbours.after(clicks[rows_A])
-    summed_AK = np.cumsum(shares_AK, axis=1, dtype=np.float32)
-    total_A1 = summed_AK[:, -1:]
-    columns_A = (summed_AK <= points_A[:, None] * total_A1).sum(axis=1)
-    drawn_A = items_AK[np.arange(len(rows_A)), columns_A.clip(max=items_AK.shape[1] - 1)]
-    drawn_M = targets.copy()
-    drawn_M[rows_A] = np.where(total_A1[:, 0] > 0, drawn_A, targets[rows_A])
-    return drawn_M
+    points_A1 = random.random((len(rows_A), 1), dtype=np.float32)
+    drawn_A = _drawn(items_AK, shares_AK, points_A1)[:, 0]
+    taught_M = targets.copy()
+    taught_M[rows_A] = np.where(shares_AK.any(axis=1), drawn_A, targets[rows_A])
+    return taught_M
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,19 @@ class SoftTargets:
     def after(self, clicks: IntArray) -> tuple[Int32Array, Float16Array]:
         """Return the items named after clicks, by their places, and their shares [M, K]."""
         return self.items[clicks], self.shares[clicks]
+
+    def drawn(self, clicks: IntArray, random: np.random.Generator) -> IntArray:
+        """Draw items by what is said after clicks, of which something is said [M, T]."""
+        points_MT = random.random((len(clicks), DRAWN), dtype=np.float32)
+        return _drawn(*self.after(clicks), points_MT).astype(np.int64)
+
+
+def _drawn(items_MK: Int32Array, shares_MK: Float16Array, points_MT: Float32Array) -> Int32Array:
+    """Return the items at points from 0 to 1 of their shares, one after the other [M, T]."""
+    ends_MK = np.cumsum(shares_MK, axis=1, dtype=np.float32)
+    at_MT = points_MT * ends_MK[:, -1:]
+    columns_MT = (ends_MK[:, None, :] <= at_MT[:, :, None]).sum(axis=2)
+    return np.take_along_axis(items_MK, columns_MT.clip(max=items_MK.shape[1] - 1), axis=1)
 
 
 @torch.inference_mode()

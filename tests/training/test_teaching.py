@@ -14,7 +14,7 @@ from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.learner import surprise_by_teachers
 from gru4rec.training.model_scores import scores_after
-from gru4rec.training.teaching import SoftTargets, _most_likely, taught
+from gru4rec.training.teaching import DRAWN, SoftTargets, _most_likely, taught
 
 SESSIONS = [["a", "b", "c"], ["b", "c", "a", "b"], ["c", "d"], ["e", "a", "b"], ["d", "f", "g"]] * 4
 
@@ -78,38 +78,63 @@ def test_what_is_too_much_for_memory_stands_on_disk_and_says_the_same(
     assert np.array_equal(in_memory.shares, on_disk.shares)
 
 
+def test_items_are_drawn_by_their_shares():
+    """Ten thousand clicks of each kind."""
+    said = SoftTargets(
+        np.array([[5, 6, 7], [1, 2, 3]], np.int32),
+        np.array([[0.5, 0.25, 0.25], [0, 1, 0]], np.float16),
+    )
+    drawn = said.drawn(np.repeat([0, 1], 10_000), np.random.default_rng(0))
+    assert drawn.shape == (20_000, DRAWN)
+    shares = np.bincount(drawn[:10_000].ravel(), minlength=8) / (10_000 * DRAWN)
+    assert shares == pytest.approx([0, 0, 0, 0, 0, 0.5, 0.25, 0.25], abs=0.01)
+    assert set(drawn[10_000:].ravel().tolist()) == {2}
+
+
 @pytest.mark.parametrize("negatives", [0, 2, 100])
 @pytest.mark.parametrize("embedding", ["shared", "separate"])
-def test_the_loss_is_the_cross_entropy_with_soft_targets(catalog, sessions, negatives, embedding):
-    """Whatever stands in the batch: places lead to the items named, and the sum is the loss."""
+def test_the_loss_is_the_cross_entropy_with_what_teachers_name(
+    catalog, sessions, negatives, embedding
+):
+    """Whatever stands in the batch: columns lead to what was drawn, and the sum is the loss."""
     settings = config(**{"training.negatives": negatives, "encoder.embedding": embedding})
     said = SoftTargets.of([teacher(catalog, 1)], sessions)
-    batches = TrainingBatches(sessions.with_targets(), catalog.support, settings, soft_targets=said)
-    plain = TrainingBatches(sessions.with_targets(), catalog.support, settings)
+    learned = sessions.with_targets()
+    batches = TrainingBatches(learned, catalog.support, settings, soft_targets=said)
+    plain = TrainingBatches(learned, catalog.support, settings)
     for window in range(len(batches)):
         batch, without = batches.make(0, window), plain.make(0, window)
-        assert torch.equal(batch.candidates, without.candidates)
-        assert torch.equal(without.output_rows, without.candidates)
-        assert without.soft_places.shape[1] == 0
-        rows = batch.output_rows
-        assert len(rows.unique()) == len(rows)
-        assert torch.equal(rows[: len(batch.candidates)], batch.candidates)
+        assert without.soft_targets.numel() == 0
+        assert batch.soft_targets.shape == (len(batch.targets), DRAWN)
+        assert len(batch.candidates.unique()) == len(batch.candidates)
         assert torch.equal(batch.input_rows[batch.input_places], batch.inputs)
-        vectors, outputs = torch.randn(len(batch.targets), 5), torch.randn(len(rows), 5)
-        scores = vectors @ outputs[: len(batch.candidates)].t()
-        named = torch.einsum("md,mtd->mt", vectors, outputs[batch.soft_places])
-        log_total = torch.logsumexp(scores, 1)
-        hard = log_total - scores.gather(1, batch.targets[:, None])[:, 0]
-        soft = log_total - (batch.soft_shares * named).sum(1)
+        vectors, outputs = torch.randn(len(batch.targets), 5), torch.randn(len(batch.candidates), 5)
+        surprise = -torch.log_softmax(vectors @ outputs.t(), 1)
+        hard = surprise.gather(1, batch.targets[:, None])[:, 0]
+        soft = surprise.gather(1, batch.soft_targets).mean(1)
         mine = hard.mean() + 0.3 * surprise_by_teachers(batch, vectors, outputs, None)
         assert mine.item() == pytest.approx((0.7 * hard + 0.3 * soft).mean().item(), rel=1e-3)
+        again = batches.make(0, window)
+        assert torch.equal(again.candidates, batch.candidates)
+        assert torch.equal(again.soft_targets, batch.soft_targets)
+
+
+@pytest.mark.parametrize("negatives", [2, 100])
+def test_what_is_named_is_a_candidate_as_if_it_had_been_drawn(catalog, sessions, negatives):
+    settings = config(**{"training.negatives": negatives})
+    said = SoftTargets.silent(len(sessions.items), len(catalog))
+    said.items[:, 0], said.shares[:, 0] = 6, 1.0
+    batch = TrainingBatches(sessions, catalog.support, settings, soft_targets=said).make(0, 0)
+    assert (batch.candidates[batch.soft_targets] == 6).all()
+    column = int(batch.soft_targets[0, 0])
+    assert not (batch.masked % len(batch.candidates) == column).any()
 
 
 def test_biases_count_as_vectors_do(catalog, sessions):
     said = SoftTargets.of([teacher(catalog, 1)], sessions)
     batch = TrainingBatches(sessions, catalog.support, config(), soft_targets=said).make(0, 0)
-    vectors, outputs = torch.randn(len(batch.targets), 5), torch.randn(len(batch.output_rows), 5)
-    bias = torch.randn(len(batch.output_rows))
+    vectors, outputs = torch.randn(len(batch.targets), 5), torch.randn(len(batch.candidates), 5)
+    bias = torch.randn(len(batch.candidates))
     as_vectors = torch.cat((vectors, torch.ones(len(vectors), 1)), 1)
     as_outputs = torch.cat((outputs, bias[:, None]), 1)
     assert torch.allclose(
