@@ -149,7 +149,7 @@ def test_settings_and_filters_are_copied(trained, way):
 def test_a_pickle_does_not_hold_what_can_be_looked_up_anew(trained):
     fresh = pickle.dumps(copy.deepcopy(trained))
     trained.next_items(SESSIONS[0])  # makes a dictionary of the items
-    assert len(pickle.dumps(trained)) == len(fresh)
+    assert len(pickle.dumps(trained)) < len(fresh) + 200  # which would take eight hundred
 
 
 def test_a_catalog_of_a_deep_copy_is_one_of_its_own(trained):
