@@ -83,6 +83,11 @@ class RepeatHead:
         numbers = [np.concatenate([getattr(head, name) for name in TERMS]) for head in heads]
         return cls.of(slope, np.mean(numbers, axis=0))
 
+    def scaled(self, factor: float) -> Self:
+        """Return the head for scores that lie so many times as far apart."""
+        numbers = np.concatenate([getattr(self, name) for name in TERMS])
+        return self.of(self.slope, numbers * factor)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the inverse of `to_dict`. Raise ValueError for what is none."""

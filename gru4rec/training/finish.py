@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Self, cast
 
+import torch
+
 from gru4rec.metrics import ranks_in_pieces, recall_at
 from gru4rec.model import Model
 from gru4rec.serving import RepeatHead
@@ -19,6 +21,7 @@ from gru4rec.untrusted import fits, shown
 logger = logging.getLogger(__name__)
 
 _STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)
+_SPREAD_TARGETS = 2000
 _SPEAK = 30_000  # clicks: bounds the time; more do no better (LOG, 2026-11-27)
 _WORTH = 0.96  # of the model's recall; those that find less teach it what is worse
 
@@ -33,25 +36,42 @@ class Finish:
     """The head that scores a session's own items."""
     neighbours: int = 0
     """Clicks after which session neighbours teach it."""
+    spread: float = 0.0
+    """How far apart the scores were that the head was fitted with (`spread_of`); 0: unknown."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the inverse of `to_dict`. Raise ValueError for what is none."""
         smoothing, repeats = (values.get(name) for name in ("smoothing", "repeats"))
-        neighbours = values.get("neighbours", 0)
+        neighbours, spread = values.get("neighbours", 0), values.get("spread", 0.0)
         if not (
             fits(smoothing, float)
             and fits(repeats, Mapping[str, Any] | None)
             and fits(neighbours, int)
+            and fits(spread, float)
         ):
             raise ValueError(f"finish cannot be {shown(dict(values))}")
         head = None if repeats is None else RepeatHead.from_dict(repeats)
-        return cls(cast(float, smoothing), head, neighbours)
+        return cls(cast(float, smoothing), head, neighbours, spread)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values by the names of the fields."""
         repeats = None if self.repeats is None else self.repeats.to_dict()
-        return {"smoothing": self.smoothing, "repeats": repeats, "neighbours": self.neighbours}
+        return {
+            "smoothing": self.smoothing,
+            "repeats": repeats,
+            "neighbours": self.neighbours,
+            "spread": self.spread,
+        }
+
+    def head_of(self, model: Model, learned: SessionArrays) -> RepeatHead | None:
+        """Return the head for a model that learned otherwise than the one it was fitted with.
+
+        Its numbers are in the scale of scores. `learned` are sessions that both learned from.
+        """
+        if self.repeats is None or not self.spread:
+            return self.repeats
+        return self.repeats.scaled(spread_of(model, learned) / self.spread)
 
     def measured(
         self, model: Model, learned: SessionArrays, held_out: SessionArrays
@@ -91,6 +111,16 @@ def fit_finish(
         before[0], after[0], before[1], after[1],
     )  # fmt: skip
     return Finish(best, head)
+
+
+@torch.inference_mode()
+def spread_of(model: Model, sessions: SessionArrays) -> float:
+    """Return how far apart the scores of the best items are: the mean standard deviation of 20."""
+    prefixes = sessions.prefixes(most=_SPREAD_TARGETS)
+    scored = scores_after(model, sessions, prefixes)
+    count = min(21, len(model.output_table))
+    of_rows = [scores.topk(count, dim=1).values[:, 1:].std(1, correction=0) for _, scores in scored]
+    return float(torch.cat(of_rows).nan_to_num().mean())
 
 
 def neighbours_worth_asking(

@@ -17,7 +17,7 @@ from gru4rec.model import Model, has_fast_bf16
 from gru4rec.serving import RepeatHead
 from gru4rec.training.auto import Choice, LogStatistics, log_choices, resolve
 from gru4rec.training.batch import TrainingBatches
-from gru4rec.training.finish import Finish, fit_finish, neighbours_worth_asking
+from gru4rec.training.finish import Finish, fit_finish, neighbours_worth_asking, spread_of
 from gru4rec.training.learner import joined, part_of
 from gru4rec.training.resume import Keeper, Snapshot, restore, settings_of
 from gru4rec.training.smoothing import smooth
@@ -112,6 +112,7 @@ def train(
         finish = Finish(config.training.smoothing or 0.0, None, config.training.neighbours or 0)
     taught = training.taught(log, hooks, finish)
     model, history = training.run(log, hooks, finish=finish, **taught)
+    repeats = finish.head_of(model, log.by_age(_HELD_OUT_SHARE)[0])
     smooth(model, log.sessions, finish.smoothing)
     fitted = {
         f"training.{name}": getattr(finish, name)
@@ -128,7 +129,7 @@ def train(
         history=history,
         metrics={} if log.held_out is None else _kept_metrics(history, config.training.stop_on),
         seconds=time.perf_counter() - training.since,
-        repeats=finish.repeats,
+        repeats=repeats,
     )
 
 
@@ -233,7 +234,8 @@ class _Training:
             smoothing=self.config.training.smoothing,
             most_targets=most,
         )
-        return replace(finish, neighbours=neighbours)
+        spread = spread_of(model, older.sessions) if self.config.training.teachers else 0.0
+        return replace(finish, neighbours=neighbours, spread=spread)
 
     def taught(self, log: TrainingLog, hooks: Hooks, finish: Finish) -> dict[str, Any]:
         """Train the teachers that are not done, and return what the last run needs of them."""

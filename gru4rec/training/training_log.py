@@ -102,13 +102,17 @@ class TrainingLog:
         of_an_epoch = self.statistics.pairs * 3 * _CANDIDATES / len(self.catalog)
         return max(2000, int(0.1 * of_an_epoch))
 
+    def by_age(self, share: float) -> tuple[SessionArrays, SessionArrays]:
+        """Return all sessions but a share of them, the newest, and these."""
+        return self.sessions.split_before(round(len(self.sessions) * (1 - share)))
+
     def without_newest(self, share: float) -> tuple[Self, SessionArrays]:
         """Return the log without its newest sessions, as if they had not been, and these.
 
         Both have the catalog of what remains; clicks on other items are left out. Of a small log
         one of them may have no sessions of two clicks.
         """
-        older, newest = self.sessions.split_before(round(len(self.sessions) * (1 - share)))
+        older, newest = self.by_age(share)
         support = np.bincount(older.items, minlength=len(self.catalog))
         rank = np.argsort(-support, kind="stable")
         known = rank[: np.count_nonzero(support)]
