@@ -36,7 +36,7 @@ class NeighbourTeacher:
         self._open = np.random.default_rng(0).random(len(rows)) < share  # yet to be asked about
 
     def after(self, clicks: IntArray) -> tuple[Int32Array, Float16Array]:
-        """See `Neighbours.after`."""
+        """See `SessionNeighbours.after`."""
         new = clicks[self._open[clicks]]
         sessions = self._sessions.sessions_of(new)
         for session, click in zip(sessions.tolist(), new.tolist(), strict=True):
@@ -45,7 +45,7 @@ class NeighbourTeacher:
         return self._said.after(clicks)
 
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
-        """See `Neighbours.score`."""
+        """See `SessionNeighbours.score`."""
         return self._vstan.score(sessions, clicks)
 
     def _ask(self, session: int, click: int) -> None:

@@ -20,7 +20,7 @@ from gru4rec.sessions import (
     sides_of,
 )
 from gru4rec.training.candidates import NOTHING, CandidateSampler
-from gru4rec.training.teaching import Neighbours, SoftTargets, taught
+from gru4rec.training.teaching import SessionNeighbours, SoftTargets, taught
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class TrainingBatches:
         support: IntArray,
         config: Config,
         *,
-        neighbours: Neighbours | None = None,
+        neighbours: SessionNeighbours | None = None,
         soft_targets: SoftTargets | None = None,
     ) -> None:
         """Take sessions of two clicks or more each, the support of every item, and who teaches."""

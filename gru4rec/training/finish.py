@@ -15,10 +15,14 @@ from gru4rec.sessions import SessionArrays
 from gru4rec.training.model_scores import measured, scores_after
 from gru4rec.training.repeats import Evidence, evidence_of, fit_repeats, repeats_matter
 from gru4rec.training.smoothing import smoothed
-from gru4rec.training.teaching import Neighbours
+from gru4rec.training.teaching import SessionNeighbours
+from gru4rec.training.training_log import TrainingLog
 from gru4rec.untrusted import fits, shown
 
 logger = logging.getLogger(__name__)
+
+HELD_OUT_SHARE = 0.1
+"""Of a log's sessions, the newest, that a first run learns without."""
 
 _STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)
 _SPREAD_TARGETS = 2000
@@ -64,24 +68,24 @@ class Finish:
             "spread": self.spread,
         }
 
-    def head_of(self, model: Model, learned: SessionArrays) -> RepeatHead | None:
-        """Return the head for a model that learned otherwise than the one it was fitted with.
+    def head_of(self, model: Model, log: TrainingLog) -> RepeatHead | None:
+        """Return the head for a model of a log, which learned otherwise than that it was fitted on.
 
-        Its numbers are in the scale of scores. `learned` are sessions that both learned from.
+        Its numbers are in the scale of scores, compared on sessions that both learned from.
         """
         if self.repeats is None or not self.spread:
             return self.repeats
-        return self.repeats.scaled(spread_of(model, learned) / self.spread)
+        older, _ = log.by_age(HELD_OUT_SHARE)
+        return self.repeats.scaled(spread_of(model, older) / self.spread)
 
-    def measured(
-        self, model: Model, learned: SessionArrays, held_out: SessionArrays
-    ) -> dict[str, float]:
+    def measured(self, model: Model, log: TrainingLog, held_out: SessionArrays) -> dict[str, float]:
         """Return recall@20 and mrr@20 on held-out sessions of a model if it were finished so.
 
-        `learned` are the sessions that it learns from; it stays as it is.
+        `log` is what it learns from; it stays as it is.
         """
-        with smoothed(model, learned, self.smoothing):
-            return measured(model, held_out, self.repeats)
+        head = self.head_of(model, log)
+        with smoothed(model, log.sessions, self.smoothing):
+            return measured(model, held_out, head)
 
 
 def fit_finish(
@@ -124,7 +128,7 @@ def spread_of(model: Model, sessions: SessionArrays) -> float:
 
 
 def neighbours_worth_asking(
-    model: Model, neighbours: Neighbours, held_out: SessionArrays, *, most_targets: int
+    model: Model, neighbours: SessionNeighbours, held_out: SessionArrays, *, most_targets: int
 ) -> int:
     """Return after how many clicks neighbours are to teach a model: none if they find less.
 

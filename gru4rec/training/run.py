@@ -17,24 +17,29 @@ from gru4rec.model import Model, has_fast_bf16
 from gru4rec.serving import RepeatHead
 from gru4rec.training.auto import Choice, LogStatistics, log_choices, resolve
 from gru4rec.training.batch import TrainingBatches
-from gru4rec.training.finish import Finish, fit_finish, neighbours_worth_asking, spread_of
+from gru4rec.training.finish import (
+    HELD_OUT_SHARE,
+    Finish,
+    fit_finish,
+    neighbours_worth_asking,
+    spread_of,
+)
 from gru4rec.training.learner import joined, part_of
 from gru4rec.training.resume import Keeper, Snapshot, restore, settings_of
 from gru4rec.training.smoothing import smooth
-from gru4rec.training.teaching import Neighbours, SoftTargets
+from gru4rec.training.teaching import SessionNeighbours, SoftTargets
 from gru4rec.training.trainer import Hooks, Progress, Trainer
 from gru4rec.training.training_log import TrainingLog
 
 logger = logging.getLogger(__name__)
 
-NeighboursIn = Callable[[TrainingLog, int], Neighbours]
+NeighboursIn = Callable[[TrainingLog, int], SessionNeighbours]
 """Makes a teacher of the sessions of a log, which speaks after so many of its clicks."""
 
 _HELD_OUT_RUN = "repeats"
 _FITTED = "by the newest tenth of the sessions, held out in a first run"
 _TOO_FEW = "too few sessions to hold some out"
 _MOST_TARGETS = 10_000
-_HELD_OUT_SHARE = 0.1  # of the sessions, the newest
 _FEWEST_EPOCHS = 0.001  # that a config takes
 _HELD_OUT_EPOCHS = 0.5  # as a share of the model's: all of them fit no better (LOG, 2026-11-27)
 
@@ -112,7 +117,7 @@ def train(
         finish = Finish(config.training.smoothing or 0.0, None, config.training.neighbours or 0)
     taught = training.taught(log, hooks, finish)
     model, history = training.run(log, hooks, finish=finish, **taught)
-    repeats = finish.head_of(model, log.by_age(_HELD_OUT_SHARE)[0])
+    repeats = finish.head_of(model, log)
     smooth(model, log.sessions, finish.smoothing)
     fitted = {
         f"training.{name}": getattr(finish, name)
@@ -168,7 +173,7 @@ class _Training:
         name: str = "",
         settings: Mapping[str, Any] = MappingProxyType({}),
         finish: Finish | None = None,
-        neighbours: Neighbours | None = None,
+        neighbours: SessionNeighbours | None = None,
         soft_targets: SoftTargets | None = None,
         others: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> tuple[Model, list[dict[str, float]]]:
@@ -190,7 +195,7 @@ class _Training:
         trainer = Trainer(model, batches, config, self.device)
         held_out = None if name else log.cheap_to_measure()
         if held_out is not None and finish is not None:
-            measure = partial(finish.measured, model, log.sessions, held_out)
+            measure = partial(finish.measured, model, log, held_out)
             hooks = replace(hooks, validate=measure)
         if self.snapshot is not None and self.keep is not None and self.snapshot.run == name:
             restore(trainer, self.snapshot, self.keep)
@@ -211,7 +216,7 @@ class _Training:
 
         Log that there is nothing where a log is too small to hold sessions out.
         """
-        older, newest = log.without_newest(_HELD_OUT_SHARE)
+        older, newest = log.without_newest(HELD_OUT_SHARE)
         if not (len(older.sessions) and len(newest)):
             logger.warning("too few sessions to hold some out: repeats are left out")
             return None

@@ -36,7 +36,7 @@ _IN_MEMORY = 10_000_000  # clicks; of more the answers stand on disk
 # M clicks, A of them that are taught, N items, K items named, T of them drawn
 
 
-class Neighbours(Protocol):
+class SessionNeighbours(Protocol):
     """The sessions of a log, as far as training knows them."""
 
     def after(self, clicks: IntArray) -> tuple[Int32Array, Float16Array]:
@@ -52,7 +52,7 @@ class Neighbours(Protocol):
 
 
 def taught(
-    neighbours: Neighbours,
+    neighbours: SessionNeighbours,
     clicks: IntArray,
     targets: IntArray,
     weight: float,

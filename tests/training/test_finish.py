@@ -8,10 +8,9 @@ from toys import TINY, clicks_of
 import gru4rec as g4r
 from gru4rec.model import Model
 from gru4rec.serving import INDICATORS, RepeatHead
-from gru4rec.sessions import to_arrays
-from gru4rec.sessions.catalog import Catalog
-from gru4rec.training.finish import Finish, spread_of
-from gru4rec.training.model_scores import scores_after
+from gru4rec.training.finish import HELD_OUT_SHARE, Finish, spread_of
+from gru4rec.training.model_scores import measured, scores_after
+from gru4rec.training.training_log import TrainingLog
 
 NUMBERS = INDICATORS.shape[1]
 LOG = clicks_of([list("abcd"), list("bca"), list("defa")])
@@ -19,8 +18,13 @@ HEAD = RepeatHead.of(0.5, np.arange(NUMBERS) / 10)
 
 
 @pytest.fixture(scope="module")
-def sessions():
-    return to_arrays(LOG.lazy(), Catalog.of(LOG.lazy()))
+def log() -> TrainingLog:
+    return TrainingLog.read(LOG, None)
+
+
+@pytest.fixture(scope="module")
+def sessions(log):
+    return log.sessions
 
 
 def model_of_scale(scale: float) -> Model:
@@ -37,17 +41,19 @@ def test_the_spread_is_that_of_the_best_items_but_the_first(sessions):
     assert spread_of(model, sessions) == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_a_head_follows_the_scale_of_the_model_that_it_is_for(sessions):
+def test_a_head_follows_the_scale_of_the_model_that_it_is_for(log):
     fitted_with, kept = model_of_scale(4.0), model_of_scale(6.0)
-    finish = Finish(0.0, HEAD, spread=spread_of(fitted_with, sessions))
-    scaled = finish.head_of(kept, sessions)
+    older, _ = log.by_age(HELD_OUT_SHARE)
+    finish = Finish(0.0, HEAD, spread=spread_of(fitted_with, older))
+    scaled = finish.head_of(kept, log)
     assert scaled.slope == HEAD.slope
     assert np.allclose(scaled.bonuses, 1.5 * HEAD.bonuses, atol=1e-3)
+    assert finish.measured(kept, log, log.sessions) == measured(kept, log.sessions, scaled)
 
 
-def test_without_a_spread_the_head_is_kept_as_it_is(sessions):
-    assert Finish(0.0, HEAD).head_of(model_of_scale(9.0), sessions) is HEAD
-    assert Finish(0.0).head_of(model_of_scale(9.0), sessions) is None
+def test_without_a_spread_the_head_is_kept_as_it_is(log):
+    assert Finish(0.0, HEAD).head_of(model_of_scale(9.0), log) is HEAD
+    assert Finish(0.0).head_of(model_of_scale(9.0), log) is None
 
 
 def test_it_is_written_and_read_again():
