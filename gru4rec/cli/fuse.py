@@ -20,7 +20,7 @@ from gru4rec.cli.options import (
 if TYPE_CHECKING:
     from gru4rec.recommenders import Ensemble, Fusion, Recommender
 
-_OPTIONS = {"others": "--with", "seeds": "--seeds", "as_one": "--as-one"}
+_OF_AS_ONE = ("output", "others", "as_one", "best", "force", "device")  # it reads no log
 
 
 @click.command("fuse", cls=Guarded)
@@ -87,20 +87,27 @@ def _check(clicks: tuple[str, ...], options: dict[str, Any]) -> None:
     """Raise UsageError for arguments and options that do not go together."""
     from gru4rec.layout import is_finished
 
-    best, as_one = options["best"], options["as_one"]
-    asked = click.get_current_context().get_parameter_source
+    best, as_one, context = options["best"], options["as_one"], click.get_current_context()
+    given = {
+        parameter.name: parameter.opts[0]
+        for parameter in context.command.params
+        if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    }
     if options["valid_where"] is not None and options["valid"] is None:
         raise click.UsageError("--valid-where goes with --valid.")
     for name, goes in (("others", not best), ("as_one", not best), ("seeds", best)):
-        if not goes and asked(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{_OPTIONS[name]} goes {'without' if best else 'with'} --best.")
+        if not goes and name in given:
+            raise click.UsageError(f"{given[name]} goes {'without' if best else 'with'} --best.")
     if best and is_finished(Path(clicks[0])):
         raise click.UsageError("--best trains its parts itself: give CLICKS alone, no DIR.")
-    if as_one and (len(clicks) > 1 or options["valid"] is not None):
-        raise click.UsageError("--as-one reads no log: give DIR, and each --with DIR, alone.")
-    if as_one and asked("others") is not ParameterSource.COMMANDLINE:
-        raise click.UsageError("--as-one joins DIR with others: give them by --with DIR.")
-    if not best and not as_one and len(clicks) < 2:
+    if as_one:
+        idle = [given[name] for name in given if name not in (*_OF_AS_ONE, "clicks")]
+        if idle or len(clicks) > 1:
+            what = idle[0] if idle else "CLICKS"
+            raise click.UsageError(f"--as-one reads no log: leave {what} out.")
+        if "others" not in given:
+            raise click.UsageError("--as-one joins DIR with others: give them by --with DIR.")
+    elif not best and len(clicks) < 2:
         raise click.UsageError("Missing argument 'CLICKS...'.")
 
 

@@ -18,11 +18,11 @@ from gru4rec.recommenders.gru4rec import GRU4Rec
 from gru4rec.recommenders.indexed import Indexed
 from gru4rec.recommenders.parts import (
     in_common,
+    load_with_parts,
     meta_of_parts,
     refuse_different_inputs,
     refuse_other_parts,
 )
-from gru4rec.recommenders.recommender import Recommender
 from gru4rec.serving import AnyVectors, ItemIndex, RepeatHead, row_blocks
 from gru4rec.sessions import RunningSession, SessionArrays
 from gru4rec.training import parts_of_log, queries_after, scores_by
@@ -42,8 +42,11 @@ class Ensemble(Indexed):
 
     parts: Sequence[GRU4Rec]
 
-    def __init__(self, parts: Sequence[GRU4Rec]) -> None:
-        """Join models of one log, fitted or not. Raise ConfigError for less than two."""
+    def __init__(self, parts: Sequence[GRU4Rec], *, index: ItemIndex | None = None) -> None:
+        """Join models of one log, fitted or not, and index their items, unless an `index` does.
+
+        Raise ConfigError for less than two models, or if they do not go together.
+        """
         refuse_different_inputs(parts, "an ensemble")
         strange = [part.name for part in parts if not isinstance(part, GRU4Rec)]
         if strange:
@@ -54,7 +57,7 @@ class Ensemble(Indexed):
             raise ConfigError("the models of an ensemble must be on one device")
         self.parts, self.inputs, self.device = list(parts), parts[0].inputs, parts[0].device
         if all(part._catalog is not None for part in parts):
-            self._join()
+            self._join(index)
 
     def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
         """Fit every model on a click log; `valid` is as for GRU4Rec."""
@@ -64,12 +67,15 @@ class Ensemble(Indexed):
         self._join()
         return self
 
-    def _join(self) -> None:
+    def _join(self, index: ItemIndex | None = None) -> None:
         """Take over what the models, once fitted, have in common; make one index and one head."""
         self.catalog, self.side_inputs = in_common(self.parts, "an ensemble")
         self.meta = meta_of_parts(self.name, self.parts)
         vectors = self.item_vectors()
-        self.index = ItemIndex.build(vectors)
+        kept = (
+            ItemIndex.build(vectors) if index is None else index.with_vectors(self.kept_vectors())
+        )
+        self.index = kept
         self._vectors_ND = torch.from_numpy(vectors).to(self.device)
         heads = [part.repeats or RepeatHead.neutral() for part in self.parts]
         mean = RepeatHead.mean(heads)
@@ -135,7 +141,7 @@ class Ensemble(Indexed):
 
     def settings_dict(self) -> dict[str, Any]:
         """See `Scorer.settings_dict`: those of the models stand with them."""
-        return {"models": len(self.parts)}
+        return {}
 
     def contents(self) -> Checkpoint:
         """See `Scorer.contents`; the models are checkpoints in a folder of this one."""
@@ -147,27 +153,20 @@ class Ensemble(Indexed):
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> Self:
         """See `Recommender.load`."""
-        from gru4rec.recommenders.loading import load  # it knows how parts are read
-
-        ensemble = load(path, device=device)
-        if not isinstance(ensemble, cls):
-            raise CheckpointError(
-                f"the checkpoint is of {ensemble.name}, not ensemble; use g4r.load"
-            )
-        return ensemble
+        return load_with_parts(cls, path, device)
 
     @classmethod
     def of(cls, saved: Checkpoint, *, device: str = "auto") -> Self:
         """See `Scorer.of`; the parts of the checkpoint are recommenders already."""
-        ensemble = cls(cast(Sequence[GRU4Rec], saved.parts))
-        refuse_other_parts(saved, cast(Recommender, ensemble))
-        vectors = ensemble.kept_vectors()
-        size = len(saved.catalog), vectors.shape[1]
+        parts = cast(Sequence[GRU4Rec], saved.parts)
+        refuse_other_parts(saved, parts)
+        size = len(saved.catalog), sum(part.index.width for part in parts)
         if saved.index is None or (len(saved.index), saved.index.width) != size:
             raise CheckpointError(
                 "the index of the checkpoint does not fit its models; make the ensemble again"
             )
-        ensemble.index, ensemble.meta = saved.index.with_vectors(vectors), saved.meta
+        ensemble = cls(parts, index=saved.index)
+        ensemble.meta = saved.meta
         return ensemble
 
 

@@ -18,6 +18,7 @@ from gru4rec.metrics import mrr_at, ranks, recall_at, recall_plus_mrr
 from gru4rec.recommenders.checkpoint import Checkpoint
 from gru4rec.recommenders.parts import (
     in_common,
+    load_with_parts,
     meta_of_parts,
     refuse_different_inputs,
     refuse_other_parts,
@@ -168,12 +169,7 @@ class Fusion(Recommender):
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> Self:
         """See `Recommender.load`."""
-        from gru4rec.recommenders.loading import load  # it knows every kind that a part may be
-
-        fusion = load(path, device=device)
-        if not isinstance(fusion, cls):
-            raise CheckpointError(f"the checkpoint is of {fusion.name}, not fusion; use g4r.load")
-        return fusion
+        return load_with_parts(cls, path, device)
 
     @classmethod
     def of(cls, saved: Checkpoint, *, device: str = "auto") -> Self:
@@ -183,9 +179,9 @@ class Fusion(Recommender):
             raise CheckpointError(
                 f"{CONFIG} of a fusion has weights and how, got {shown(dict(saved.config))}"
             )
-        fusion = cls(cast(Sequence[Recommender], saved.parts), weights=weights, how=how)
-        refuse_other_parts(saved, fusion)
-        return fusion
+        parts = cast(Sequence[Recommender], saved.parts)
+        refuse_other_parts(saved, parts)
+        return cls(parts, weights=weights, how=how)
 
 
 def _default_weights(parts: int) -> Float64Array:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
 
 from gru4rec.errors import CheckpointError, ConfigError
 from gru4rec.recommenders.checkpoint import Checkpoint
@@ -9,6 +11,8 @@ from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.recommender import Recommender
 from gru4rec.sessions import NO_SIDE_INPUTS, Catalog, SideInputs
 from gru4rec.untrusted import brief
+
+R = TypeVar("R", bound=Recommender)
 
 
 def refuse_different_inputs(parts: Sequence[Recommender], whole: str) -> None:
@@ -48,12 +52,22 @@ def meta_of_parts(name: str, parts: Sequence[Recommender]) -> Meta:
     )
 
 
-def refuse_other_parts(saved: Checkpoint, whole: Recommender) -> None:
+def refuse_other_parts(saved: Checkpoint, parts: Sequence[Recommender]) -> None:
     """Raise CheckpointError unless the parts are those that the checkpoint was saved with."""
-    names = [part.name for part in whole.parts]
-    known = saved.catalog.item_ids.equals(whole.catalog.item_ids)
+    names = [part.name for part in parts]
+    known = all(part.catalog.item_ids.equals(saved.catalog.item_ids) for part in parts)
     if list(saved.meta.parts or ()) != names or not known:
         raise CheckpointError(
             f"the parts of the checkpoint, {brief(', '.join(names))}, are not those it was "
             "saved with; fit again"
         )
+
+
+def load_with_parts(kind: type[R], path: str | Path, device: str) -> R:
+    """Return the recommender of a kind that has parts. Raise CheckpointError if it is another."""
+    from gru4rec.recommenders.loading import load  # it knows every kind that a part may be
+
+    loaded = load(path, device=device)
+    if not isinstance(loaded, kind):
+        raise CheckpointError(f"the checkpoint is of {loaded.name}, not {kind.name}; use g4r.load")
+    return loaded

@@ -80,13 +80,11 @@ class RepeatHead:
     def mean(cls, heads: Sequence[Self]) -> Self:
         """Return the head whose numbers are the means of those of several."""
         slope = float(np.mean([head.slope for head in heads]))
-        numbers = [np.concatenate([getattr(head, name) for name in TERMS]) for head in heads]
-        return cls.of(slope, np.mean(numbers, axis=0))
+        return cls.of(slope, np.mean([head.numbers for head in heads], axis=0))
 
     def scaled(self, factor: float) -> Self:
         """Return the head for scores that lie so many times as far apart."""
-        numbers = np.concatenate([getattr(self, name) for name in TERMS])
-        return self.of(self.slope, numbers * factor)
+        return self.of(self.slope, self.numbers * factor)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -111,11 +109,15 @@ class RepeatHead:
         """Whether the head changes nothing."""
         return self == self.neutral()
 
+    @property
+    def numbers(self) -> Float64Array:
+        """The numbers of all terms, one after the other, as `of` takes them."""
+        return np.concatenate([getattr(self, name) for name in TERMS])
+
     @cached_property
     def bonuses(self) -> Float32Array:
         """What is added to an own item's score, by its cell [cells]."""
-        numbers = np.concatenate([getattr(self, name) for name in TERMS])
-        bonuses: Float32Array = (INDICATORS @ numbers).astype(np.float32)
+        bonuses: Float32Array = (INDICATORS @ self.numbers).astype(np.float32)
         return bonuses
 
     def rescore(self, scores_SN: Tensor, own: OwnItems) -> None:

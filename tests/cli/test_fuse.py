@@ -189,7 +189,9 @@ def test_models_become_one_with_one_index(
     assert len(run("recommend", one, "--items", "c00-0001", "-k", 3).stdout.splitlines()) == 3
     asked = ("fuse", model, "-o", tmp_path / "x", "--as-one")
     assert "give them by --with" in usage_error(*asked)
-    assert "reads no log" in usage_error(*asked, log, "--with", other)
-    assert "reads no log" in usage_error(*asked, "--with", other, "--valid", log)
+    assert "reads no log: leave CLICKS out" in usage_error(*asked, log, "--with", other)
+    for idle in (("--valid", log), ("--where", "true"), ("--max-session-clicks", 9)):
+        said = usage_error(*asked, "--with", other, *idle)
+        assert f"reads no log: leave {idle[0]} out" in said
     assert "vstan; give the folder" in refusal(*asked, "--with", "vstan")
     assert "goes without --best" in usage_error("fuse", log, "-o", other, "--best", "--as-one")
