@@ -72,10 +72,10 @@ class Ensemble(Indexed):
         self.catalog, self.side_inputs = in_common(self.parts, "an ensemble")
         self.meta = meta_of_parts(self.name, self.parts)
         vectors = self.item_vectors()
-        kept = (
-            ItemIndex.build(vectors) if index is None else index.with_vectors(self.kept_vectors())
-        )
-        self.index = kept
+        if index is None:
+            self.index = ItemIndex.build(vectors)
+        else:
+            self.index = index.with_vectors(self.kept_vectors())
         self._vectors_ND = torch.from_numpy(vectors).to(self.device)
         heads = [part.repeats or RepeatHead.neutral() for part in self.parts]
         mean = RepeatHead.mean(heads)
