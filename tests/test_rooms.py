@@ -20,6 +20,7 @@ ORDER = [
     ["recommenders"],
     ["evaluation"],
     ["tuning"],
+    ["service"],
     ["cli"],
 ]
 ROOMS = [room for line in ORDER for room in line]

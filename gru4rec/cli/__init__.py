@@ -24,6 +24,7 @@ COMMANDS = {
     "tune": "Search for the settings that suit a log.",
     "fuse": "Mix a checkpoint with others, or with baselines.",
     "recommend": "Recommend the next items of sessions.",
+    "serve": "Answer over HTTP: running sessions and their next items.",
     "evaluate": "Measure a checkpoint on held-out sessions.",
     "index": "Choose the index that a checkpoint is served from.",
     "shrink": "Keep a checkpoint in fewer bits, and see what that costs.",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gru4rec.recommenders.baselines.stan import STAN, VSTAN
     from gru4rec.recommenders.baselines.vs_knn import VMISKNN, VSKNN
     from gru4rec.recommenders.best import Best, fit_best
+    from gru4rec.recommenders.checkpoint import fingerprint_of
     from gru4rec.recommenders.ensemble import Ensemble
     from gru4rec.recommenders.fusion import Fusion
     from gru4rec.recommenders.gru4rec import GRU4Rec
@@ -44,6 +45,7 @@ __all__ = [
     "Recommender",
     "SequentialRules",
     "SessionPopularity",
+    "fingerprint_of",
     "fit_best",
     "load",
     "make_baseline",

@@ -136,6 +136,14 @@ def read_checkpoint(path: str | Path, make: Callable[[Checkpoint], T]) -> T:
     raise failure
 
 
+def fingerprint_of(path: str | Path) -> str | None:
+    """Return what tells the checkpoint at `path` from any other; None if none can be read there."""
+    path = Path(path).resolve()
+    folder = path if path.is_dir() else atomic.beside(path, "old")  # just then being replaced
+    stamp = _stamp(folder)
+    return None if stamp is None else hashlib.sha256(stamp.encode()).hexdigest()
+
+
 def _read(folder: Path, path: Path) -> Checkpoint:
     """Return what a folder holds; `path` is the one that was asked for."""
     if is_unfinished(folder) and not (folder / META).exists():

@@ -5,32 +5,37 @@ from typing import TYPE_CHECKING
 from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
-    from gru4rec.serving.answers import OF_MODEL, OF_POPULARITY, answers_in_pieces
+    from gru4rec.serving.answers import OF_MODEL, OF_POPULARITY, OF_REPEAT, answers_in_pieces
     from gru4rec.serving.best_items import best_of_sessions
     from gru4rec.serving.chunks import chunks_of_block, row_blocks, row_chunks
     from gru4rec.serving.filters import ItemFilter
     from gru4rec.serving.index import AnyVectors, ItemIndex
     from gru4rec.serving.live_session import LiveSession
+    from gru4rec.serving.plain_answer import PlainAnswer, plain_answers
     from gru4rec.serving.repeat_head import INDICATORS, RepeatHead
     from gru4rec.serving.retrieval import retrieve
+    from gru4rec.serving.saved_session import SavedSession, SessionId
     from gru4rec.serving.selection import top_k
     from gru4rec.serving.session_store import SessionStore
-    from gru4rec.serving.session_store_file import SessionId
 
 __all__ = [
     "INDICATORS",
     "OF_MODEL",
     "OF_POPULARITY",
+    "OF_REPEAT",
     "AnyVectors",
     "ItemFilter",
     "ItemIndex",
     "LiveSession",
+    "PlainAnswer",
     "RepeatHead",
+    "SavedSession",
     "SessionId",
     "SessionStore",
     "answers_in_pieces",
     "best_of_sessions",
     "chunks_of_block",
+    "plain_answers",
     "retrieve",
     "row_blocks",
     "row_chunks",

@@ -3,9 +3,10 @@
 import logging
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from threading import RLock
 from typing import Any, NoReturn
@@ -20,7 +21,8 @@ from gru4rec.serving.answering import Answering
 from gru4rec.serving.answers import answer_table
 from gru4rec.serving.best_items import best_of_running
 from gru4rec.serving.filters import ItemFilter
-from gru4rec.serving.session_store_file import SessionId, read_sessions, write_sessions
+from gru4rec.serving.saved_session import SavedSession, SessionId
+from gru4rec.serving.session_store_file import read_sessions, write_sessions
 from gru4rec.sessions import (
     Click,
     RunningSession,
@@ -52,17 +54,21 @@ class SessionStore:
         *,
         most: int = 100_000,
         minutes: float = 60.0,
+        most_clicks: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Hold `most` sessions; `clock` gives the time in seconds.
 
-        Raise ConfigError for limits that are not above 0, NotFittedError before `fit`.
+        Of a session so many of the newest clicks are kept as `most_clicks` says, at times half as
+        many again. Raise ConfigError for limits that are not above 0, NotFittedError before `fit`.
         """
-        if most < 1 or not minutes > 0:
+        if most < 1 or not minutes > 0 or (most_clicks is not None and most_clicks < 1):
             raise ConfigError(
-                f"a store needs room for a session and minutes above 0, got {most} and {minutes}"
+                "a store needs room for a session and a click, and minutes above 0, got "
+                f"{most}, {most_clicks} and {minutes}"
             )
         self.most, self.seconds, self._clock = most, 60 * minutes, clock
+        self._most_clicks = most_clicks
         self._recommender, self._catalog = recommender, recommender.catalog
         self._side_inputs = recommender.side_inputs
         self._stored: OrderedDict[SessionId, _Stored] = OrderedDict()  # by their last click
@@ -81,6 +87,12 @@ class SessionStore:
         with self._lock:
             self._drop_old()
             return len(self._stored)
+
+    def __iter__(self) -> Iterator[SessionId]:
+        """Iterate over the ids of the sessions that are there."""
+        with self._lock:
+            self._drop_old()
+            return iter(list(self._stored))
 
     def __contains__(self, session_id: object) -> bool:
         with self._lock:
@@ -145,7 +157,21 @@ class SessionStore:
         for session_id, click in zip(ids, clicks, strict=True):
             self._stored[session_id] = _Stored(click.session, now)
             self._stored.move_to_end(session_id)
+            if self._most_clicks and len(click.session.items) > 1.5 * self._most_clicks:
+                click.session.forget_all_but(self._most_clicks)
         self._make_room()
+
+    def running(self, ids: Sequence[SessionId]) -> list[RunningSession]:
+        """Return copies of sessions; one that is not there has no clicks.
+
+        Raise DataError for what is no id, and after another fit.
+        """
+        ids = plain_ids(ids, "session")
+        with self._lock:
+            refuse_other(self._recommender, self._catalog)
+            self._drop_old()
+            stored = [self._stored.get(session_id) for session_id in ids]
+            return [RunningSession() if one is None else one.session.copy() for one in stored]
 
     def recommend_many(
         self,
@@ -166,12 +192,7 @@ class SessionStore:
             self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked
         )
         ids = plain_ids(ids, "session")
-        with self._lock:
-            refuse_other(self._recommender, self._catalog)
-            self._drop_old()
-            stored = [self._stored.get(session_id) for session_id in ids]
-            sessions = [RunningSession() if one is None else one.session.copy() for one in stored]
-        scores, items = best_of_running(self._recommender, sessions, k, item_filter)
+        scores, items = best_of_running(self._recommender, self.running(ids), k, item_filter)
         try:
             named = pl.Series(SESSION_ID, ids)
         except TypeError as error:
@@ -188,13 +209,32 @@ class SessionStore:
 
         Raise DataError where the file cannot be written; an older one then stays.
         """
+        write_sessions(Path(path), self.saved(), self._catalog, self._side_inputs)
+
+    def get(self, session_id: SessionId) -> SavedSession | None:
+        """Return a session by item ids; None if it is not there."""
+        saved = self.saved([plain_id(session_id, "session")])
+        return saved[0] if saved else None
+
+    def saved(
+        self, ids: Iterable[SessionId] | None = None, *, since: float = -inf
+    ) -> list[SavedSession]:
+        """Return sessions by item ids: all, or those of `ids` that are there.
+
+        All begin with that of the oldest last click; `since` leaves out those without a later one.
+        """
         with self._lock:
             self._drop_old()
             rows = [
-                (session_id, stored.clicked, stored.session.copy())
-                for session_id, stored in self._stored.items()
+                (
+                    session_id,
+                    self._stored[session_id].clicked,
+                    self._stored[session_id].session.copy(),
+                )
+                for session_id in (self._stored if ids is None else ids)
+                if session_id in self._stored and self._stored[session_id].clicked >= since
             ]
-        write_sessions(Path(path), rows, self._catalog, self._side_inputs)
+        return [SavedSession.of(*row, self._catalog, self._side_inputs) for row in rows]
 
     def restore(self, path: str | Path) -> None:
         """Take in the sessions that a store saved, of this recommender or of an older one.
@@ -202,16 +242,22 @@ class SessionStore:
         Their clicks are read again, those on unknown items left out. A session that is here already
         stays as it is; the limits of this store hold. Raise DataError for a file of another kind.
         """
-        side_inputs = self._recommender.side_inputs
-        saved = list(read_sessions(Path(path), self._catalog, side_inputs))
+        self.take_over(read_sessions(Path(path)))
+
+    def take_over(self, sessions: Iterable[SavedSession]) -> None:
+        """Take in sessions as `restore` does; one that is here stays unless it is older."""
+        new = {
+            saved.session_id: _Stored(
+                saved.running(self._catalog, self._side_inputs), saved.clicked
+            )
+            for saved in sessions
+        }
         with self._lock:
             refuse_other(self._recommender, self._catalog)
             self._drop_old()
-            new = {
-                session_id: _Stored(session, clicked)
-                for session_id, clicked, session in saved
-                if session_id not in self._stored
-            }
+            for session_id in new.keys() & self._stored.keys():
+                if self._stored[session_id].clicked >= new[session_id].clicked:
+                    del new[session_id]
             read_again(self._recommender, [stored.session for stored in new.values()])
             self._stored |= new
             by_click = sorted(self._stored.items(), key=lambda entry: entry[1].clicked)

@@ -1,9 +1,9 @@
 """Running sessions as a Parquet file: a row each, their clicks by item ids."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any
 
 import polars as pl
 
@@ -11,43 +11,33 @@ from gru4rec.atomic import write_beside
 from gru4rec.clicks import read_parquet, write_parquet
 from gru4rec.errors import DataError
 from gru4rec.forks import refuse_forked
-from gru4rec.schema import SESSION_ID
-from gru4rec.sessions import Catalog, RunningSession, SideInputs
-
-SessionId: TypeAlias = int | str
+from gru4rec.schema import SESSION_ID, UNKNOWN
+from gru4rec.serving.saved_session import SavedSession
+from gru4rec.sessions import Catalog, SideInputs
 
 _CLICKED, _LAST_TIME, _ITEMS, _TIMES = "clicked", "last_time", "items", "times"
 _SIDE = "side."  # before the name of a side input: the column of its values
 
 
 def write_sessions(
-    path: Path,
-    sessions: Iterable[tuple[SessionId, float, RunningSession]],
-    catalog: Catalog,
-    side_inputs: SideInputs,
+    path: Path, sessions: Iterable[SavedSession], catalog: Catalog, side_inputs: SideInputs
 ) -> None:
-    """Write (id, when its last click came, session) of each; beside the path, then renamed.
+    """Write sessions beside the path, then rename.
 
     Ids are JSON, since numbers and texts may stand beside each other. Raise DataError where the
     file cannot be written.
     """
     refuse_forked()
-    rows = list(sessions)
-    lists = pl.List(pl.String)
+    rows, lists = list(sessions), pl.List(pl.String)
     table = pl.DataFrame(
         {
-            SESSION_ID: [json.dumps(session_id) for session_id, _, _ in rows],
-            _CLICKED: [clicked for _, clicked, _ in rows],
-            _LAST_TIME: [session.last_time for _, _, session in rows],
-            _ITEMS: [catalog.ids_of(session.items) for _, _, session in rows],
-            _TIMES: [session.times for _, _, session in rows],
-            **{
-                f"{_SIDE}{name}": [
-                    [side_inputs.text_of(name, codes[place]) for codes in session.sides]
-                    for _, _, session in rows
-                ]
-                for place, name in enumerate(side_inputs.values)
-            },
+            SESSION_ID: [json.dumps(row.session_id) for row in rows],
+            _CLICKED: [row.clicked for row in rows],
+            _LAST_TIME: [row.last_time for row in rows],
+            _ITEMS: [row.items for row in rows],
+            _TIMES: [row.times for row in rows],
+            UNKNOWN: [row.unknown for row in rows],
+            **{f"{_SIDE}{name}": [row.sides[name] for row in rows] for name in side_inputs.values},
         },
         schema={
             SESSION_ID: pl.String,
@@ -55,43 +45,37 @@ def write_sessions(
             _LAST_TIME: pl.Datetime("us"),
             _ITEMS: pl.List(catalog.item_ids.dtype),
             _TIMES: pl.List(pl.Float64),
+            UNKNOWN: pl.Int64,
             **{f"{_SIDE}{name}": lists for name in side_inputs.values},
         },
     )
     write_beside(path, lambda file: write_parquet(table, file))
 
 
-def read_sessions(
-    path: Path, catalog: Catalog, side_inputs: SideInputs
-) -> Iterator[tuple[SessionId, float, RunningSession]]:
-    """Yield what `write_sessions` wrote, less the states, by this catalog and these codes.
-
-    Clicks on unknown items are left out, values of unknown side inputs too. Raise DataError for a
-    file that is none of these.
-    """
+def read_sessions(path: Path) -> Iterator[SavedSession]:
+    """Yield what `write_sessions` wrote. Raise DataError for a file that is none of these."""
     refuse_forked()
     try:
         for row in read_parquet(path).iter_rows(named=True):
-            session = RunningSession(last_time=row[_LAST_TIME])
-            for place, item in enumerate(row[_ITEMS]):
-                index = catalog.find(item)
-                if index is None:
-                    continue
-                session.items.append(index)
-                session.times.append(row[_TIMES][place])
-                if len(side_inputs):
-                    texts = {name: row.get(f"{_SIDE}{name}") for name in side_inputs.values}
-                    session.sides.append(
-                        [
-                            side_inputs.code_of(name, values[place] if values else None)
-                            for name, values in texts.items()
-                        ]
-                    )
-            session_id = json.loads(row[SESSION_ID])
-            if not isinstance(session_id, int | str):
-                raise ValueError(f"{session_id!r} is no session id")
-            yield session_id, float(row[_CLICKED]), session
+            yield _session_of(row)
     except (OSError, LookupError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(
             f"cannot read the sessions of {path}: {error!r}; it is no file of them"
         ) from error
+
+
+def _session_of(row: Mapping[str, Any]) -> SavedSession:
+    session_id = json.loads(row[SESSION_ID])
+    if not isinstance(session_id, int | str):
+        raise ValueError(f"{session_id!r} is no session id")
+    if len(row[_ITEMS]) != len(row[_TIMES]):
+        raise ValueError(f"the session {session_id!r} has not a time for each click")
+    return SavedSession(
+        session_id=session_id,
+        clicked=float(row[_CLICKED]),
+        last_time=row[_LAST_TIME],
+        items=row[_ITEMS],
+        times=row[_TIMES],
+        sides={name.removeprefix(_SIDE): row[name] for name in row if name.startswith(_SIDE)},
+        unknown=row.get(UNKNOWN, 0),
+    )

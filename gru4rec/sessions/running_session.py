@@ -18,7 +18,7 @@ from gru4rec.sessions.side_inputs import SideInputs, naive
 
 @dataclass(slots=True)
 class RunningSession:
-    """What is remembered of one visitor's clicks; of a click on an unknown item only the time."""
+    """What is remembered of one visitor's clicks; of those on unknown items how many there were."""
 
     items: list[int] = field(default_factory=list)
     """Item index of each click."""
@@ -30,11 +30,18 @@ class RunningSession:
     """When the last click was made, even if its item is unknown."""
     state: Float32Array | None = None
     """What the recommender keeps of the session, in one row; see `Recommender.next_states`."""
+    unknown: int = 0
+    """Clicks on items that the catalog does not have."""
 
     def copy(self) -> "RunningSession":
         """Return a copy that later clicks do not change."""
         lists = (self.items[:], self.sides[:], self.times[:])
-        return RunningSession(*lists, self.last_time, self.state)
+        return RunningSession(*lists, self.last_time, self.state, self.unknown)
+
+    def forget_all_but(self, most: int) -> None:
+        """Forget the oldest clicks beyond so many; what the state has of them stays."""
+        for clicked in (self.items, self.sides, self.times):
+            del clicked[:-most]
 
 
 class Follows(Protocol):
@@ -97,6 +104,7 @@ def take_in(recommender: Follows, clicks: Sequence[Click]) -> None:
         session.state = state
     for click in clicks:
         click.session.last_time = click.time
+        click.session.unknown += click.item is None
 
 
 def read_again(recommender: Follows, sessions: Sequence[RunningSession]) -> None:

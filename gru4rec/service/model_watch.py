@@ -1,0 +1,99 @@
+"""Put a new checkpoint in the place of the one that is served, between two answers."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from gru4rec.errors import Gru4RecError
+from gru4rec.layout import META
+from gru4rec.recommenders import Recommender, fingerprint_of
+from gru4rec.service.served import Served
+
+logger = logging.getLogger(__name__)
+
+_PAUSE = 1.0  # seconds between two looks at the folder
+
+
+class ModelWatch:
+    """Serves what the folder of a checkpoint has; what it cannot serve it refuses, and says so."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        served: Served,
+        prepare: Callable[[Recommender], Callable[[], None]],
+        *,
+        on_change: Callable[[], None],
+        wish: Path | None = None,
+    ) -> None:
+        """`prepare` does what takes long beside answers, and returns what changes them at once.
+
+        `on_change` is called after each new model and each refusal; `wish` is as `reload` says.
+        """
+        self._path, self._prepare, self._on_change = Path(path), prepare, on_change
+        self._wish, self._wished = wish, _time_of(wish)
+        self._lock = asyncio.Lock()
+        self._seen: object = _stamp(self._path)
+        self.served = served
+        self.swaps = 0
+        self.refused: str | None = None
+        """Why the checkpoint in the folder is not served, if another one is."""
+
+    async def reload(self) -> None:
+        """Take the checkpoint that is in the folder, unless it is the one that is served.
+
+        Other workers take it too: they look for the time of the file `wish`.
+        """
+        if self._wish is not None:
+            self._wish.touch()
+        await self._take()
+
+    async def watch(self, *, folder: bool) -> None:
+        """Look for ever whether another worker wishes for a reload, or the folder has changed."""
+        while True:
+            await asyncio.sleep(_PAUSE)
+            seen, wished = _stamp(self._path) if folder else self._seen, _time_of(self._wish)
+            if (seen, wished) != (self._seen, self._wished):
+                with suppress(Gru4RecError):  # which `refused` tells
+                    await self._take()
+                self._seen, self._wished = seen, wished
+
+    async def _take(self) -> None:
+        async with self._lock:
+            fingerprint = await asyncio.to_thread(fingerprint_of, self._path)
+            if fingerprint == self.served.fingerprint:
+                if self.refused is not None:  # the one that is served was put back
+                    self.refused = None
+                    self._on_change()
+                return
+            try:
+                served = await asyncio.to_thread(Served.load, self._path)
+                take = await asyncio.to_thread(self._prepare, served.recommender)
+                take()
+            except Gru4RecError as error:
+                self.refused = str(error)
+                logger.error("the new checkpoint is not served: %s", error)
+                self._on_change()
+                raise
+            self.served, self.refused = served, None
+            self.swaps += 1
+            logger.info("a new checkpoint is served: %s", served.fingerprint[:12])
+            self._on_change()
+
+
+def _stamp(path: Path) -> object:
+    """Return what changes when another checkpoint stands at a path, without reading it."""
+    try:
+        stat = (path / META).stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino, stat.st_size
+
+
+def _time_of(file: Path | None) -> int | None:
+    try:
+        return None if file is None else file.stat().st_mtime_ns
+    except OSError:
+        return None

@@ -1,0 +1,51 @@
+"""What a request asks: clicks to take in, items to find, and which of them may be shown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from gru4rec.serving import ItemFilter
+from gru4rec.sessions import Catalog
+
+ItemId = int | str
+
+
+class Clicked(NamedTuple):
+    """A click as it was told: its item, and what is known of it besides."""
+
+    item: ItemId
+    known: Mapping[str, Any]
+    """Its `timestamp` and side inputs, as `LiveSession.click` takes them."""
+
+
+class Only(NamedTuple):
+    """Which items may be recommended."""
+
+    exclude_clicked: bool = False
+    allow: tuple[ItemId, ...] | None = None
+    deny: tuple[ItemId, ...] = ()
+
+    def filter_of(self, catalog: Catalog) -> ItemFilter | None:
+        """Return the filter, None if all may be. Raise DataError if none may."""
+        if self == _ALL:
+            return None
+        return ItemFilter.of(
+            catalog, allow=self.allow, deny=self.deny, exclude_clicked=self.exclude_clicked
+        )
+
+
+_ALL = Only()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request for the next items of a session."""
+
+    session_id: str | None
+    """None: of a session that is not kept, which these clicks are."""
+    clicks: Sequence[Clicked] = ()
+    """New ones."""
+    k: int = 20
+    """Items to find; 0 for none."""
+    only: Only = field(default_factory=Only)
+    explain: bool = False

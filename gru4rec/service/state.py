@@ -1,0 +1,168 @@
+"""What one process of a service holds: the model, the sessions, the queue before them."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from gru4rec.errors import ConfigError, Gru4RecError
+from gru4rec.recommenders import Recommender
+from gru4rec.service.answering import Answer
+from gru4rec.service.asked import Reader
+from gru4rec.service.batching import Batcher
+from gru4rec.service.held_sessions import HeldSessions, SessionsInMemory
+from gru4rec.service.items_table import ItemsTable
+from gru4rec.service.metrics import Metrics
+from gru4rec.service.model_watch import ModelWatch
+from gru4rec.service.question import Question
+from gru4rec.service.served import Served
+from gru4rec.service.settings import ServiceSettings
+from gru4rec.service.shared_sessions import SharedSessions
+
+logger = logging.getLogger(__name__)
+
+_SAVE_EVERY = 60.0  # seconds: what a process that is killed loses at most
+_COUNT_EVERY = 5.0
+_RELOAD = "reload"
+
+
+class ServiceState:
+    """All that the routes need. Made before the loop runs; `start` and `stop` run in it."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        """Load the model, and the sessions that were saved.
+
+        Raise CheckpointError, DataError or MissingExtraError for what cannot be read or is missing.
+        """
+        self.settings, self.reader = settings, Reader(settings)
+        self.token = token_of(settings)
+        self.metrics = Metrics(is_shared=settings.workers > 1)
+        served = Served.load(settings.checkpoint)
+        self.sessions: HeldSessions
+        if settings.is_shared:
+            self.sessions = SharedSessions(settings, served.recommender)
+        else:
+            self.sessions = SessionsInMemory(settings, served.recommender)
+        self._restore()
+        wish = None if settings.folder is None else Path(settings.folder) / _RELOAD
+        self.watch = ModelWatch(
+            settings.checkpoint, served, self._prepared, on_change=self._tell, wish=wish
+        )
+        self.items = ItemsTable(served.recommender.catalog, settings.items_table)
+        self._tell()
+        self._batcher: Batcher[Question, Answer] = Batcher(self._answer)
+        self._tasks: list[asyncio.Task[None]] = []
+        self.slow = asyncio.Semaphore(2)
+        """Explanations and the like, which take long, run beside the loop, so many at once."""
+
+    @property
+    def served(self) -> Served:
+        """The model that answers."""
+        return self.watch.served
+
+    @property
+    def recommender(self) -> Recommender:
+        """The recommender that answers."""
+        return self.watch.served.recommender
+
+    async def start(self) -> None:
+        """Begin what goes on beside answers: to watch, to save, to count."""
+        work = [self._count()]
+        if self.settings.watch or self.settings.folder is not None:
+            work.append(self.watch.watch(folder=self.settings.watch))
+        if self.settings.sessions_file is not None:
+            work.append(self._save_now_and_then())
+        self._tasks = [asyncio.create_task(each) for each in work]
+
+    async def stop(self) -> None:
+        """End it, and save the sessions."""
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        self._save()
+        await self.sessions.close()
+
+    async def ask(self, question: Question) -> Answer:
+        """Return the answer of a question, together with those that wait with it."""
+        answer = await self._batcher.ask(question)
+        unknown = sum(
+            self.recommender.catalog.find(click.item) is None for click in question.clicks
+        )
+        self.metrics.clicks.labels("unknown").inc(unknown)
+        self.metrics.clicks.labels("known").inc(len(question.clicks) - unknown)
+        if question.k:
+            self.metrics.answers.labels(answer.found.reason).inc()
+        if not answer.has_history:
+            self.metrics.without_history.inc()
+        return answer
+
+    async def _answer(self, questions: Sequence[Question]) -> list[Answer | Exception]:
+        self.metrics.batch.observe(len(questions))
+        return await self.sessions.answer(questions)
+
+    def description(self) -> dict[str, Any]:
+        """Return what is served, and what is not."""
+        return {**self.served.description(), "refused": self.watch.refused}
+
+    def _prepared(self, recommender: Recommender) -> Callable[[], None]:
+        """Do all for a change of models that takes long, and return the rest."""
+        take_sessions = self.sessions.prepared(recommender)
+        items = ItemsTable(recommender.catalog, self.settings.items_table)
+
+        def take() -> None:
+            take_sessions()
+            self.items = items
+
+        return take
+
+    def _tell(self) -> None:
+        """Tell the metrics which model is served."""
+        self.metrics.tell_model(
+            self.served.fingerprint,
+            self.served.trained.timestamp(),
+            refused=self.watch.refused is not None,
+        )
+
+    async def _count(self) -> None:
+        while True:
+            self.metrics.sessions.set(await self.sessions.count())
+            await asyncio.sleep(_COUNT_EVERY)
+
+    async def _save_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(_SAVE_EVERY)
+            await asyncio.to_thread(self._save)
+
+    def _restore(self) -> None:
+        file = self.settings.sessions_file
+        if file is not None and file.exists() and isinstance(self.sessions, SessionsInMemory):
+            self.sessions.store.restore(file)
+            logger.info("went on with %d sessions of %s", len(self.sessions.store), file)
+
+    def _save(self) -> None:
+        """Save the sessions; what cannot be written is logged, and the older file stays."""
+        file = self.settings.sessions_file
+        if file is not None and isinstance(self.sessions, SessionsInMemory):
+            try:
+                self.sessions.store.save(file)
+            except Gru4RecError as error:
+                logger.error("the sessions are not saved: %s", error)
+
+
+def token_of(settings: ServiceSettings) -> str | None:
+    """Return the token that requests must bring. Raise ConfigError for a file that has none."""
+    if settings.token_file is None:
+        return None
+    try:
+        with Path(settings.token_file).open(encoding="utf-8") as file:
+            token = file.readline(4096).strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the token in {settings.token_file}: {error}") from error
+    if not token or not token.isascii() or not token.isprintable():
+        raise ConfigError(
+            f"{settings.token_file} has no token of printable ASCII in its first line; write one"
+        )
+    return token
