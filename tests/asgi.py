@@ -8,8 +8,9 @@ from typing import Any, Self
 from urllib.parse import quote, unquote, urlencode
 
 import gru4rec as g4r
-from gru4rec.service.app import create_app
+from gru4rec.service.app import app_of
 from gru4rec.service.settings import ServiceSettings
+from gru4rec.service.state import ServiceState
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,22 @@ class Client:
     """An application that runs in a loop of its own; `with` starts and stops it."""
 
     def __init__(self, settings: ServiceSettings, host: str = "127.0.0.1") -> None:
-        self.app, self._host, self._runner = create_app(settings), host, asyncio.Runner()
+        self.state = ServiceState(settings)
+        self.app, self._host, self._runner = app_of(self.state), host, asyncio.Runner()
+        self._is_open = False
 
     def __enter__(self) -> Self:
-        self._lifespan = self.app.router.lifespan_context(self.app)
-        self.run(self._lifespan.__aenter__())
+        if not self._is_open:
+            self._lifespan = self.app.router.lifespan_context(self.app)
+            self.run(self._lifespan.__aenter__())
+            self._is_open = True
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.run(self._lifespan.__aexit__(None, None, None))
-        self._runner.close()
+        if self._is_open:
+            self.run(self._lifespan.__aexit__(None, None, None))
+            self._runner.close()
+            self._is_open = False
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self._runner.run(work)

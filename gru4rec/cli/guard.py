@@ -34,6 +34,14 @@ class Writes(click.ParamType[Any]):
         return Path(value)
 
 
+class WritesOrAsks(Writes):
+    """A path of a file that is written, or the address of a service, such as redis://host."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; an address stays the text that it is."""
+        return value if "://" in str(value) else super().convert(value, param, ctx)
+
+
 class WritesFolder(Writes):
     """A path of a folder that is written."""
 
@@ -69,7 +77,8 @@ def _paths(ctx: click.Context, kind: type[click.ParamType[Any]]) -> Iterator[tup
         value = ctx.params.get(param.name or "")
         if isinstance(param.type, kind) and value is not None:
             for path in [value] if isinstance(value, str | Path) else value:
-                yield _label(param), Path(path)
+                if isinstance(path, Path) or kind is Reads:
+                    yield _label(param), Path(path)
 
 
 def _label(param: click.Parameter) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from gru4rec.cli.guard import Guarded, Reads
+from gru4rec.cli.guard import Guarded, Reads, WritesOrAsks
 
 
 @click.command("serve", cls=Guarded)
@@ -16,7 +16,7 @@ from gru4rec.cli.guard import Guarded, Reads
     help="Processes that answer; they share sessions in a Redis.",
 )  # fmt: skip
 @click.option(
-    "--sessions", metavar="FILE.parquet|redis://…",
+    "--sessions", type=WritesOrAsks(), metavar="FILE.parquet|redis://…",
     help="Where sessions outlive the process: a file, or a Redis or Valkey.",
 )  # fmt: skip
 @click.option(
@@ -62,4 +62,6 @@ def command(**options: Any) -> None:
     """
     from gru4rec.service import ServiceSettings, serve
 
+    if options["sessions"] is not None:
+        options["sessions"] = str(options["sessions"])
     serve(ServiceSettings(**{name: each for name, each in options.items() if each is not None}))

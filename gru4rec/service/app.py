@@ -17,14 +17,12 @@ from gru4rec.service.door import Door, error_response
 from gru4rec.service.operations import OPERATIONS, PAGE
 from gru4rec.service.refusal import Refusal
 from gru4rec.service.routes import Handlers
-from gru4rec.service.settings import ServiceSettings
 from gru4rec.service.state import ServiceState
 
 
-def create_app(settings: ServiceSettings) -> Starlette:
-    """Return the application, its model loaded. Raise as `ServiceState` does."""
-    state = ServiceState(settings)
-    release = version("gru4rec")
+def app_of(state: ServiceState) -> Starlette:
+    """Return the application of a state."""
+    settings, release = state.settings, version("gru4rec")
     handlers = Handlers(state, openapi.document(settings, release), openapi.page(settings, release))
     labels = {getattr(handlers, each.handler): f"{each.method} {each.path}" for each in OPERATIONS}
     labels[handlers.page] = "GET /"

@@ -66,17 +66,21 @@ def _serve_by_workers(settings: ServiceSettings, listener: socket.socket) -> Non
 
 
 def _app_of(settings: ServiceSettings) -> Any:
-    """Return the application, and make the process one that answers many small questions."""
+    """Return the application, and make the process one that answers many small questions.
+
+    Raise as `ServiceState` does.
+    """
     import faiss
     import torch
 
-    from gru4rec.service.app import create_app
+    from gru4rec.service.app import app_of
+    from gru4rec.service.state import ServiceState
 
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     sys.setswitchinterval(_SWITCH)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    return create_app(settings)
+    return app_of(ServiceState(settings))
 
 
 def _app_of_worker(settings: ServiceSettings) -> Any:

@@ -23,13 +23,13 @@ class ServiceSettings(Settings):
     """Port to listen at; 0 takes a free one."""
     workers: int = setting(1, low=1, high=256)
     """Processes that answer, each with a model of its own."""
-    sessions: str | None = None
+    sessions: str = setting(None)
     """Where sessions outlive the process: a Parquet file, or the address of a Redis or Valkey."""
-    items_table: str | None = None
+    items_table: str = setting(None)
     """Table with `item_id`, and `title` or `image`, that the page shows."""
     watch: bool = True
     """Whether a checkpoint that replaces the one that is served is taken."""
-    token_file: str | None = None
+    token_file: str = setting(None)
     """File whose first line is the token that requests must bring."""
     no_token: bool = False
     """Whether others than this machine may ask without a token."""
@@ -51,7 +51,7 @@ class ServiceSettings(Settings):
     """Connections that are held open at once, by each worker."""
     access_log: bool = True
     """Whether each request becomes a line of JSON on standard output."""
-    folder: str | None = None
+    folder: str = setting(None)
     """Folder in which the workers of one service find each other's figures; made by `serve`."""
 
     def __post_init__(self) -> None:

@@ -6,11 +6,9 @@ reads all of the session. What this worker made of the clicks it keeps, and read
 """
 
 import asyncio
-import json
 import logging
 import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +16,7 @@ from gru4rec.errors import DataError, import_extra
 from gru4rec.recommenders import Recommender
 from gru4rec.schema import TIMESTAMP
 from gru4rec.service.answering import Answer, click_all, find_all, in_turns, sessions_of
+from gru4rec.service.kept_clicks import click_of, kept_of, seconds_of
 from gru4rec.service.question import Clicked, Question
 from gru4rec.service.refusal import Refusal
 from gru4rec.service.settings import ServiceSettings
@@ -114,7 +113,7 @@ class SharedSessions:
             self._read = {key: self._read[key] for key in self._store if key in self._read}
         self._read[session_id] = clicks
         names = set(self.recommender.side_inputs.values) | {TIMESTAMP}
-        new = [_click_of(click) for click in clicks[len(read) :]]
+        new = _readable(clicks[len(read) :])
         click_all(
             self._store,
             [
@@ -134,7 +133,7 @@ class SharedSessions:
                 for asked in questions:
                     key = f"{_KEY}{asked.session_id}"
                     if asked.clicks:
-                        calls.rpush(key, *map(_kept, asked.clicks))
+                        calls.rpush(key, *map(kept_of, asked.clicks))
                         calls.ltrim(key, -self._most_clicks, -1)
                         calls.pexpire(key, self._milliseconds)
                     calls.lrange(key, 0, -1)
@@ -146,17 +145,18 @@ class SharedSessions:
 
     async def session(self, session_id: str) -> SavedSession | None:
         """See `HeldSessions.session`."""
-        clicks = [_click_of(click) for click in await self._call("lrange", session_id, 0, -1)]
+        clicks = _readable(await self._call("lrange", session_id, 0, -1))
         if not clicks:
             return None
-        known = [click for click in clicks if self.recommender.catalog.find(click[0]) is not None]
-        moments = [told.get(TIMESTAMP) for _, told in known]
+        catalog = self.recommender.catalog
+        found = [(catalog.find(click.item), click.known.get(TIMESTAMP)) for click in clicks]
+        known = [(index, moment) for index, moment in found if index is not None]
         return SavedSession(
             session_id=session_id,
             clicked=time.time(),
-            last_time=moments[-1] if moments else None,
-            items=[item for item, _ in known],
-            times=[None if each is None else _seconds(each) for each in moments],
+            last_time=found[-1][1],
+            items=catalog.ids_of(index for index, _ in known),
+            times=[None if moment is None else seconds_of(moment) for _, moment in known],
             unknown=len(clicks) - len(known),
         )
 
@@ -187,22 +187,5 @@ class SharedSessions:
         self._failed = time.monotonic()
 
 
-def _kept(click: Clicked) -> str:
-    known = {name: value for name, value in click.known.items() if value is not None}
-    if TIMESTAMP in known:
-        known[TIMESTAMP] = _seconds(known[TIMESTAMP])
-    return json.dumps([click.item, known] if known else [click.item], separators=(",", ":"))
-
-
-def _click_of(kept: bytes) -> tuple[Any, dict[str, Any]]:
-    """Return the item of a click, and what is known of it."""
-    item, *others = json.loads(kept)
-    known: dict[str, Any] = others[0] if others else {}
-    if TIMESTAMP in known:
-        moment = datetime.fromtimestamp(known[TIMESTAMP], UTC)
-        known[TIMESTAMP] = moment.replace(tzinfo=None)
-    return item, known
-
-
-def _seconds(moment: datetime) -> float:
-    return moment.replace(tzinfo=UTC).timestamp()
+def _readable(clicks: Iterable[bytes]) -> list[Clicked]:
+    return [click for kept in clicks if (click := click_of(kept)) is not None]

@@ -1,0 +1,42 @@
+"""Running sessions have limits, and outlive the process in a file."""
+
+import gru4rec as g4r
+
+A, B = "c00-0000", "c00-0001"
+
+
+def test_sessions_go_on_after_a_restart(serving, tmp_path):
+    file = tmp_path / "sessions.parquet"
+    with serving(sessions=str(file)) as client:
+        client.post("/sessions/s/clicks", {"items": [A, "unknown"], "time": [1.5e9, None]})
+        told = client.get("/sessions/s").json
+    assert file.exists()
+    again = serving(sessions=str(file))
+    assert again.get("/sessions/s").json == told
+    assert again.post("/sessions/s/clicks", {"item_id": B}).json["unknown"] == 1
+    assert again.get("/sessions/s").json["items"] == [A, B]
+
+
+def test_a_full_service_gives_up_the_session_not_clicked_for_longest(serving):
+    client = serving(max_sessions=2)
+    for session in ("a", "b", "a", "c"):
+        client.post(f"/sessions/{session}/clicks", {"item_id": A, "k": 0})
+    found = [client.get(f"/sessions/{session}").status for session in "abc"]
+    assert found == [200, 404, 200]
+
+
+def test_of_an_endless_session_the_newest_clicks_are_kept(serving):
+    client = serving(max_items=10)
+    for _ in range(4):
+        client.post("/sessions/s/clicks", {"items": [A, B] * 4, "k": 0})
+    assert 10 <= len(client.get("/sessions/s").json["items"]) <= 15
+
+
+def test_a_file_that_cannot_be_written_costs_no_answer(serving, tmp_path, monkeypatch, caplog):
+    def refuse(*_: object) -> None:
+        raise g4r.DataError("the disk is full")
+
+    with serving(sessions=str(tmp_path / "s.parquet")) as client:
+        client.post("/sessions/s/clicks", {"item_id": A})
+        monkeypatch.setattr(g4r.SessionStore, "save", refuse)
+    assert "the sessions are not saved: the disk is full" in caplog.text
