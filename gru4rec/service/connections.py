@@ -5,6 +5,7 @@ connection for ever, or fill the memory.
 """
 
 import asyncio
+import json
 from typing import Any
 
 from uvicorn import Config
@@ -65,7 +66,13 @@ class Bounded(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, and end the connection."""
         self._stop_timer()
-        super().send_400_response(msg)
+        body = json.dumps({"error": msg}).encode()
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
     def _expect_head(self) -> None:
         self._stop_timer()

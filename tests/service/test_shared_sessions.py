@@ -1,12 +1,7 @@
 """Sessions in a Redis or Valkey: shared by workers, kept, and missed while it is away."""
 
 import json
-import shutil
-import socket
-import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from asgi import Client, recommended
@@ -20,58 +15,9 @@ pytestmark = pytest.mark.process
 A, B, C = "c00-0000", "c00-0001", "c01-0020"
 
 
-class Server:
-    """A Redis or Valkey of its own, which keeps what it has in a file."""
-
-    def __init__(self, program: str, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self._command = [program, "--port", str(self.port), "--dir", str(folder),
-                         "--appendonly", "yes", "--save", ""]  # fmt: skip
-        self.start()
-
-    @property
-    def address(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        for _ in range(300):
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise RuntimeError("the server of sessions does not listen")
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(timeout=20)
-
-
 def rest_of(answer: dict[str, object]) -> dict[str, object]:
     """An answer without its numbers, of which a batch of another size makes others by a hair."""
     return {name: value for name, value in answer.items() if name not in ("scores", "explain")}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[Server]:
-    program = shutil.which("valkey-server") or shutil.which("redis-server")
-    if program is None:
-        pytest.skip("neither valkey-server nor redis-server is installed")
-    server = Server(program, tmp_path_factory.mktemp("redis"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def redis(server) -> Iterator[object]:
-    """A client of the server, which is emptied first."""
-    import redis
-
-    with redis.Redis.from_url(server.address) as client:
-        client.flushall()
-        yield client
 
 
 def test_any_worker_goes_on_with_a_session(serving, server, redis, trained):
