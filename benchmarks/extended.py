@@ -35,7 +35,7 @@ def extended(trained: g4r.GRU4Rec, num_items: int) -> g4r.GRU4Rec:
     ids = trained.catalog.item_ids
     fresh = pl.Series(range(num_items - len(old))).cast(ids.dtype)
     fresh = fresh + (ids.max() + 1) if ids.dtype.is_integer() else "extended-" + fresh
-    support = np.concatenate((trained.catalog.support, np.zeros(len(fresh), dtype=np.int64)))
+    support = np.concatenate((trained.catalog.support, np.ones(len(fresh), dtype=np.int64)))
     bigger.catalog = Catalog(pl.concat([ids, fresh.cast(ids.dtype)]), support)
     bigger.side_inputs, bigger.meta = trained.side_inputs, trained.meta
     bigger.model = Model(trained.config, num_items, trained.side_inputs)

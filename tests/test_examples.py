@@ -1,6 +1,7 @@
 """Every example runs as its docstring says."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -115,3 +116,36 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path):
         [sys.executable, "-W", "error", "-c", runner],
         input=json.dumps(cells), text=True, cwd=tmp_path, check=True,
     )  # fmt: skip
+
+
+def test_the_files_of_the_service_call_it_as_it_is():
+    """None of them can be run here: "service"'s options and shape are read."""
+    from gru4rec.cli.serve import command
+
+    options = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+    texts = {path.name: path.read_text("utf-8") for path in (EXAMPLES / "service").iterdir()}
+    assert set(texts) == {"Dockerfile", "compose.yaml", "gru4rec.service", "nginx.conf"}
+    for name in ("Dockerfile", "compose.yaml", "gru4rec.service"):
+        lines = [line for line in texts[name].splitlines() if "serve" in line or "/models" in line
+                 or re.match(r"\s+- --", line) or line.startswith("CMD")]  # fmt: skip
+        given = set(re.findall(r"(?<![\w-])--[a-z-]+", "\n".join(lines)))
+        assert given, name
+        assert given - {"--appendonly", "--maxmemory", "--maxmemory-policy"} <= options, name
+
+
+def test_the_container_is_not_root_and_tells_its_health():
+    lines = (EXAMPLES / "service" / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
+    steps = [line.split(maxsplit=1) for line in lines.splitlines() if re.match(r"[A-Z]+ ", line)]
+    assert [step for step, _ in steps] == [
+        "FROM", "ARG", "WORKDIR", "COPY", "COPY", "RUN", "USER", "EXPOSE", "HEALTHCHECK",
+        "ENTRYPOINT", "CMD",
+    ]  # fmt: skip
+    told = dict(steps)
+    assert told["USER"] == "gru4rec"
+    assert "/health" in told["HEALTHCHECK"]
+    for source in " ".join(text for step, text in steps if step == "COPY").split():
+        assert source.startswith("./") or (EXAMPLES.parent / source).exists(), source
+    for step in ("ENTRYPOINT", "CMD"):
+        assert isinstance(json.loads(told[step]), list)
+    health = json.loads(told["HEALTHCHECK"].partition("CMD ")[2])
+    compile(health[2], "health", "exec")

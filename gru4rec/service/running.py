@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 _PACKAGES = ("starlette", "uvicorn", "httptools", "prometheus_client")
 _WAITING = 2048  # connections that wait to be accepted
 _PATIENCE = 30  # seconds for the last answers when it is stopped
+_IDLE = 75  # seconds that a connection stays open; proxies close theirs after 60
 _SWITCH = 0.0005  # seconds: so the loop has its turn soon beside a model that is being loaded
 _FAILED = 3  # exit status of a worker that could not begin, as uvicorn has it
 
@@ -110,6 +111,7 @@ def _config(settings: ServiceSettings, app: Callable[..., Any], *, factory: bool
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_IDLE,
         timeout_graceful_shutdown=_PATIENCE,
     )
 
