@@ -27,7 +27,7 @@ def url(trained: g4r.GRU4Rec, log: pl.DataFrame, tmp_path_factory) -> str:
     model, table, said = folder / "model", folder / "items.parquet", folder / "stderr"
     trained.save(model)
     ids = log["item_id"].value_counts(sort=True)["item_id"].to_list()
-    titles = [HOSTILE, "W" * 200, None, *(f"Red shoe {n:02}" for n in range(len(ids) - 3))]
+    titles = [HOSTILE, "W" * 200, None, *(f"Red shoe n{n:02}" for n in range(len(ids) - 3))]
     images = ["/page.css" if n % 2 else None for n in range(len(ids))]  # which is no picture
     pl.DataFrame({"item_id": ids, "title": titles, "image": images}).write_parquet(table)
     command = [sys.executable, "-m", "gru4rec", "serve", model, "--items-table", table, "--port=0"]
@@ -112,18 +112,18 @@ def page(url: str, driver) -> Page:
 
 
 def test_enter_in_the_search_clicks_the_first_result_and_next_items_appear(page):
-    page.tab_to("#search", "shoe 07")
-    page.wait("#results > li", 1, "Red shoe 07")
+    page.tab_to("#search", "n07")
+    page.wait("#results > li", 1, "Red shoe n07")
     page.press(webdriver.Keys.ENTER)
-    page.wait("#history > li", 1, "Red shoe 07")
-    page.wait("#said", 1, r"You clicked Red shoe 07\. 12 items from the model")
+    page.wait("#history > li", 1, "Red shoe n07")
+    page.wait("#said", 1, r"You clicked Red shoe n07\. 12 items from the model")
     assert [text.split()[0] for text in page.texts("#cards > li")] == [*map(str, range(1, 13))]
 
 
 def test_each_click_is_explained(page):
-    page.click_first("shoe 01", "shoe 02", "shoe 03")
+    page.click_first("n01", "n02", "n03")
     why = page.wait("#why > li", 3)
-    assert [text.split("\n")[0] for text in why] == [f"{n}. Red shoe 0{n}" for n in (1, 2, 3)]
+    assert [text.split("\n")[0] for text in why] == [f"{n}. Red shoe n0{n}" for n in (1, 2, 3)]
     assert all(re.search(r"[+−]\d.*\n.*moved \d", text) for text in why)
 
 
@@ -136,10 +136,10 @@ def test_titles_are_shown_as_text(page):
 
 def test_keys_alone_do_it_all(page):
     keys = webdriver.Keys
-    page.tab_to("#search", "red shoe 1")
+    page.tab_to("#search", "red n1")
     second = page.wait("#results > li", 10)[1]
     page.tab_to("#results button", keys.ARROW_DOWN, keys.ENTER)
-    page.wait("#history > li", 1, re.search(r"Red shoe \d+", second)[0])
+    page.wait("#history > li", 1, re.search(r"Red shoe n\d+", second)[0])
     page.tab_to("#cards .pick", keys.ENTER)
     page.wait("#history > li", 2)
     page.tab_to("#cards .quiet", keys.ENTER)
@@ -170,9 +170,9 @@ def test_it_is_dark_where_the_system_is(page):
 
 def test_a_new_session_has_no_clicks_and_the_old_one_is_gone(page):
     (old,) = page.texts("#session")
-    page.click_first("shoe 05")
+    page.click_first("n05")
     page.driver.refresh()
-    page.wait("#history > li", 1, "shoe 05")
+    page.wait("#history > li", 1, "n05")
     page.driver.find_element("id", "new").click()
     page.wait("#history > li", 0)
     page.wait("#said", 1, "^12 items that are popular")
@@ -191,7 +191,7 @@ def test_an_error_is_a_line_and_the_page_goes_on(page):
 
 
 def test_a_whole_visit_leaves_the_console_empty(page):
-    page.click_first("shoe 01", "onerror", "WWW")
+    page.click_first("n01", "onerror", "WWW")
     page.open_similar()
     page.driver.find_element("css selector", "dialog[open] li button").click()
     page.wait("#history > li", 4)
