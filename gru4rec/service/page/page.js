@@ -78,7 +78,7 @@ function picture(id) {
   const letter = titleOf(id).match(/[\p{L}\p{N}]/u)?.[0] ?? "·";
   const box = make("span", { className: "picture", ariaHidden: "true" }, letter.toUpperCase());
   const hue = [...String(id)].reduce((sum, sign) => (sum * 31 + sign.codePointAt(0)) % 360, 7);
-  box.style.setProperty("--hue", hue);
+  box.style.setProperty("--hue", 137 * hue); // ids that are near look apart
   const image = known.get(id)?.image;
   const url = image && URL.canParse(image, document.baseURI) && new URL(image, document.baseURI);
   if (["http:", "https:"].includes(url?.protocol)) {
@@ -111,7 +111,7 @@ const row = (id, ...more) => make("li", {},
   make("button", { type: "button", onclick: () => click(id) }, picture(id), names(id), ...more));
 
 const pairs = (list, entries) => list.replaceChildren(...entries.map(([name, value]) =>
-  make("div", {}, make("dt", {}, name), make("dd", {}, value ?? "–"))));
+  make("div", {}, make("dt", {}, name), make("dd", {}, value || "–"))));
 
 // ---- Searching
 
