@@ -2,12 +2,12 @@
 
 import re
 import shutil
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 
 import polars as pl
 import pytest
+from served import served
 
 import gru4rec as g4r
 
@@ -21,27 +21,17 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture(scope="module")
-def url(trained: g4r.GRU4Rec, log: pl.DataFrame, tmp_path_factory) -> str:
+def url(trained: g4r.GRU4Rec, log: pl.DataFrame, tmp_path_factory) -> Iterator[str]:
     """The address of a service of a tiny model, in a process of its own."""
     folder = tmp_path_factory.mktemp("service")
-    model, table, said = folder / "model", folder / "items.parquet", folder / "stderr"
+    model, table = folder / "model", folder / "items.parquet"
     trained.save(model)
     ids = log["item_id"].value_counts(sort=True)["item_id"].to_list()
     titles = [HOSTILE, "W" * 200, None, *(f"Red shoe n{n:02}" for n in range(len(ids) - 3))]
     images = ["/page.css" if n % 2 else None for n in range(len(ids))]  # which is no picture
     pl.DataFrame({"item_id": ids, "title": titles, "image": images}).write_parquet(table)
-    command = [sys.executable, "-m", "gru4rec", "serve", model, "--items-table", table, "--port=0"]
-    with said.open("w") as stderr:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
-    try:
-        end = time.monotonic() + 120
-        while not (found := re.search(r"http://127\.0\.0\.1:\d+", said.read_text())):
-            assert (process.poll(), time.monotonic() < end) == (None, True), said.read_text()
-            time.sleep(0.1)
-        yield found[0]
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    with served(model, "--items-table", str(table)) as service:
+        yield service.address
 
 
 @pytest.fixture(scope="module")
