@@ -38,6 +38,7 @@ def extended(trained: g4r.GRU4Rec, num_items: int) -> g4r.GRU4Rec:
     support = np.concatenate((trained.catalog.support, np.ones(len(fresh), dtype=np.int64)))
     bigger.catalog = Catalog(pl.concat([ids, fresh.cast(ids.dtype)]), support)
     bigger.side_inputs, bigger.meta = trained.side_inputs, trained.meta
+    bigger.repeats = trained.repeats
     bigger.model = Model(trained.config, num_items, trained.side_inputs)
     weights = dict(trained.model.state_dict())
     for name in [name for name, weight in weights.items() if len(weight) == len(old)]:
