@@ -16,7 +16,7 @@ from logs import LOGS
 from machine import description
 
 import gru4rec as g4r
-from gru4rec.model import running_vectors
+from gru4rec.model import running_queries
 from gru4rec.model.encoders import ENCODERS
 from gru4rec.sessions.running_session import Click, RunningSession, take_in
 
@@ -39,7 +39,7 @@ def microseconds_per_click(recommender: g4r.GRU4Rec) -> float:
         for item in items[start : start + 10]:
             began = time.perf_counter()
             take_in(recommender, [Click(session, item, [], None)])
-            running_vectors(recommender.model, [session], recommender.side_inputs)
+            running_queries(recommender.model, [session], recommender.side_inputs)
             took.append(time.perf_counter() - began)
     return 1e6 * sorted(took)[len(took) // 2]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gru4rec.model.encoders.protocol import Encoder, State, dropout
     from gru4rec.model.encoding import session_vectors
     from gru4rec.model.network import Model, unit
-    from gru4rec.model.streaming import running_vectors, state_size, states_after
+    from gru4rec.model.streaming import running_queries, state_size, states_after
     from gru4rec.model.weight_files import AS_TRAINED, file_layout, packed, unpacked
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
     "find_device",
     "has_fast_bf16",
     "packed",
-    "running_vectors",
+    "running_queries",
     "session_vectors",
     "state_size",
     "states_after",

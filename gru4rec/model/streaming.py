@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gru4rec.arraytypes import Float32Array, IntArray
 from gru4rec.model.encoders import Packing, State
 from gru4rec.model.encoding import inputs_of
 from gru4rec.model.network import Model
+from gru4rec.model.one_click import row_after_click
 from gru4rec.sessions import RunningSession, SideInputs, arrays_of
 
 # Whose last clicks an encoder reads together: with 50 each, as many as it takes in training.
@@ -17,7 +17,6 @@ _SESSIONS_AT_ONCE = 256
 
 
 # S sessions, F side inputs, M clicks, E length of an input, D of a session vector
-@torch.inference_mode()
 def states_after(
     model: Model, rows: Sequence[Float32Array | None], items_S: IntArray, sides_SF: IntArray
 ) -> Sequence[Float32Array | None]:
@@ -29,6 +28,16 @@ def states_after(
     count = len(rows)
     if not model.encoder.streams:
         return [None] * count
+    if count == 1 and (row := row_after_click(model, rows[0], items_S[0])) is not None:
+        return [row]
+    return _states_after(model, rows, items_S, sides_SF)
+
+
+@torch.inference_mode()
+def _states_after(
+    model: Model, rows: Sequence[Float32Array | None], items_S: IntArray, sides_SF: IntArray
+) -> Sequence[Float32Array]:
+    count = len(rows)
     if model.training:
         model.eval()
     device = model.output_table.device
@@ -42,20 +51,29 @@ def states_after(
     return [packed[0]] if count == 1 else [row.copy() for row in packed]  # no row holds the others
 
 
-def running_vectors(
+def running_queries(
     model: Model, sessions: Sequence[RunningSession], side_inputs: SideInputs
-) -> Tensor:
-    """Return the session vectors of running sessions that have a click [S, D].
+) -> Float32Array:
+    """Return what `Model.query_vectors` makes of running sessions that have a click.
 
-    They stand in the sessions' states. An encoder that does not stream reads the last clicks again.
+    Their vectors stand in their states. An encoder that does not stream reads the last clicks
+    again.
     """
-    if not model.encoder.streams:
+    if model.encoder.streams:
+        size = model.encoder.output_size
+        rows = [session.state[-size:] for session in sessions if session.state is not None]
+        vectors_SD = np.array(rows)
+    else:
         starts = range(0, len(sessions), _SESSIONS_AT_ONCE)
         pieces = (sessions[start : start + _SESSIONS_AT_ONCE] for start in starts)
-        return torch.cat([_of_last_clicks(model, piece, side_inputs) for piece in pieces])
-    size = model.encoder.output_size
-    rows = [session.state[-size:] for session in sessions if session.state is not None]
-    return torch.from_numpy(np.stack(rows)).to(model.output_table.device)
+        of_pieces = [_of_last_clicks(model, piece, side_inputs) for piece in pieces]
+        vectors_SD = np.concatenate(of_pieces)
+    if model.cosine:
+        squares_S = np.vecdot(vectors_SD, vectors_SD)
+        lengths_S: Float32Array = np.maximum(np.sqrt(squares_S), 1e-12)
+        return vectors_SD / lengths_S[:, None] * np.float32(model.scale)
+    ones_S1 = np.ones((len(vectors_SD), 1), dtype=np.float32)
+    return np.concatenate((vectors_SD, ones_S1), axis=1)
 
 
 def state_size(model: Model) -> int:
@@ -66,9 +84,10 @@ def state_size(model: Model) -> int:
     return encoder.output_size + sum(part.numel() for part in encoder.initial_state(1))
 
 
+@torch.inference_mode()
 def _of_last_clicks(
     model: Model, sessions: Sequence[RunningSession], side_inputs: SideInputs
-) -> Tensor:
+) -> Float32Array:
     """Return session vectors [S, D] from the clicks themselves."""
     arrays = arrays_of(sessions, side_inputs, last=model.encoder.max_length)
     longest_first = np.argsort(-arrays.lengths, kind="stable")
@@ -77,8 +96,8 @@ def _of_last_clicks(
     model.eval()
     inputs_ME = inputs_of(model, arrays, places_M)
     last_SD = model.encoder.last_vectors(inputs_ME, packing.to(inputs_ME.device))
-    vectors_SD = torch.empty_like(last_SD)
-    vectors_SD[longest_first] = last_SD
+    vectors_SD = np.empty(last_SD.shape, dtype=np.float32)
+    vectors_SD[longest_first] = last_SD.cpu().numpy()
     return vectors_SD
 
 

@@ -100,11 +100,11 @@ class Ensemble(Indexed):
             yield rows, self._queries_after(sessions, clicks[rows])
 
     def _queries_after(self, sessions: SessionArrays, clicks: IntArray) -> Tensor:
+        """Return the queries [n, D] whose scores are the mean of those of the parts' queries."""
         of_parts = [queries_after(part.model, sessions, clicks) for part in self.parts]
-        return self._mean(of_parts)
+        return torch.cat(of_parts, dim=1) / len(self.parts)
 
-    @torch.inference_mode()
-    def running_queries(self, sessions: Sequence[RunningSession]) -> Tensor:
+    def running_queries(self, sessions: Sequence[RunningSession]) -> Float32Array:
         """See `Indexed.running_queries`."""
         of_parts = []
         for part, place in zip(self.parts, self._states, strict=True):
@@ -114,11 +114,7 @@ class Ensemble(Indexed):
                 for session, state in zip(sessions, states, strict=True)
             ]
             of_parts.append(part.running_queries(views))
-        return self._mean(of_parts)
-
-    def _mean(self, queries: Sequence[Tensor]) -> Tensor:
-        """Return the query [n, D] whose scores are the mean of those of the parts' queries."""
-        return torch.cat(list(queries), dim=1) / len(self.parts)
+        return np.concatenate(of_parts, axis=1) / np.float32(len(self.parts))
 
     def next_states(
         self, states: Sequence[Float32Array | None], items: IntArray, sides: IntArray

@@ -21,7 +21,7 @@ from gru4rec.model import (
     check_encoder,
     find_device,
     packed,
-    running_vectors,
+    running_queries,
     session_vectors,
     states_after,
     unpacked,
@@ -166,11 +166,9 @@ class GRU4Rec(Indexed):
         for rows, vectors in session_vectors(self.model, sessions, clicks):
             yield rows, self.model.query_vectors(vectors)
 
-    @torch.inference_mode()
-    def running_queries(self, sessions: Sequence[RunningSession]) -> Tensor:
+    def running_queries(self, sessions: Sequence[RunningSession]) -> Float32Array:
         """See `Indexed.running_queries`: of the session vectors that are kept."""
-        vectors = running_vectors(self.model, sessions, self.side_inputs)
-        return self.model.query_vectors(vectors)
+        return running_queries(self.model, sessions, self.side_inputs)
 
     def next_states(
         self, states: Sequence[Float32Array | None], items: IntArray, sides: IntArray

@@ -10,6 +10,7 @@ from gru4rec.arraytypes import Float32Array, IntArray, Rows
 from gru4rec.recommenders.recommender import Recommender
 from gru4rec.serving import AnyVectors, ItemFilter, ItemIndex, retrieve
 from gru4rec.sessions import (
+    NO_SIDE_INPUTS,
     ItemLinks,
     OwnItems,
     RunningSession,
@@ -17,6 +18,8 @@ from gru4rec.sessions import (
     arrays_of,
     own_items_of,
 )
+
+_NO_SESSIONS = arrays_of([], NO_SIDE_INPUTS)  # what a search without a filter is told of sessions
 
 
 class Indexed(Recommender):
@@ -32,7 +35,7 @@ class Indexed(Recommender):
         """Yield rows of `clicks` and the queries after them [n, D], each row once."""
 
     @abstractmethod
-    def running_queries(self, sessions: Sequence[RunningSession]) -> Tensor:
+    def running_queries(self, sessions: Sequence[RunningSession]) -> Float32Array:
         """Return the queries of running sessions that have a click [S, D]."""
 
     @abstractmethod
@@ -63,16 +66,17 @@ class Indexed(Recommender):
         links = None if self.repeats is None else ItemLinks.of(sessions)
         for rows, queries in self.queries(sessions, clicks):
             own = None if links is None else links.own_items(clicks[rows])
-            yield rows, *self._search(queries, k, item_filter, sessions, clicks[rows], own)
+            asked = queries.cpu().numpy()
+            yield rows, *self._search(asked, k, item_filter, sessions, clicks[rows], own)
 
-    @torch.inference_mode()
     def top_running(
         self, sessions: Sequence[RunningSession], k: int, *, item_filter: ItemFilter | None = None
     ) -> tuple[Float32Array, IntArray]:
         """See `Scorer.top_running`: by the states that are kept."""
-        # Earlier clicks are needed only where clicked items are left out.
-        last = None if item_filter is not None and item_filter.exclude_clicked else 1
-        arrays = arrays_of(sessions, self.side_inputs, last=last)
+        arrays = _NO_SESSIONS
+        if item_filter is not None:  # which reads earlier clicks to leave out clicked items
+            last = None if item_filter.exclude_clicked else 1
+            arrays = arrays_of(sessions, self.side_inputs, last=last)
         queries = self.running_queries(sessions)
         own = None
         if self.repeats is not None:
@@ -81,7 +85,7 @@ class Indexed(Recommender):
 
     def _search(
         self,
-        queries_SD: Tensor,
+        queries_SD: Float32Array,
         k: int,
         item_filter: ItemFilter | None,
         sessions: SessionArrays,
@@ -90,6 +94,6 @@ class Indexed(Recommender):
     ) -> tuple[Float32Array, IntArray]:
         """See `retrieve`; `clicks` are the last ones of the sessions [S]."""
         return retrieve(
-            self.index, queries_SD.cpu().numpy(), k, sessions, clicks,
+            self.index, queries_SD, k, sessions, clicks,
             item_filter=item_filter, head=self.repeats, own=own,
         )  # fmt: skip
