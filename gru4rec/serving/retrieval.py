@@ -26,20 +26,23 @@ def retrieve(
 ) -> tuple[Float32Array, IntArray]:
     """Return scores and items [Q, k] of the best that the filter lets pass; −∞ for no more.
 
-    `queries` [Q, D] are of the sessions up to and with the `clicks` [Q]. Their `own` items are
-    scored anew by the head, unless the filter leaves them out. So many more than k are looked for
-    that k besides the own items are among what is found: with an exact index the answer is the one
-    that the scores of all items give. An approximate one is always asked for as many, so that what
-    it finds for a session does not depend on the others.
+    `queries` [Q, D] are of the sessions up to and with the `clicks` [Q], which nothing but a filter
+    reads. Their `own` items are scored anew by the head, unless the filter leaves them out. So many
+    more than k are looked for that k besides the own items are among what is found: with an exact
+    index the answer is the one that the scores of all items give. An approximate one is always
+    asked for as many, so that what it finds for a session does not depend on the others.
     """
     left_out = item_filter is not None and item_filter.exclude_clicked
     if head is None or own is None or left_out:
         return _found(index, queries, k, sessions, clicks, item_filter)
     if len(queries) == 1:
         wanted = min(k + (len(own.items) if index.is_exact else REACH), len(index))
-        scores, items = _found(index, queries, wanted, sessions, clicks, item_filter)
+        if item_filter is None:
+            found = index.candidates(queries, wanted)
+        else:
+            found = search_allowed(index, queries, wanted, item_filter, sessions, clicks)
         of_own = _rescored(index, queries, head, own, slice(None), item_filter)
-        return _joined_one(scores[0], items[0], of_own, own.items, k)
+        return _joined_one(found, of_own, own.items, k)
     starts = offsets_of(np.bincount(own.rows, minlength=len(queries)))
     most_own = int(np.diff(starts).max(initial=0)) if index.is_exact else REACH
     wanted = min(k + most_own, len(index))
@@ -81,11 +84,7 @@ def _rescored(
 ) -> Float32Array:
     """Return what the head makes of the scores of some own items; −∞ if one may not be shown."""
     vectors = index.vectors[own.items[some]].astype(np.float32, copy=False)
-    one = len(queries) == 1  # whose scores take half the time by a product
-    scores: Float32Array
-    scores = (
-        vectors @ queries[0] if one else np.einsum("ed,ed->e", queries[own.rows[some]], vectors)
-    )
+    scores: Float32Array = np.vecdot(vectors, queries[own.rows[some]])
     scores = scores * np.float32(head.slope) + head.bonuses[own.cells[some]]
     if item_filter is not None:
         scores[~item_filter.allowed[own.items[some]]] = -np.inf
@@ -117,14 +116,11 @@ def _joined(
 
 
 def _joined_one(
-    scores: Float32Array, items: IntArray, own_scores: Float32Array, own_items: IntArray, k: int
+    found: tuple[Float32Array, IntArray], own_scores: Float32Array, own_items: IntArray, k: int
 ) -> tuple[Float32Array, IntArray]:
-    """Return what `_joined` does, of one query [1, k]: of a few numbers, Python is sooner done."""
-    own = dict(zip(own_items.tolist(), own_scores.tolist(), strict=True))
-    found = zip(scores.tolist(), items.tolist(), strict=True)
-    every = [(-score, item) for score, item in found if item not in own]
-    every += [(-score, item) for item, score in own.items()]
-    every.sort()
-    best = every[:k]
-    scores = np.array([[-score for score, _ in best]], dtype=np.float32)
-    return scores, np.array([[item for _, item in best]], dtype=np.int64)
+    """Return what `_joined` does, of one query: found are [1, F]."""
+    scores = np.concatenate((found[0], own_scores[None]), axis=1)
+    items = np.concatenate((found[1], own_items[None]), axis=1)
+    is_own = (found[1] == own_items[:, None]).any(axis=0)
+    scores[0, : len(is_own)][is_own] = -np.inf
+    return ordered(scores, items, k)

@@ -38,8 +38,35 @@ def test_it_equals_brute_force(k):
 def test_of_equal_scores_the_lower_item_index_comes_first_at_the_last_place_too(rows, k):
     vectors = np.array(rows, dtype=np.float32)  # small whole numbers: sums are exact, ties abound
     queries = np.array([[1, 0], [1, 1], [0, -2], [0, 0]], dtype=np.float32)
-    _, items = ItemIndex.build(vectors).search(queries, k)
-    assert items.tolist() == brute_force(vectors, queries, k).tolist()
+    index, expected = ItemIndex.build(vectors), brute_force(vectors, queries, k).tolist()
+    assert index.search(queries, k)[1].tolist() == expected
+    assert [index.search(query[None], k)[1][0].tolist() for query in queries] == expected
+
+
+@pytest.mark.parametrize("count", [1, 3, 20])
+@pytest.mark.parametrize("factory", ["IVF4,Flat", "IVF4,SQ8"])
+def test_items_of_one_vector_score_alike_wherever_they_stand(factory, count):
+    # 37 vectors, seven times each: a matrix product rounds the rows of a block in its own way
+    vectors = np.concatenate([normal(37, 100)] * 7)
+    index = ItemIndex.build(vectors, factory)
+    index.set_effort(4)
+    scores, items = index.search(normal(count, 100, seed=1), len(vectors))
+    for of_query, found in zip(scores.reshape(-1, 7), items.reshape(-1, 7), strict=True):
+        assert len(set(of_query.tolist())) == 1
+        assert np.diff(found).tolist() == [37] * 6
+
+
+@pytest.mark.parametrize("effort", [1, 4])
+@pytest.mark.parametrize("factory", ["Flat", "IVF4,Flat", "IVF4,SQ8", "HNSW8"])
+def test_a_query_alone_finds_what_it_finds_among_others(factory, effort):
+    vectors, queries = normal(200, 8), normal(30, 8, seed=1)
+    index = ItemIndex.build(vectors, factory)
+    index.set_effort(effort)
+    for k in (1, 20, 150):  # for the last, lists of an index have too few
+        scores, items = index.search(queries, k)
+        alone = [index.search(query[None], k) for query in queries]
+        assert [found[1][0].tolist() for found in alone] == items.tolist()
+        assert np.allclose([found[0][0] for found in alone], scores, atol=1e-6)
 
 
 def test_k_above_the_catalog_gives_every_item_once_and_never_minus_one():
