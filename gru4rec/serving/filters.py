@@ -40,6 +40,8 @@ class ItemFilter:
 
         Unknown ids are logged and passed over. Raise DataError if nothing is left to recommend.
         """
+        if allow is None and isinstance(deny, tuple | list) and not (deny or exclude_clicked):
+            return None  # soonest: a live answer waits
         allowed = np.full(len(catalog), allow is None)
         for ids, may in ((() if allow is None else allow, True), (deny, False)):
             indexes = [catalog.find(item) for item in plain_ids(ids, ordered=False)]
@@ -83,7 +85,7 @@ class ItemFilter:
 
     @cached_property
     def _share(self) -> float:
-        return float(self.allowed.mean())
+        return np.count_nonzero(self.allowed) / len(self.allowed)
 
     @property
     def _allows_all(self) -> bool:
