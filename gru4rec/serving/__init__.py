@@ -6,7 +6,7 @@ from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
     from gru4rec.serving.answers import OF_MODEL, OF_POPULARITY, OF_REPEAT, answers_in_pieces
-    from gru4rec.serving.best_items import best_of_sessions
+    from gru4rec.serving.best_items import best_of_running, best_of_sessions
     from gru4rec.serving.chunks import chunks_of_block, row_blocks, row_chunks
     from gru4rec.serving.filters import ItemFilter
     from gru4rec.serving.index import AnyVectors, ItemIndex
@@ -33,6 +33,7 @@ __all__ = [
     "SessionId",
     "SessionStore",
     "answers_in_pieces",
+    "best_of_running",
     "best_of_sessions",
     "chunks_of_block",
     "plain_answers",

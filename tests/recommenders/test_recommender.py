@@ -61,6 +61,15 @@ def test_recommendations_are_the_best_of_the_scores(recommender):
     assert items_by_session(table) == best_by_scores(recommender, PREFIXES, 10)
 
 
+@pytest.mark.parametrize("clicks", [1, 8, 9, 60])
+def test_next_items_are_those_of_the_table(recommender, log, clicks):
+    session = log["item_id"].head(clicks).to_list()
+    table = recommender.recommend([["unknown", *session]], k=10)
+    ids, scores = recommender.next_items(["unknown", *session], 10)
+    assert ids == table["item_id"].to_list()
+    assert scores == pytest.approx(table["score"].to_list(), abs=1e-4)
+
+
 def test_the_table_has_its_columns_in_order_and_ranks_from_one(recommender):
     table = recommender.recommend(PREFIXES, k=4)
     assert table.columns == ["session_id", "rank", "item_id", "score"]
