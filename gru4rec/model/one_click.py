@@ -1,8 +1,12 @@
 """One more click of one session in NumPy: a live answer waits for calls, not for arithmetic.
 
 A call of torch costs several times as much as one of NumPy, and as much as what it computes of one
-click. The weights are views of the model's own, taken anew at every click: they are never old.
+click. To reach a weight through its module and to view it costs as much again, so that views are
+kept, and looked at before each click: they are of the memory that the model's weights are in.
 """
+
+from typing import NamedTuple, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from torch import Tensor
@@ -11,47 +15,97 @@ from gru4rec.arraytypes import Float32Array
 from gru4rec.model.encoders.gru import GRU, GRULayer
 from gru4rec.model.network import Model
 
+# E length of an input, H units, G = 3H gate columns (reset, update, new)
+
 _HALF = np.array(0.5, dtype=np.float32)  # which NumPy takes in half the time of a number
 
 
-# E length of an input, L layers, H units, G = 3H gate columns (reset, update, new)
 def row_after_click(model: Model, row: Float32Array | None, item: int) -> Float32Array | None:
     """Return the row of a session after one more click, as `states_after` has it.
 
     None for all but a GRU on a CPU that reads nothing but items.
     """
-    encoder, table = model.encoder, model.input_table
-    if type(encoder) is not GRU or model.sides is not None or not table.is_cpu:
-        return None
-    layers, size = encoder.layers, encoder.output_size
-    before = np.zeros((len(layers), size), np.float32) if row is None else row.reshape(-1, size)
-    states = []
-    outputs = _array(table)[item].astype(np.float32, copy=False)
-    for layer, before_H in zip(layers, before, strict=False):  # a row ends with the session vector
-        assert isinstance(layer, GRULayer)
-        outputs = _state_after(layer, outputs, before_H)
-        states.append(outputs)
-    return np.concatenate((*states, outputs))
+    step = _STEPS.get(model)
+    if step is None or step.places() != step.viewed:
+        _STEPS.pop(model, None)
+        if type(model.encoder) is not GRU or model.sides is not None:
+            return None
+        if not model.output_table.is_cpu:
+            return None
+        step = _STEPS[model] = _Step(model, model.encoder)
+    return step.row_after(row, item)
 
 
-def _state_after(layer: GRULayer, inputs_E: Float32Array, before_H: Float32Array) -> Float32Array:
-    """Return the state of a layer after a click [H]; see `PackedGRU` and `PackedGRUBefore`."""
-    size = len(before_H)
-    weight_ih, bias_hh, weight_GH = layer.weight_ih, layer.bias_hh, _array(layer.weight_hh)
-    # A matrix product would be shared out among threads, and wait until each has a core.
-    products_G = inputs_E if weight_ih is None else np.vecdot(_array(weight_ih), inputs_E)
-    products_G = products_G + _array(layer.bias_ih)
-    if bias_hh is None:
-        gates = _sigmoid(products_G[: 2 * size] + np.vecdot(weight_GH[: 2 * size], before_H))
+class _Layer(NamedTuple):
+    """The weights of a layer, as `GRULayer` has them."""
+
+    ih: Float32Array | None
+    hh: Float32Array
+    bias_ih: Float32Array
+    bias_hh: Float32Array | None
+
+    @classmethod
+    def of(cls, layer: GRULayer) -> Self:
+        """View a layer's weights."""
+        ih, bias_hh = (
+            None if weight is None else _array(weight)
+            for weight in (layer.weight_ih, layer.bias_hh)
+        )
+        return cls(ih, _array(layer.weight_hh), _array(layer.bias_ih), bias_hh)
+
+    def state_after(self, inputs_E: Float32Array, before_H: Float32Array) -> Float32Array:
+        """Return the state after a click [H]; see `PackedGRU` and `PackedGRUBefore`."""
+        ih, hh, bias_ih, bias_hh = self
+        size = len(before_H)
+        # A matrix product would be shared out among threads, and wait until each has a core.
+        products_G = (inputs_E if ih is None else np.vecdot(ih, inputs_E)) + bias_ih
+        if bias_hh is None:
+            gates = _sigmoid(products_G[: 2 * size] + np.vecdot(hh[: 2 * size], before_H))
+            reset, update = gates[:size], gates[size:]
+            recurrent_H = np.vecdot(hh[2 * size :], reset * before_H)
+            new: Float32Array = np.tanh(products_G[2 * size :] + recurrent_H)
+            return before_H + update * (new - before_H)
+        recurrent_G = np.vecdot(hh, before_H) + bias_hh
+        gates = _sigmoid((products_G + recurrent_G)[: 2 * size])
         reset, update = gates[:size], gates[size:]
-        recurrent_H = np.vecdot(weight_GH[2 * size :], reset * before_H)
-        new: Float32Array = np.tanh(products_G[2 * size :] + recurrent_H)
-        return before_H + update * (new - before_H)
-    recurrent_G = np.vecdot(weight_GH, before_H) + _array(bias_hh)
-    gates = _sigmoid((products_G + recurrent_G)[: 2 * size])
-    reset, update = gates[:size], gates[size:]
-    new = np.tanh(products_G[2 * size :] + reset * recurrent_G[2 * size :])
-    return new + update * (before_H - new)
+        new = np.tanh(products_G[2 * size :] + reset * recurrent_G[2 * size :])
+        return new + update * (before_H - new)
+
+
+class _Step:
+    """The weights of a model that a click reads, as arrays."""
+
+    def __init__(self, model: Model, encoder: GRU) -> None:
+        layers = [layer for layer in encoder.layers if isinstance(layer, GRULayer)]
+        # These dictionaries are what modules keep their parameters in: another one stands there.
+        self._parameters = [module._parameters for module in (model, *layers)]
+        self.viewed = self.places()
+        self._table, self._size = _array(model.input_table), encoder.output_size
+        self._layers = [_Layer.of(layer) for layer in layers]
+
+    def places(self) -> list[int]:
+        """Return where the model's weights are in memory now; what is viewed stays in its place."""
+        return [
+            weight.data_ptr()
+            for of_module in self._parameters
+            for weight in of_module.values()
+            if weight is not None
+        ]
+
+    def row_after(self, row: Float32Array | None, item: int) -> Float32Array:
+        """See `row_after_click`."""
+        shape = -1, self._size  # the last row is the session vector, once more
+        if row is None:
+            row = np.zeros(len(self._layers) * self._size, dtype=np.float32)
+        states = []
+        outputs = self._table[item].astype(np.float32, copy=False)
+        for layer, before_H in zip(self._layers, row.reshape(shape), strict=False):
+            outputs = layer.state_after(outputs, before_H)
+            states.append(outputs)
+        return np.concatenate((*states, outputs))
+
+
+_STEPS: WeakKeyDictionary[Model, _Step] = WeakKeyDictionary()
 
 
 def _sigmoid(values: Float32Array) -> Float32Array:
