@@ -59,8 +59,9 @@ def running_queries(
     Their vectors stand in their states. An encoder that does not stream reads the last clicks
     again.
     """
-    if model.encoder.streams:
-        size = model.encoder.output_size
+    encoder = model.encoder
+    if encoder.streams:
+        size = encoder.output_size
         rows = [session.state[-size:] for session in sessions if session.state is not None]
         vectors_SD = np.array(rows)
     else:

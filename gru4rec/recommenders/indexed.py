@@ -73,15 +73,16 @@ class Indexed(Recommender):
         self, sessions: Sequence[RunningSession], k: int, *, item_filter: ItemFilter | None = None
     ) -> tuple[Float32Array, IntArray]:
         """See `Scorer.top_running`: by the states that are kept."""
-        arrays = _NO_SESSIONS
+        arrays, clicks = _NO_SESSIONS, _NO_SESSIONS.items
         if item_filter is not None:  # which reads earlier clicks to leave out clicked items
             last = None if item_filter.exclude_clicked else 1
             arrays = arrays_of(sessions, self.side_inputs, last=last)
+            clicks = arrays.offsets[1:] - 1
         queries = self.running_queries(sessions)
         own = None
         if self.repeats is not None:
             own = own_items_of([session.items for session in sessions])
-        return self._search(queries, k, item_filter, arrays, arrays.offsets[1:] - 1, own)
+        return self._search(queries, k, item_filter, arrays, clicks, own)
 
     def _search(
         self,

@@ -220,8 +220,10 @@ def _empty(queries: int, k: int) -> tuple[Float32Array, IntArray]:
 
 def ordered(scores: Float32Array, items: IntArray, wanted: int) -> tuple[Float32Array, IntArray]:
     """Return the best of each row [Q, wanted], equal scores by item index."""
-    if len(scores) == 1:  # a third of the time
-        order = np.lexsort((items[0], -scores[0]))[:wanted]
+    if len(scores) == 1:  # in half the time: only those are sorted that may be among the best
+        (of_query,), (found,) = scores, items
+        best = (of_query >= np.partition(of_query, -wanted)[-wanted]).nonzero()[0]
+        order = best[np.lexsort((found[best], -of_query[best]))[:wanted]]
         return scores.take(order, axis=1), items.take(order, axis=1)
     order = np.lexsort((items, -scores), axis=1)[:, :wanted]
     return np.take_along_axis(scores, order, 1), np.take_along_axis(items, order, 1)
