@@ -17,6 +17,7 @@ import attack_checkpoint
 import attack_inputs
 import attack_outputs
 import attack_processes
+import attack_service
 from machine import description
 
 Trials = Iterator[tuple[str, str, Callable[[], str | None]]]
@@ -26,6 +27,7 @@ SIDES: Mapping[str, tuple[Callable[[int], Trials], int]] = {
     "checkpoint": (lambda number: attack_checkpoint.trials(changes=number), 6),
     "outputs": (lambda number: attack_outputs.trials(number=number), 30),
     "processes": (lambda number: attack_processes.trials(number=number), 16),
+    "service": (lambda number: attack_service.trials(number=number), 10_000),
 }
 """By name: the trials of a size, and the full size."""
 

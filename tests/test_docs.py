@@ -43,6 +43,8 @@ def run(command: list[str], folder: Path) -> str:
 def run_shell(block: str, folder: Path) -> str:
     parts = re.split(r" *&& *\n?", block)
     commands = "\n".join(part for part in parts if not INSTALLS.match(part))
+    # A block may leave a service running, which would keep this from its end.
+    commands = f"trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n{commands}"
     return run(["bash", "-euo", "pipefail", "-c", commands], folder)
 
 
