@@ -1,8 +1,8 @@
 """One more click of one session in NumPy: a live answer waits for calls, not for arithmetic.
 
-A call of torch costs several times as much as one of NumPy, and as much as what it computes of one
-click. To reach a weight through its module and to view it costs as much again, so that views are
-kept, and looked at before each click: they are of the memory that the model's weights are in.
+A call of torch costs several times as much as one of NumPy, and so does a view of a weight, so that
+views are kept. What is learned in place is seen through them. Before each click it is looked
+whether every weight is where it was viewed; after a load or a move it is not, and is viewed anew.
 """
 
 from typing import NamedTuple, Self
@@ -15,7 +15,7 @@ from gru4rec.arraytypes import Float32Array
 from gru4rec.model.encoders.gru import GRU, GRULayer
 from gru4rec.model.network import Model
 
-# E length of an input, H units, G = 3H gate columns (reset, update, new)
+# E length of an input, L layers, H units, G = 3H gate columns (reset, update, new)
 
 _HALF = np.array(0.5, dtype=np.float32)  # which NumPy takes in half the time of a number
 
@@ -27,7 +27,7 @@ def row_after_click(model: Model, row: Float32Array | None, item: int) -> Float3
     """
     step = _STEPS.get(model)
     if step is None or step.places() != step.viewed:
-        _STEPS.pop(model, None)
+        _STEPS.pop(model, None)  # or its views would hold the weights of before in memory
         if type(model.encoder) is not GRU or model.sides is not None:
             return None
         if not model.output_table.is_cpu:
@@ -77,14 +77,14 @@ class _Step:
 
     def __init__(self, model: Model, encoder: GRU) -> None:
         layers = [layer for layer in encoder.layers if isinstance(layer, GRULayer)]
-        # These dictionaries are what modules keep their parameters in: another one stands there.
+        # What modules keep their parameters in: also one that takes another's place is found there.
         self._parameters = [module._parameters for module in (model, *layers)]
         self.viewed = self.places()
         self._table, self._size = _array(model.input_table), encoder.output_size
         self._layers = [_Layer.of(layer) for layer in layers]
 
     def places(self) -> list[int]:
-        """Return where the model's weights are in memory now; what is viewed stays in its place."""
+        """Return where the weights are in memory now; nothing else can be where a view is."""
         return [
             weight.data_ptr()
             for of_module in self._parameters
@@ -94,12 +94,12 @@ class _Step:
 
     def row_after(self, row: Float32Array | None, item: int) -> Float32Array:
         """See `row_after_click`."""
-        shape = -1, self._size  # the last row is the session vector, once more
         if row is None:
             row = np.zeros(len(self._layers) * self._size, dtype=np.float32)
+        before_LH = row.reshape(-1, self._size)  # and the session vector, which no layer reads
         states = []
         outputs = self._table[item].astype(np.float32, copy=False)
-        for layer, before_H in zip(self._layers, row.reshape(shape), strict=False):
+        for layer, before_H in zip(self._layers, before_LH, strict=False):
             outputs = layer.state_after(outputs, before_H)
             states.append(outputs)
         return np.concatenate((*states, outputs))
