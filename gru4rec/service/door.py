@@ -18,6 +18,7 @@ from gru4rec.service.state import ServiceState
 
 logger = logging.getLogger(__name__)
 
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _OPEN = "/health"  # to those without a token too
 _CHALLENGE = 'Bearer, Basic realm="gru4rec"'  # the second lets a browser ask for it
 _UNKNOWN = "other"  # route of what has none
@@ -27,8 +28,7 @@ def json_response(
     body: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return an answer in JSON."""
-    text = json.dumps(body, allow_nan=False, separators=(",", ":"))
-    return Response(text, status, headers, "application/json")
+    return Response(_ENCODER.encode(body), status, headers, "application/json")
 
 
 def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,5 +1,6 @@
 """Run a service: listen, answer until it is told to stop, with one process or with several."""
 
+import gc
 import logging
 import os
 import signal
@@ -81,7 +82,10 @@ def _app_of(settings: ServiceSettings) -> Any:
     faiss.omp_set_num_threads(1)
     sys.setswitchinterval(_SWITCH)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    return app_of(ServiceState(settings))
+    app = app_of(ServiceState(settings))
+    gc.collect()
+    gc.freeze()  # the collector need not look at a million ids again and again
+    return app
 
 
 def _app_of_worker(settings: ServiceSettings) -> Any:
