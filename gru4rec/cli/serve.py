@@ -1,5 +1,6 @@
 """`gru4rec serve`: a checkpoint → a service that answers over HTTP."""
 
+import logging
 from typing import Any
 
 import click
@@ -62,6 +63,8 @@ def command(**options: Any) -> None:
     """
     from gru4rec.service import ServiceSettings, serve
 
+    for handler in logging.getLogger("gru4rec").handlers:
+        handler.filters.clear()  # what happens twice in a long life is said twice
     if options["sessions"] is not None:
         options["sessions"] = str(options["sessions"])
     serve(ServiceSettings(**{name: each for name, each in options.items() if each is not None}))

@@ -17,10 +17,11 @@ from gru4rec.untrusted import shown
 ANSWER_FIELDS = ("k", "exclude_clicked", "allow", "deny", "explain")
 """What every question for items may say, in its query or its body."""
 
-_LONGEST_ID = 256  # characters
+_LONGEST_TEXT = 256  # characters of an id, and of a side input
 _LISTS = ("allow", "deny")
 _TRUTHS = {"true": True, "1": True, "": True, "false": False, "0": False}
-_EPOCH = datetime(1970, 1, 1)
+_EPOCH, _LATEST = datetime(1970, 1, 1), datetime(2100, 1, 1)  # times of clicks lie between
+_LARGEST = 2**63
 # Numbers are told apart by their size, as times of a log are: (upper bound, parts of a second).
 _UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (math.inf, 1e9))
 
@@ -49,7 +50,7 @@ class Reader:
         if told and not takes_clicks:
             raise Refusal(422, f"no field {shown(next(iter(told)))}; choose from {_named()}")
         if session_id is not None:
-            self.check_length(session_id, "session")
+            self.check_id(session_id, "a session")
         return Question(
             session_id,
             self._clicks(told) if takes_clicks else (),
@@ -68,12 +69,15 @@ class Reader:
             raise Refusal(422, f"no parameter {shown(min(strange))}; choose from k")
         return self._k(self._of_query("k", query["k"]) if "k" in query else None, least=1)
 
-    def check_length(self, given: object, what: str) -> None:
-        """Refuse an id of more characters than ids have."""
-        if isinstance(given, str) and len(given) > _LONGEST_ID:
+    def check_id(self, given: object, what: str) -> None:
+        """Refuse an id that is empty, or larger than ids are."""
+        if isinstance(given, str) and not 0 < len(given) <= _LONGEST_TEXT:
             raise Refusal(
-                422, f"an id has {_LONGEST_ID} characters at most, got {what} {shown(given)[:60]}…"
+                422,
+                f"the id of {what} has 1 to {_LONGEST_TEXT} characters, got {shown(given)[:60]}",
             )
+        if isinstance(given, int) and not -(2**63) <= given < 2**64:
+            raise Refusal(422, f"the id of {what} has 64 bits at most, got {shown(given)[:60]}")
 
     def _of_query(self, name: str, values: Sequence[str]) -> Any:
         """Return the value of a parameter as a body would have it."""
@@ -110,7 +114,7 @@ class Reader:
         except DataError as error:
             raise Refusal(422, f"{name}: {error}") from error
         for item in ids:
-            self.check_length(item, "item")
+            self.check_id(item, "an item")
         return tuple(ids)
 
     def _clicks(self, told: Mapping[str, Any]) -> list[Clicked]:
@@ -124,7 +128,10 @@ class Reader:
         items = self._ids(told[name] if name == "items" else [told[name]], name)
         known = {side: told[side] for side in told if side not in ("items", ITEM_ID)}
         times = [_moment(time) for time in _each(known.pop("time", None), len(items), "time")]
-        sides = {side: _each(value, len(items), side) for side, value in known.items()}
+        sides = {
+            side: [_side(each, side) for each in _each(value, len(items), side)]
+            for side, value in known.items()
+        }
         return [
             Clicked(
                 item,
@@ -167,20 +174,40 @@ def _each(value: object, count: int, name: str) -> list[Any]:
     return value
 
 
+def _side(value: object, name: str) -> object:
+    """Return the value of a side input. Refuse what no column holds, and what is long."""
+    is_short = not isinstance(value, str) or len(value) <= _LONGEST_TEXT
+    is_small = not isinstance(value, int | float) or abs(value) < _LARGEST
+    if isinstance(value, str | int | float | None) and is_short and is_small:
+        return value
+    raise Refusal(
+        422, f"{name} must be a number, a truth value or a text of {_LONGEST_TEXT} characters at "
+        f"most, got {shown(value)[:60]}"
+    )  # fmt: skip
+
+
 def _moment(time: object) -> datetime | None:
     """Return a time: seconds, milliseconds, … since 1970, or ISO text; without a zone, in UTC."""
     try:
         if time is None:
             return None
-        if isinstance(time, str):
-            moment = datetime.fromisoformat(time)
-            return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
-        if isinstance(time, int | float) and not isinstance(time, bool):
-            parts = next(parts for bound, parts in _UNITS if abs(time) < bound)
-            return _EPOCH + timedelta(seconds=time / parts)
+        moment = _read_moment(time)
+        if moment is not None and _EPOCH <= moment < _LATEST:
+            return moment
     except (ValueError, OverflowError, StopIteration):
         pass
     raise Refusal(
         422, f"time must be seconds since 1970 or ISO text, such as 2026-11-27T10:00:00, got "
         f"{shown(time)}"
     )  # fmt: skip
+
+
+def _read_moment(time: object) -> datetime | None:
+    """Return the moment of a text or a number. Raise ValueError and the like for what is none."""
+    if isinstance(time, str) and len(time) <= _LONGEST_TEXT:
+        moment = datetime.fromisoformat(time)
+        return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+    if isinstance(time, int | float) and not isinstance(time, bool):
+        parts = next(parts for bound, parts in _UNITS if abs(time) < bound)
+        return _EPOCH + timedelta(seconds=time / parts)
+    return None

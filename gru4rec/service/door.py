@@ -4,10 +4,10 @@ import base64
 import binascii
 import hmac
 import json
-import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,11 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gru4rec.service.state import ServiceState
 
-logger = logging.getLogger(__name__)
-
 _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _OPEN = "/health"  # to those without a token too
 _CHALLENGE = 'Bearer, Basic realm="gru4rec"'  # the second lets a browser ask for it
+_READING = ("GET", "HEAD", "OPTIONS")
 _UNKNOWN = "other"  # route of what has none
 
 
@@ -60,7 +59,10 @@ class Door:
             await send(message)
 
         try:
-            if self._token is None or scope["path"] == _OPEN or self._has_token(scope):
+            if scope["method"] not in _READING and _is_of_another_site(scope):
+                refused = error_response(401, "a page of another site may not change anything here")
+                await refused(scope, receive, sending)
+            elif self._token is None or scope["path"] == _OPEN or self._has_token(scope):
                 await self._app(scope, receive, sending)
             else:
                 refused = error_response(
@@ -99,4 +101,10 @@ class Door:
                 "status": status,
                 "ms": round(1000 * seconds, 3),
             }
-            sys.stdout.write(f"{json.dumps(line)}\n")
+            with suppress(OSError, ValueError):  # a full or closed output costs no answer
+                sys.stdout.write(f"{json.dumps(line)}\n")
+
+
+def _is_of_another_site(scope: Scope) -> bool:
+    """Whether a browser sends a request for a page of another site than this one."""
+    return (b"sec-fetch-site", b"cross-site") in scope["headers"]

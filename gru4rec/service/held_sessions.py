@@ -2,21 +2,23 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from gru4rec.errors import DataError
 from gru4rec.recommenders import Recommender
-from gru4rec.service.answering import Answer, click_all, find_all, in_turns, sessions_of
+from gru4rec.service.answering import Answers, click_all, find_all, in_turns, sessions_of
 from gru4rec.service.question import Question
 from gru4rec.service.settings import ServiceSettings
 from gru4rec.serving import SavedSession, SessionStore
 from gru4rec.sessions import RunningSession
 
+_CLOCK_STEP = 5.0  # seconds that a clock may be set back while a model is loaded
+
 
 class HeldSessions(Protocol):
     """The running sessions of a service, wherever they are."""
 
-    async def answer(self, questions: Sequence[Question]) -> list[Answer | Exception]:
+    async def answer(self, questions: Sequence[Question]) -> Answers:
         """Take the clicks of questions in, in their order, and answer each."""
 
     async def session(self, session_id: str) -> SavedSession | None:
@@ -25,8 +27,8 @@ class HeldSessions(Protocol):
     async def end(self, session_id: str) -> bool:
         """Forget a session. Return False if it is not there. Raise Refusal if nobody can."""
 
-    async def count(self) -> int:
-        """Return how many sessions there are."""
+    async def count(self) -> float:
+        """Return how many sessions there are; nan if nobody can say."""
 
     async def close(self) -> None:
         """Let go of what they are kept in."""
@@ -44,6 +46,8 @@ class SessionsInMemory:
     def __init__(self, settings: ServiceSettings, recommender: Recommender) -> None:
         self._settings = settings
         self.recommender, self.store = recommender, self._new_store(recommender)
+        self._ended: set[str] = set()
+        """Sessions that were ended since a change of models began."""
 
     def _new_store(self, recommender: Recommender) -> SessionStore:
         return SessionStore(
@@ -55,29 +59,30 @@ class SessionsInMemory:
 
     def prepared(self, recommender: Recommender) -> Callable[[], None]:
         """See `HeldSessions.prepared`."""
-        began, store = time.time(), self._new_store(recommender)
+        self._ended.clear()
+        began, store = time.time() - _CLOCK_STEP, self._new_store(recommender)
         store.take_over(self.store.saved())
 
         def take() -> None:
-            store.take_over(self.store.saved(since=began))
-            for session_id in set(store) - set(self.store):  # ended meanwhile
+            for session_id in self._ended:
                 store.end(session_id)
+            store.take_over(self.store.saved(since=began))
             self.recommender, self.store = recommender, store
 
         return take
 
-    async def answer(self, questions: Sequence[Question]) -> list[Answer | Exception]:
+    async def answer(self, questions: Sequence[Question]) -> Answers:
         """See `HeldSessions.answer`."""
         return await in_turns(questions, self._answer)
 
-    async def _answer(self, questions: Sequence[Question]) -> list[Answer | Exception]:
+    async def _answer(self, questions: Sequence[Question]) -> Answers:
         try:
             sessions = self._clicked(questions)
         except DataError as error:  # one of them; the others are not to suffer from it
             if len(questions) == 1:
                 return [error]
             return [answer for asked in questions for answer in await self._answer([asked])]
-        return find_all(self.recommender, sessions, questions)
+        return find_all(self.recommender, sessions, questions, [True] * len(questions))
 
     async def session(self, session_id: str) -> SavedSession | None:
         """See `HeldSessions.session`."""
@@ -85,9 +90,12 @@ class SessionsInMemory:
 
     async def end(self, session_id: str) -> bool:
         """See `HeldSessions.end`."""
+        self._ended.add(session_id)
+        if len(self._ended) > self._settings.max_sessions:
+            self._ended.clear()  # no change of models takes so long
         return self.store.end(session_id)
 
-    async def count(self) -> int:
+    async def count(self) -> float:
         """See `HeldSessions.count`."""
         return len(self.store)
 
@@ -96,8 +104,11 @@ class SessionsInMemory:
 
     def _clicked(self, questions: Sequence[Question]) -> list[RunningSession]:
         """Return the sessions of questions with their clicks. Raise DataError, none taken in."""
-        alone = [asked for asked in questions if asked.session_id is None]
-        made = iter(sessions_of(self.recommender, alone) if alone else ())
+        made = iter(
+            sessions_of(
+                self.recommender, [asked for asked in questions if asked.session_id is None]
+            )
+        )
         ids = [asked.session_id for asked in questions if asked.session_id is not None]
         clicks = [
             (asked.session_id, click)
@@ -109,13 +120,3 @@ class SessionsInMemory:
             click_all(self.store, clicks)
         kept = iter(self.store.running(ids))
         return [next(made if asked.session_id is None else kept) for asked in questions]
-
-
-def body_of(saved: SavedSession) -> dict[str, Any]:
-    """Return a session as the service answers with it."""
-    return {
-        "session_id": saved.session_id,
-        "items": list(saved.items),
-        "times": list(saved.times),
-        "unknown": saved.unknown,
-    }

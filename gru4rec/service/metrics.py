@@ -19,7 +19,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 class Metrics:
     """The figures of one worker; with `is_shared` they are kept where the others find them.
 
-    Where that is, the environment says before prometheus_client is imported: see `workers`.
+    Where that is, `running` tells the environment before prometheus_client is imported.
     """
 
     def __init__(self, *, is_shared: bool) -> None:
@@ -47,7 +47,7 @@ class Metrics:
             "Answers while the shared sessions could not be reached.", registry=registry,
         )  # fmt: skip
         self.sessions = Gauge(
-            "gru4rec_sessions", "Sessions that are held.",
+            "gru4rec_sessions", "Sessions that are held; of a Redis, the keys of its database.",
             multiprocess_mode="mostrecent", registry=registry,
         )  # fmt: skip
         self.model = Gauge(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from gru4rec.service.served import Served
 
 logger = logging.getLogger(__name__)
 
-_PAUSE = 1.0  # seconds between two looks at the folder
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds before what was refused is tried again
 
 
 class ModelWatch:
@@ -27,17 +28,19 @@ class ModelWatch:
         *,
         on_change: Callable[[], None],
         wish: Path | None = None,
+        by_itself: bool = True,
     ) -> None:
         """`prepare` does what takes long beside answers, and returns what changes them at once.
 
         `on_change` is called after each new model and each refusal; `wish` is as `reload` says.
+        `by_itself` the folder is looked at for new checkpoints.
         """
         self._path, self._prepare, self._on_change = Path(path), prepare, on_change
         self._wish, self._wished = wish, _time_of(wish)
+        self._by_itself, self._again, self._pause = by_itself, 0.0, _FIRST_PAUSE
         self._lock = asyncio.Lock()
         self._seen: object = _stamp(self._path)
         self.served = served
-        self.swaps = 0
         self.refused: str | None = None
         """Why the checkpoint in the folder is not served, if another one is."""
 
@@ -50,15 +53,22 @@ class ModelWatch:
             self._wish.touch()
         await self._take()
 
-    async def watch(self, *, folder: bool) -> None:
-        """Look for ever whether another worker wishes for a reload, or the folder has changed."""
-        while True:
-            await asyncio.sleep(_PAUSE)
-            seen, wished = _stamp(self._path) if folder else self._seen, _time_of(self._wish)
+    async def look(self) -> None:
+        """Take a new checkpoint if another worker wishes for it, or the folder has changed.
+
+        One that is refused is tried again, ever later: it may be copied file by file.
+        """
+        seen = _stamp(self._path) if self._by_itself else self._seen
+        wished, now = _time_of(self._wish), time.monotonic()
+        is_due = self._by_itself and self.refused is not None and now >= self._again
+        if (seen, wished) != (self._seen, self._wished) or is_due:
             if (seen, wished) != (self._seen, self._wished):
-                with suppress(Gru4RecError):  # which `refused` tells
-                    await self._take()
-                self._seen, self._wished = seen, wished
+                self._pause = _FIRST_PAUSE
+            with suppress(Gru4RecError):  # which `refused` tells
+                await self._take()
+            self._seen, self._wished = seen, wished
+            self._again = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     async def _take(self) -> None:
         async with self._lock:
@@ -78,7 +88,6 @@ class ModelWatch:
                 self._on_change()
                 raise
             self.served, self.refused = served, None
-            self.swaps += 1
             logger.info("a new checkpoint is served: %s", served.fingerprint[:12])
             self._on_change()
 

@@ -29,8 +29,13 @@ class Only(NamedTuple):
         """Return the filter, None if all may be. Raise DataError if none may."""
         if self == _ALL:
             return None
+        # Unknown items are no news in a service: they are left out before a filter counts them.
+        allow, deny = (
+            None if ids is None else [item for item in ids if catalog.find(item) is not None]
+            for ids in (self.allow, self.deny)
+        )
         return ItemFilter.of(
-            catalog, allow=self.allow, deny=self.deny, exclude_clicked=self.exclude_clicked
+            catalog, allow=allow, deny=deny or (), exclude_clicked=self.exclude_clicked
         )
 
 

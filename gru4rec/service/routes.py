@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from ipaddress import ip_address
 from typing import Any
@@ -11,10 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gru4rec.errors import Gru4RecError
-from gru4rec.service.answering import Answer, explanation
+from gru4rec.service.answering import Answer
 from gru4rec.service.asked import object_of
 from gru4rec.service.bodies import body_of
 from gru4rec.service.door import json_response
+from gru4rec.service.explaining import explanation
+from gru4rec.service.question import Question
 from gru4rec.service.refusal import Refusal
 from gru4rec.service.similar import similar
 from gru4rec.service.state import ServiceState
@@ -67,7 +69,7 @@ class Handlers:
 
     async def session(self, request: Request) -> Response:
         """Tell the clicks of a session."""
-        session_id = self._session_id(request)
+        session_id = await self._session_id(request)
         session = await self._state.sessions.session(session_id)
         if session is None:
             raise Refusal(404, f"no session {session_id!r}")
@@ -82,21 +84,23 @@ class Handlers:
 
     async def end(self, request: Request) -> Response:
         """Forget a session."""
-        session_id = self._session_id(request)
+        session_id = await self._session_id(request)
         if not await self._state.sessions.end(session_id):
             raise Refusal(404, f"no session {session_id!r}")
         return Response(status_code=204)
 
-    def _session_id(self, request: Request) -> str:
+    async def _session_id(self, request: Request) -> str:
+        """Return the id of a request, once the clicks that came before it are taken in."""
         session_id: str = request.path_params["session_id"]
-        self._state.reader.check_length(session_id, "session")
+        self._state.reader.check_id(session_id, "a session")
+        await self._state.ask(Question(session_id, k=0))
         return session_id
 
     async def similar(self, request: Request) -> Response:
         """Find the items that are most like an item."""
         state, item_id = self._state, request.path_params["item_id"]
         k, recommender = state.reader.k_of(_query(request)), state.recommender
-        state.reader.check_length(item_id, "item")
+        state.reader.check_id(item_id, "an item")
         index = recommender.catalog.find(item_id)
         if index is None:
             raise Refusal(404, f"no item {item_id!r} in the catalog")
@@ -196,6 +200,3 @@ def _is_near(request: Request) -> bool:
         return request.client is None or ip_address(request.client.host).is_loopback
     except ValueError:
         return False
-
-
-Handler = Callable[[Request], Any]

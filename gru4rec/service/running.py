@@ -6,21 +6,26 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gru4rec.errors import ConfigError, Gru4RecError, import_extra
 from gru4rec.service.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from gru4rec.service.state import ServiceState
 
 logger = logging.getLogger(__name__)
 
 _PACKAGES = ("starlette", "uvicorn", "httptools", "prometheus_client")
 _WAITING = 2048  # connections that wait to be accepted
-_PATIENCE = 30  # seconds for the last answers when it is stopped
+_PATIENCE = 30  # seconds for the last answers when it is stopped, at most
+_BEGUN, _AGAIN = "begun", 2.0  # a file that says a worker has begun; seconds between attempts
 _IDLE = 75  # seconds that a connection stays open; proxies close theirs after 60
 _SWITCH = 0.0005  # seconds: so the loop has its turn soon beside a model that is being loaded
 _FAILED = 3  # exit status of a worker that could not begin, as uvicorn has it
@@ -44,12 +49,23 @@ def serve(settings: ServiceSettings) -> None:
 def _serve_alone(settings: ServiceSettings, listener: socket.socket) -> None:
     from uvicorn import Server
 
-    app = _app_of(settings)
-    _announce(settings, listener)
-    # uvicorn raises the signal again once it has stopped: there is nothing more to do then.
+    state, app = _app_of(settings)
+
+    class SavingServer(Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await state.save()  # before the last clients are waited for: none may go
+            await super().shutdown(sockets)
+
+    server = SavingServer(_config(settings, app))
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn sets handlers of its own once it runs, and raises the signal again at its end.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    Server(_config(settings, app)).run(sockets=[listener])
+        signal.signal(number, stop)
+    _announce(settings, listener)
+    server.run(sockets=[listener])
 
 
 def _serve_by_workers(settings: ServiceSettings, listener: socket.socket) -> None:
@@ -67,8 +83,8 @@ def _serve_by_workers(settings: ServiceSettings, listener: socket.socket) -> Non
             raise ConfigError("no worker could begin; why stands above")
 
 
-def _app_of(settings: ServiceSettings) -> Any:
-    """Return the application, and make the process one that answers many small questions.
+def _app_of(settings: ServiceSettings) -> tuple["ServiceState", Any]:
+    """Return the state and the application; make the process one for many small questions.
 
     Raise as `ServiceState` does.
     """
@@ -82,24 +98,35 @@ def _app_of(settings: ServiceSettings) -> Any:
     faiss.omp_set_num_threads(1)
     sys.setswitchinterval(_SWITCH)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    app = app_of(ServiceState(settings))
+    state = ServiceState(settings)
+    app = app_of(state)
     gc.collect()
     gc.freeze()  # the collector need not look at a million ids again and again
-    return app
+    return state, app
 
 
 def _app_of_worker(settings: ServiceSettings) -> Any:
-    """Return the application in a worker; if there is none, end the worker with one line."""
+    """Return the application in a worker.
+
+    If there is none, the first workers end with one line. One that replaces a worker waits until
+    there is: the others go on with the model that they have.
+    """
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     logging.getLogger("gru4rec").setLevel(logging.INFO)
     from gru4rec.service.metrics import forget_the_dead
 
-    forget_the_dead(Path(settings.folder or "."))
-    try:
-        return _app_of(settings)
-    except Gru4RecError as error:
-        logger.error("Error: %s", error)
-        raise SystemExit(_FAILED) from None
+    folder = Path(settings.folder or ".")
+    forget_the_dead(folder)
+    while True:
+        try:
+            _, app = _app_of(settings)
+            (folder / _BEGUN).touch()
+            return app
+        except Gru4RecError as error:
+            logger.error("Error: %s", error)
+            if not (folder / _BEGUN).exists():
+                raise SystemExit(_FAILED) from None
+            time.sleep(_AGAIN)
 
 
 def _config(settings: ServiceSettings, app: Callable[..., Any], *, factory: bool = False) -> Any:

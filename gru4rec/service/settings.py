@@ -1,12 +1,12 @@
 """Say how a service is run: what it serves, where, for whom, and within which limits."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from gru4rec.errors import ConfigError
 from gru4rec.settings import Settings, setting
 
-_LOOPBACK = ("127.", "::1", "localhost")
 REDIS = ("redis://", "rediss://", "unix://")
 """How the address of a Redis or Valkey begins, as its client takes it."""
 
@@ -63,6 +63,11 @@ class ServiceSettings(Settings):
                 "another worker. Give sessions a redis:// address, or one of workers",
                 mend_with=["workers", "sessions"],
             )
+        if "://" in (self.sessions or "") and not self.is_shared:
+            raise ConfigError(
+                f"sessions are in a file or at one of {', '.join(REDIS)}, got {self.sessions}",
+                mend_with=["sessions"],
+            )
         if self.k > self.max_k:
             raise ConfigError(f"k must be at most max_k, got {self.k} and {self.max_k}")
         if not (self.is_local or self.token_file or self.no_token):
@@ -80,7 +85,10 @@ class ServiceSettings(Settings):
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach the service."""
-        return self.host.startswith(_LOOPBACK[0]) or self.host in _LOOPBACK
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     @property
     def sessions_file(self) -> Path | None:

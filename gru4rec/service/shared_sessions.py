@@ -7,6 +7,7 @@ reads all of the session. What this worker made of the clicks it keeps, and read
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -15,19 +16,22 @@ from typing import Any
 from gru4rec.errors import DataError, import_extra
 from gru4rec.recommenders import Recommender
 from gru4rec.schema import TIMESTAMP
-from gru4rec.service.answering import Answer, click_all, find_all, in_turns, sessions_of
+from gru4rec.service.answering import Answers, find_all, in_turns, sessions_of
 from gru4rec.service.kept_clicks import click_of, kept_of, seconds_of
 from gru4rec.service.question import Clicked, Question
+from gru4rec.service.read_sessions import ReadSessions
 from gru4rec.service.refusal import Refusal
 from gru4rec.service.settings import ServiceSettings
-from gru4rec.serving import SavedSession, SessionStore
-from gru4rec.sessions import RunningSession
+from gru4rec.serving import SavedSession
 
 logger = logging.getLogger(__name__)
 
 _KEY = "gru4rec:session:"
 _PATIENCE = 0.25  # seconds that a call may take
 _PAUSE = 1.0  # seconds after a failure in which nobody waits for the next one
+_IDLE = 1.0  # seconds after which a connection may have been dropped
+_ROOM = 1.5  # times the clicks that are kept, at which the older ones are trimmed
+_AWAY = "the sessions cannot be reached; try again later"
 
 
 class SharedSessions:
@@ -37,118 +41,111 @@ class SharedSessions:
         """Connect at the first question. Raise MissingExtraError without a client for it."""
         import_extra("redis", extra="redis")
         from redis import asyncio as redis
+        from redis import exceptions
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
-        from redis.exceptions import RedisError
 
         self._client: Any = redis.from_url(
             settings.sessions or "",
             socket_timeout=_PATIENCE,
             socket_connect_timeout=_PATIENCE,
-            retry=Retry(NoBackoff(), 1),  # of a connection that was dropped while it was idle
+            retry=Retry(NoBackoff(), 0),  # a click that was appended is not appended again
         )
-        self._failures = (RedisError, OSError, asyncio.TimeoutError)
-        self._most_clicks = settings.max_items
+        self._failures = (exceptions.RedisError, OSError, asyncio.TimeoutError)
+        self._refusals = exceptions.ResponseError
+        self._settings = settings
         self._milliseconds = int(60_000 * settings.session_minutes)
-        self._settings, self._failed = settings, 0.0
-        self.prepared(recommender)()
+        self._failed = self._answered = 0.0
+        self._read = ReadSessions(settings, recommender)
 
     def prepared(self, recommender: Recommender) -> Callable[[], None]:
         """See `HeldSessions.prepared`: each session is read again when it is asked for."""
-        return partial(self._take, recommender)
+        return partial(setattr, self, "_read", ReadSessions(self._settings, recommender))
 
-    def _take(self, recommender: Recommender) -> None:
-        self.recommender = recommender
-        self._store = SessionStore(
-            recommender,
-            most=self._settings.max_sessions,
-            minutes=self._settings.session_minutes,
-        )
-        self._read: dict[str, list[bytes]] = {}
-        """The clicks that the store has of each session, as they are kept."""
-
-    async def answer(self, questions: Sequence[Question]) -> list[Answer | Exception]:
+    async def answer(self, questions: Sequence[Question]) -> Answers:
         """See `HeldSessions.answer`."""
         return await in_turns(questions, self._answer)
 
-    async def _answer(self, questions: Sequence[Question]) -> list[Answer | Exception]:
-        refused = {place: error for place, asked in enumerate(questions)
-                   if (error := self._wrong_with(asked)) is not None}  # fmt: skip
-        sound = [asked for place, asked in enumerate(questions) if place not in refused]
-        kept = await self._clicks_of([asked for asked in sound if asked.session_id is not None])
-        sessions, have_history = self._sessions(sound, kept)
-        found = iter(find_all(self.recommender, sessions, sound, have_history=have_history))
-        return [refused.get(place) or next(found) for place in range(len(questions))]
+    async def _answer(self, questions: Sequence[Question]) -> Answers:
+        read = self._read  # also if the model changes while the sessions are awaited
+        errors = {place: error for place, asked in enumerate(questions)
+                  if (error := _wrong_with(asked, read.recommender)) is not None}  # fmt: skip
+        places = [place for place in range(len(questions)) if place not in errors]
+        sound = [questions[place] for place in places]
+        asked = [each for each in sound if each.session_id is not None]
+        kept = iter(await self._clicks_of(asked))
+        sessions, has_history = [], []
+        for question in sound:
+            clicks = [] if question.session_id is None else next(kept)
+            if clicks is None or question.session_id is None:
+                (session,) = sessions_of(read.recommender, [question])
+            else:
+                session = read.session(question.session_id, clicks)
+            sessions.append(session)
+            has_history.append(clicks is not None)
+        answers = find_all(read.recommender, sessions, sound, has_history)
+        found = dict(zip(places, answers, strict=True))
+        for place, question, has in zip(places, sound, has_history, strict=True):
+            if question.clicks and not question.k and not has:
+                found[place] = Refusal(503, _AWAY)  # it asked for nothing but to keep the clicks
+        return [
+            found[place] if place in found else errors[place] for place in range(len(questions))
+        ]
 
-    def _wrong_with(self, asked: Question) -> DataError | None:
-        """Return what is wrong with the clicks of a question, before others see them."""
+    async def _clicks_of(self, questions: Sequence[Question]) -> list[list[bytes] | None]:
+        """Append the clicks of questions, and return all of each session; None where none can."""
+        nothing: list[list[bytes] | None] = [None] * len(questions)
+        now = time.monotonic()
+        if not questions or now < self._failed + _PAUSE:
+            return nothing
         try:
-            for click in asked.clicks:
-                self.recommender.side_inputs.codes(click.known, None)
-        except DataError as error:
-            return error
-        return None
-
-    def _sessions(
-        self, questions: Sequence[Question], kept: list[list[bytes]] | None
-    ) -> tuple[list[RunningSession], bool]:
-        """Return the sessions of questions, and whether all that was clicked before is in them."""
-        if kept is None:
-            return sessions_of(self.recommender, questions), False
-        alone = [asked for asked in questions if asked.session_id is None]
-        made = iter(sessions_of(self.recommender, alone) if alone else ())
-        ids = [asked.session_id for asked in questions if asked.session_id is not None]
-        for session_id, clicks in zip(ids, kept, strict=True):
-            self._read_on(session_id, clicks)
-        running = iter(self._store.running(ids))
-        return [next(made if each.session_id is None else running) for each in questions], True
-
-    def _read_on(self, session_id: str, clicks: list[bytes]) -> None:
-        """Give the store the clicks of a session that it has not."""
-        read = self._read.get(session_id, [])
-        if session_id not in self._store or clicks[: len(read)] != read:
-            self._store.end(session_id)
-            read = []
-        if len(self._read) > 2 * self._settings.max_sessions:
-            self._read = {key: self._read[key] for key in self._store if key in self._read}
-        self._read[session_id] = clicks
-        names = set(self.recommender.side_inputs.values) | {TIMESTAMP}
-        new = _readable(clicks[len(read) :])
-        click_all(
-            self._store,
-            [
-                (session_id, Clicked(item, {key: known[key] for key in known.keys() & names}))
-                for item, known in new
-            ],
-        )
-
-    async def _clicks_of(self, questions: Sequence[Question]) -> list[list[bytes]] | None:
-        """Append the clicks of questions, and return all of each session; None without Redis."""
-        if not questions:
-            return []
-        if time.monotonic() < self._failed + _PAUSE:
-            return None
-        try:
+            if now > self._answered + _IDLE:
+                await self._wake()
             async with self._client.pipeline(transaction=True) as calls:
                 for asked in questions:
                     key = f"{_KEY}{asked.session_id}"
                     if asked.clicks:
                         calls.rpush(key, *map(kept_of, asked.clicks))
-                        calls.ltrim(key, -self._most_clicks, -1)
                         calls.pexpire(key, self._milliseconds)
                     calls.lrange(key, 0, -1)
-                answers = await calls.execute()
+                answers = iter(await calls.execute(raise_on_error=False))
+            kept = []
+            for asked in questions:
+                appended = [next(answers) for _ in range(2 if asked.clicks else 0)]
+                clicks = next(answers)
+                is_kept = isinstance(clicks, list) and not any(
+                    isinstance(answer, Exception) for answer in appended
+                )
+                kept.append(clicks if is_kept else None)
+            await self._trim(questions, kept)
+            self._answered = time.monotonic()
         except self._failures as error:
             self._fail(error)
-            return None
-        return [answer for answer in answers if isinstance(answer, list)]
+            return nothing
+        return kept
+
+    async def _trim(
+        self, questions: Sequence[Question], kept: Sequence[list[bytes] | None]
+    ) -> None:
+        """Drop the oldest clicks of sessions that have many too many."""
+        most = self._settings.max_items
+        for asked, clicks in zip(questions, kept, strict=True):
+            if clicks is not None and len(clicks) > _ROOM * most:
+                await self._client.ltrim(f"{_KEY}{asked.session_id}", -most, -1)
+
+    async def _wake(self) -> None:
+        """Find out whether a connection was dropped; the next call then makes a new one."""
+        try:
+            await self._client.ping()
+        except self._failures as error:
+            logger.info("the connection to the sessions is made anew: %s", error)
 
     async def session(self, session_id: str) -> SavedSession | None:
         """See `HeldSessions.session`."""
         clicks = _readable(await self._call("lrange", session_id, 0, -1))
         if not clicks:
             return None
-        catalog = self.recommender.catalog
+        catalog = self._read.recommender.catalog
         found = [(catalog.find(click.item), click.known.get(TIMESTAMP)) for click in clicks]
         known = [(index, moment) for index, moment in found if index is not None]
         return SavedSession(
@@ -162,17 +159,18 @@ class SharedSessions:
 
     async def end(self, session_id: str) -> bool:
         """See `HeldSessions.end`."""
+        self._read.forget(session_id)
         return bool(await self._call("delete", session_id))
 
-    async def count(self) -> int:
-        """See `HeldSessions.count`: all keys of the database. 0 where it does not answer."""
+    async def count(self) -> float:
+        """See `HeldSessions.count`: all keys of the database."""
         try:
-            return int(await self._client.dbsize())
+            return float(await self._client.dbsize())
         except self._failures:
-            return 0
+            return math.nan
 
     async def close(self) -> None:
-        """Close the connections."""
+        """See `HeldSessions.close`."""
         await self._client.aclose()
 
     async def _call(self, name: str, session_id: str, *arguments: object) -> Any:
@@ -180,11 +178,22 @@ class SharedSessions:
             return await getattr(self._client, name)(f"{_KEY}{session_id}", *arguments)
         except self._failures as error:
             self._fail(error)
-            raise Refusal(503, "the sessions cannot be reached; try again later") from error
+            raise Refusal(503, _AWAY) from error
 
     def _fail(self, error: BaseException) -> None:
         logger.warning("answers are without history: the sessions cannot be reached: %s", error)
-        self._failed = time.monotonic()
+        if not isinstance(error, self._refusals):  # which are of one command, and come at once
+            self._failed = time.monotonic()
+
+
+def _wrong_with(asked: Question, recommender: Recommender) -> DataError | None:
+    """Return what is wrong with the clicks of a question, before they are kept."""
+    try:
+        for click in asked.clicks:
+            recommender.side_inputs.codes(click.known, None)
+    except DataError as error:
+        return error
+    return None
 
 
 def _readable(clicks: Iterable[bytes]) -> list[Clicked]:

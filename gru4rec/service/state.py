@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from gru4rec.errors import ConfigError, Gru4RecError
+from gru4rec.errors import ConfigError, DataError, Gru4RecError
 from gru4rec.recommenders import Recommender
-from gru4rec.service.answering import Answer
+from gru4rec.service.answering import Answer, Answers
 from gru4rec.service.asked import Reader
 from gru4rec.service.batching import Batcher
 from gru4rec.service.held_sessions import HeldSessions, SessionsInMemory
@@ -24,7 +24,7 @@ from gru4rec.service.shared_sessions import SharedSessions
 logger = logging.getLogger(__name__)
 
 _SAVE_EVERY = 60.0  # seconds: what a process that is killed loses at most
-_COUNT_EVERY = 5.0
+_COUNT_EVERY, _LOOK_EVERY = 5.0, 1.0
 _RELOAD = "reload"
 
 
@@ -45,10 +45,16 @@ class ServiceState:
             self.sessions = SharedSessions(settings, served.recommender)
         else:
             self.sessions = SessionsInMemory(settings, served.recommender)
+        self._saving = Lock()
         self._restore()
         wish = None if settings.folder is None else Path(settings.folder) / _RELOAD
         self.watch = ModelWatch(
-            settings.checkpoint, served, self._prepared, on_change=self._tell, wish=wish
+            settings.checkpoint,
+            served,
+            self._prepared,
+            on_change=self._tell,
+            wish=wish,
+            by_itself=settings.watch,
         )
         self.items = ItemsTable(served.recommender.catalog, settings.items_table)
         self._tell()
@@ -69,20 +75,17 @@ class ServiceState:
 
     async def start(self) -> None:
         """Begin what goes on beside answers: to watch, to save, to count."""
-        work = [self._count()]
-        if self.settings.watch or self.settings.folder is not None:
-            work.append(self.watch.watch(folder=self.settings.watch))
+        rounds = [(self._count, _COUNT_EVERY), (self.watch.look, _LOOK_EVERY)]
         if self.settings.sessions_file is not None:
-            work.append(self._save_now_and_then())
-        self._tasks = [asyncio.create_task(each) for each in work]
+            rounds.append((self.save, _SAVE_EVERY))
+        self._tasks = [asyncio.create_task(_again_and_again(*each)) for each in rounds]
 
     async def stop(self) -> None:
         """End it, and save the sessions."""
         for task in self._tasks:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        self._save()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.save()
         await self.sessions.close()
 
     async def ask(self, question: Question) -> Answer:
@@ -95,11 +98,10 @@ class ServiceState:
         self.metrics.clicks.labels("known").inc(len(question.clicks) - unknown)
         if question.k:
             self.metrics.answers.labels(answer.found.reason).inc()
-        if not answer.has_history:
-            self.metrics.without_history.inc()
+            self.metrics.without_history.inc(not answer.has_history)
         return answer
 
-    async def _answer(self, questions: Sequence[Question]) -> list[Answer | Exception]:
+    async def _answer(self, questions: Sequence[Question]) -> Answers:
         self.metrics.batch.observe(len(questions))
         return await self.sessions.answer(questions)
 
@@ -127,29 +129,43 @@ class ServiceState:
         )
 
     async def _count(self) -> None:
-        while True:
-            self.metrics.sessions.set(await self.sessions.count())
-            await asyncio.sleep(_COUNT_EVERY)
+        self.metrics.sessions.set(await self.sessions.count())
 
-    async def _save_now_and_then(self) -> None:
-        while True:
-            await asyncio.sleep(_SAVE_EVERY)
-            await asyncio.to_thread(self._save)
+    async def save(self) -> None:
+        """Save the sessions, if they are to be; what cannot be written is logged."""
+        if self.settings.sessions_file is not None:
+            await asyncio.to_thread(self._save, self.settings.sessions_file)
+
+    def _save(self, file: Path) -> None:
+        if isinstance(self.sessions, SessionsInMemory):
+            with self._saving:  # of two saves the one that began later ends later
+                try:
+                    self.sessions.store.save(file)
+                except Gru4RecError as error:
+                    logger.error("the sessions are not saved: %s", error)
 
     def _restore(self) -> None:
+        """Go on with the sessions that were saved; a file of none is put aside."""
         file = self.settings.sessions_file
-        if file is not None and file.exists() and isinstance(self.sessions, SessionsInMemory):
+        if file is None or not file.exists() or not isinstance(self.sessions, SessionsInMemory):
+            return
+        try:
             self.sessions.store.restore(file)
             logger.info("went on with %d sessions of %s", len(self.sessions.store), file)
+        except DataError as error:
+            aside = file.with_name(f"{file.name}.damaged")
+            file.replace(aside)
+            logger.error("%s; it is kept as %s, and sessions begin anew", error, aside)
 
-    def _save(self) -> None:
-        """Save the sessions; what cannot be written is logged, and the older file stays."""
-        file = self.settings.sessions_file
-        if file is not None and isinstance(self.sessions, SessionsInMemory):
-            try:
-                self.sessions.store.save(file)
-            except Gru4RecError as error:
-                logger.error("the sessions are not saved: %s", error)
+
+async def _again_and_again(work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """Do a work for ever, with a pause before each time; its failures are logged."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception:
+            logger.exception("what goes on beside answers failed, and goes on")
 
 
 def token_of(settings: ServiceSettings) -> str | None:

@@ -31,6 +31,8 @@ from gru4rec.sessions import (
     take_in,
 )
 
+_AT_ONCE = 256  # sessions that are copied while the others wait
+
 logger = logging.getLogger(__name__)
 
 
@@ -225,16 +227,26 @@ class SessionStore:
         """
         with self._lock:
             self._drop_old()
-            rows = [
-                (
-                    session_id,
-                    self._stored[session_id].clicked,
-                    self._stored[session_id].session.copy(),
-                )
-                for session_id in (self._stored if ids is None else ids)
-                if session_id in self._stored and self._stored[session_id].clicked >= since
-            ]
-        return [SavedSession.of(*row, self._catalog, self._side_inputs) for row in rows]
+            wanted = list(ids) if ids is not None else self._ids_since(since)
+        saved = []
+        for start in range(0, len(wanted), _AT_ONCE):  # others have their turn in between
+            with self._lock:
+                rows = [
+                    (session_id, stored.clicked, stored.session.copy())
+                    for session_id in wanted[start : start + _AT_ONCE]
+                    if (stored := self._stored.get(session_id)) and stored.clicked >= since
+                ]
+            saved += [SavedSession.of(*row, self._catalog, self._side_inputs) for row in rows]
+        return saved
+
+    def _ids_since(self, since: float) -> list[SessionId]:
+        """Return the ids of sessions that were clicked since a time, the oldest first."""
+        newest = []
+        for session_id in reversed(self._stored):
+            if self._stored[session_id].clicked < since:
+                break
+            newest.append(session_id)
+        return newest[::-1]
 
     def restore(self, path: str | Path) -> None:
         """Take in the sessions that a store saved, of this recommender or of an older one.

@@ -1,7 +1,7 @@
 """Running sessions as a Parquet file: a row each, their clicks by item ids."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,14 @@ from gru4rec.forks import refuse_forked
 from gru4rec.schema import SESSION_ID, UNKNOWN
 from gru4rec.serving.saved_session import SavedSession
 from gru4rec.sessions import Catalog, SideInputs
+from gru4rec.untrusted import fits
 
 _CLICKED, _LAST_TIME, _ITEMS, _TIMES = "clicked", "last_time", "items", "times"
+# What readers of foreign bytes raise; PanicException is how Polars meets a damaged file.
+_DAMAGE = (
+    OSError, LookupError, TypeError, ValueError, OverflowError, pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+)  # fmt: skip
 _SIDE = "side."  # before the name of a side input: the column of its values
 
 
@@ -58,7 +64,7 @@ def read_sessions(path: Path) -> Iterator[SavedSession]:
     try:
         for row in read_parquet(path).iter_rows(named=True):
             yield _session_of(row)
-    except (OSError, LookupError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+    except _DAMAGE as error:
         raise DataError(
             f"cannot read the sessions of {path}: {error!r}; it is no file of them"
         ) from error
@@ -68,14 +74,23 @@ def _session_of(row: Mapping[str, Any]) -> SavedSession:
     session_id = json.loads(row[SESSION_ID])
     if not isinstance(session_id, int | str):
         raise ValueError(f"{session_id!r} is no session id")
-    if len(row[_ITEMS]) != len(row[_TIMES]):
-        raise ValueError(f"the session {session_id!r} has not a time for each click")
+    sides = {name.removeprefix(_SIDE): row[name] for name in row if name.startswith(_SIDE)}
+    known = {"items": Sequence[int | str], "times": Sequence[float | None]}
+    told = {name: row[name] for name in known}
+    if not all(fits(told[name], kind) for name, kind in known.items()) or not all(
+        fits(values, Sequence[str | None]) for values in sides.values()
+    ):
+        raise ValueError(f"the clicks of {session_id!r} are none")
+    if {len(values) for values in sides.values() if values} - {len(row[_ITEMS])} or len(
+        row[_ITEMS]
+    ) != len(row[_TIMES]):
+        raise ValueError(f"the session {session_id!r} has not a value for each click")
     return SavedSession(
         session_id=session_id,
         clicked=float(row[_CLICKED]),
         last_time=row[_LAST_TIME],
         items=row[_ITEMS],
         times=row[_TIMES],
-        sides={name.removeprefix(_SIDE): row[name] for name in row if name.startswith(_SIDE)},
-        unknown=row.get(UNKNOWN, 0),
+        sides=sides,
+        unknown=int(row.get(UNKNOWN, 0)),
     )

@@ -14,6 +14,7 @@ import polars as pl
 from gru4rec.clicks import is_first
 from gru4rec.errors import DataError
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
+from gru4rec.untrusted import shown
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +150,8 @@ class SideInputs:
         """
         needed = {TIMESTAMP, *map(_source_of, self.values)}
         if strange := sorted(known.keys() - needed):
-            raise DataError(f"no side input {strange[0]!r}; choose from {', '.join(self.values)}")
+            has = f"choose from {', '.join(self.values)}" if self.values else "the model has none"
+            raise DataError(f"no side input {shown(strange[0])}; {has}")
         if not self.values:
             return []
         earlier, now = naive(before), naive(known.get(TIMESTAMP))
@@ -171,7 +173,10 @@ class SideInputs:
         """Return the code that stands for a text: 0 for None and for a value that is unknown."""
         if text is None:
             return 0
-        return int(text) if name in OF_TIME else self._places[name].get(text, 0)
+        if name in OF_TIME:
+            code = int(text) if text.isdecimal() and len(text) < 4 else 0
+            return code if code <= OF_TIME[name].size else 0
+        return self._places[name].get(text, 0)
 
     @cached_property
     def _places(self) -> Mapping[str, Mapping[str | None, int]]:

@@ -1,8 +1,10 @@
 """A service of a small model, asked without a network, and a Redis for its sessions."""
 
 import shutil
+import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,6 +67,11 @@ class Server:
             except OSError:
                 time.sleep(0.02)
         raise RuntimeError("the server of sessions does not listen")
+
+    def pause(self, seconds: float) -> None:
+        """Let it answer nothing for some time."""
+        self._process.send_signal(signal.SIGSTOP)
+        threading.Timer(seconds, self._process.send_signal, [signal.SIGCONT]).start()
 
     def stop(self) -> None:
         self._process.terminate()

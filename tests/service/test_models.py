@@ -8,7 +8,7 @@ from asgi import recommended
 from toys import TINY
 
 import gru4rec as g4r
-from gru4rec.service import model_watch
+from gru4rec.service import model_watch, state
 
 A, B, C = "c00-0000", "c00-0001", "c01-0020"
 
@@ -48,7 +48,7 @@ def test_sessions_are_read_again_by_the_new_model(client, checkpoint, newer):
 
 
 def test_a_folder_that_is_watched_is_taken_by_itself(serving, checkpoint, newer, monkeypatch):
-    monkeypatch.setattr(model_watch, "_PAUSE", 0.01)
+    monkeypatch.setattr(state, "_LOOK_EVERY", 0.01)
     client = serving(watch=True)
     before = client.get("/model").json["fingerprint"]
     newer.save(checkpoint, force=True)
@@ -63,7 +63,7 @@ def test_a_folder_that_is_watched_is_taken_by_itself(serving, checkpoint, newer,
 
 
 def test_a_folder_that_is_not_watched_waits_for_a_reload(serving, checkpoint, newer, monkeypatch):
-    monkeypatch.setattr(model_watch, "_PAUSE", 0.01)
+    monkeypatch.setattr(state, "_LOOK_EVERY", 0.01)
     client = serving(watch=False)
     before = client.get("/model").json["fingerprint"]
     newer.save(checkpoint, force=True)
@@ -134,3 +134,23 @@ def test_models_change_under_load_without_a_failure(client, checkpoint, trained,
     assert set(statuses) == {200}
     counted = [len(client.get(f"/sessions/{n}").json["items"]) for n in range(5)]
     assert sum(counted) == len(statuses)
+
+
+def test_a_model_that_is_copied_file_by_file_is_taken_once_it_is_whole(
+    serving, checkpoint, newer, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(state, "_LOOK_EVERY", 0.01)
+    monkeypatch.setattr(model_watch, "_FIRST_PAUSE", 0.02)
+    client = serving()
+    newer.save(tmp_path / "newer")
+    for file in sorted((tmp_path / "newer").iterdir()):  # meta.json comes before the weights
+        shutil.copy(file, checkpoint / file.name)
+        client.run(asyncio.sleep(0.1))
+
+    async def taken() -> None:
+        async with asyncio.timeout(60):
+            while client.state.watch.refused or client.state.recommender.config.seed != 5:
+                await asyncio.sleep(0.01)
+
+    client.run(taken())
+    assert client.get("/model").json["items"] == len(newer.catalog)

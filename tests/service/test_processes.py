@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from served import served
@@ -39,16 +40,52 @@ def test_a_request_under_way_is_answered_before_it_ends(checkpoint):
         assert service.process.wait(timeout=60) == 0
 
 
-def asked(service, content: bytes, *, wait: float = 0.0) -> bytes:
-    """What a connection gets that sends this and then no more."""
+def asked(service, content: bytes, rest: bytes = b"") -> bytes:
+    """What a connection gets that sends this, after a while the rest, and then no more."""
     with socket.create_connection((service.host, service.port), timeout=30) as client:
         client.sendall(content)
-        time.sleep(wait)
+        if rest:
+            time.sleep(0.2)
+            client.sendall(rest)
         answer = b""
         with suppress(ConnectionResetError):  # if not all of it was read
             while piece := client.recv(65_536):
                 answer += piece
         return answer
+
+
+def test_a_signal_that_comes_at_once_is_obeyed(checkpoint):
+    with served(checkpoint) as service:
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(timeout=60) == 0
+
+
+def memory(service) -> float:
+    """Resident MiB."""
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def test_fields_after_a_body_take_no_memory(checkpoint):
+    with served(checkpoint, "--client-seconds", "2") as service:
+        service.ask("GET", "/health")
+        before = memory(service)
+        with socket.create_connection((service.host, service.port)) as client:
+            chunked = b"GET /health HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+            with suppress(OSError):
+                client.sendall(chunked)
+                for number in range(300):
+                    client.sendall(b"".join(b"x-%d-%d: %s\r\n" % (number, n, b"y" * 900)
+                                            for n in range(200)))  # fmt: skip
+        assert memory(service) < before + 30
+
+
+@pytest.mark.parametrize("rest", [b"\r\n", b"GET /health HTTP/1.1\r\nhost: x\r\n"])
+def test_a_connection_that_says_no_more_is_let_go(checkpoint, rest):
+    with served(checkpoint, "--client-seconds", "1") as service:
+        answer = asked(service, b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n", rest)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"did not come whole within 1 seconds" in answer
 
 
 def test_clients_that_misbehave_are_let_go_and_others_are_answered(checkpoint):
@@ -61,7 +98,7 @@ def test_clients_that_misbehave_are_let_go_and_others_are_answered(checkpoint):
         large = b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n"
         assert b"1,000,000 bytes at most" in asked(service, large + b"x" * 100_000)
         endless = b"GET /health?" + b"x" * 600_000
-        asked(service, endless)  # ends
+        assert asked(service, endless) in (b"", asked(service, b"GET /health?" + b"x" * 500_000))
         address = (service.host, service.port)
         many = [socket.create_connection(address) for _ in range(30)]
         time.sleep(0.2)

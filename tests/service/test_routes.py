@@ -7,6 +7,7 @@ import pytest
 from asgi import Client, recommended
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from toys import TINY
 
 import gru4rec as g4r
 from gru4rec.service.operations import OPERATIONS
@@ -164,6 +165,12 @@ def test_metrics_count_what_came(client):
         ("POST", "/recommend", {"items": [A], "explain": 1}, 422, "must be true or false"),
         ("POST", "/recommend", {"items": [A], "colour": "red"}, 422, "colour"),
         ("POST", "/recommend", {"items": [A], "time": "noon"}, 422, "time must be"),
+        ("POST", "/recommend", {"items": [A], "time": "9999-12-31"}, 422, "time must be"),
+        ("POST", "/recommend", {"items": [A], "colour": {"a": [[[]]]}}, 422, "must be a number"),
+        ("POST", "/recommend", {"items": [A], "colour": "x" * 257}, 422, "256 characters"),
+        ("POST", "/recommend", {"items": [10**30]}, 422, "64 bits"),
+        ("POST", "/recommend", {"items": [""]}, 422, "1 to 256 characters"),
+        ("POST", "/sessions//clicks", {"item_id": A}, 422, "1 to 256 characters"),
         ("POST", "/recommend", {"items": [A], "time": [1, 2]}, 422, "2 values for 1 items"),
         ("POST", "/recommend", {"items": ["x" * 1_000_000]}, 413, "1,000,000 bytes"),
         ("GET", "/sessions/s/recommendations?k=x", None, 422, "k must be"),
@@ -198,6 +205,35 @@ def test_requests_that_wait_together_are_answered_in_their_order(client, trained
     for n, session in enumerate([[A], [B], [C], [A, B], [B, C], [C, A]]):
         assert replies[n].json["items"] == recommended(trained, session, 20)
     assert "gru4rec_batch_size_count 1.0" in client.get("/metrics").content.decode()
+
+
+def test_a_session_is_ended_after_the_clicks_that_came_before(client):
+    click = ("POST", "/sessions/s/clicks", {"item_id": A})
+    replies = client.together(
+        [click, ("DELETE", "/sessions/s", None), ("GET", "/sessions/s", None)]
+    )
+    assert [reply.status for reply in replies] == [200, 204, 404]
+
+
+def test_side_inputs_come_with_the_click(serving, log, tmp_path):
+    clicks = log.with_columns(kind=log["item_id"].str.slice(0, 3))
+    settings = g4r.Config().replace({**TINY, "encoder.inputs": ["kind"]})
+    made = g4r.GRU4Rec(settings, device="cpu").fit(clicks)
+    made.save(tmp_path / "sides")
+    client = serving(checkpoint=str(tmp_path / "sides"))
+    session = made.start_session()
+    for item, kind in ((A, "c00"), (C, "c01")):
+        session.click(item, kind=kind)
+        reply = client.post("/sessions/s/clicks", {"item_id": item, "kind": kind}, k=4)
+        assert reply.json["items"] == session.recommend(4)["item_id"].to_list()
+    both = {"items": [A, C], "kind": ["c00", "c01"], "k": 4}
+    assert client.post("/recommend", both).json["items"] == reply.json["items"]
+
+
+def test_a_page_of_another_site_changes_nothing(client):
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    assert client.ask("POST", "/model/reload", headers=headers).status == 401
+    assert client.ask("GET", "/model", headers=headers).status == 200
 
 
 _PATHS = [operation.path for operation in OPERATIONS]

@@ -1,5 +1,9 @@
 """Running sessions have limits, and outlive the process in a file."""
 
+import asyncio
+from pathlib import Path
+from time import sleep
+
 import gru4rec as g4r
 
 A, B = "c00-0000", "c00-0001"
@@ -40,3 +44,36 @@ def test_a_file_that_cannot_be_written_costs_no_answer(serving, tmp_path, monkey
         client.post("/sessions/s/clicks", {"item_id": A})
         monkeypatch.setattr(g4r.SessionStore, "save", refuse)
     assert "the sessions are not saved: the disk is full" in caplog.text
+
+
+def test_a_file_that_is_none_is_put_aside(serving, tmp_path, caplog):
+    file = tmp_path / "sessions.parquet"
+    file.write_bytes(b"PAR1 nonsense PAR1")
+    client = serving(sessions=str(file))
+    assert "it is no file of them; it is kept as" in caplog.text
+    assert (tmp_path / "sessions.parquet.damaged").read_bytes() == b"PAR1 nonsense PAR1"
+    assert client.post("/sessions/s/clicks", {"item_id": A}).status == 200
+
+
+def test_a_save_at_the_end_comes_after_one_that_is_under_way(serving, tmp_path, monkeypatch):
+    file, write = tmp_path / "sessions.parquet", g4r.SessionStore.save
+
+    def slow(store: g4r.SessionStore, path: Path) -> None:
+        number = len(store)
+        sleep(0.3 if number == 1 else 0.0)
+        write(store, path)
+
+    with serving(sessions=str(file)) as client:
+        client.post("/sessions/first/clicks", {"item_id": A})
+        monkeypatch.setattr(g4r.SessionStore, "save", slow)
+
+        async def both() -> None:
+            saving = asyncio.create_task(client.state.save())
+            await asyncio.sleep(0.1)
+            await client.asking("POST", "/sessions/second/clicks", {"item_id": A})
+            await client.state.stop()
+            await saving
+
+        client.run(both())
+    again = serving(sessions=str(file))
+    assert again.get("/sessions/second").status == 200

@@ -1,5 +1,6 @@
 """Sessions in a Redis or Valkey: shared by workers, kept, and missed while it is away."""
 
+import asyncio
 import json
 import time
 
@@ -56,7 +57,9 @@ def test_what_is_kept_are_items_and_times(serving, server, redis):
     client.post("/sessions/s/clicks", {"item_id": C})
     (key,) = redis.keys()
     kept = [json.loads(click) for click in redis.lrange(key, 0, -1)]
-    assert kept == [["unknown"], [B, {"timestamp": 1.6e9}], [C]]
+    assert kept == [[A, {"timestamp": 1.5e9}], ["unknown"], [B, {"timestamp": 1.6e9}], [C]]
+    client.post("/sessions/s/clicks", {"item_id": A})  # more than half as many again
+    assert [json.loads(click)[0] for click in redis.lrange(key, 0, -1)] == [B, C, A]
     assert 0 < redis.ttl(key) <= 120
 
 
@@ -108,7 +111,49 @@ def test_what_others_wrote_there_is_no_error_of_ours(serving, server, redis):
     assert client.get("/sessions/list/recommendations", k=2).status == 200
     assert client.get("/sessions/list").json["items"] == [A]
     assert client.get("/sessions/text").status == 503
-    assert client.post("/sessions/text/clicks", {"item_id": A}).status == 200
+    reply = client.post("/sessions/text/clicks", {"item_id": A})
+    assert (reply.status, reply.headers["gru4rec-sessions"]) == (200, "unavailable")
+    assert client.post("/sessions/text/clicks", {"item_id": A}, k=0).status == 503
+    assert "gru4rec-sessions" not in client.get("/sessions/list/recommendations").headers
+
+
+def test_a_redis_that_is_slow_gets_a_click_once(serving, server, redis):
+    client = serving(sessions=server.address)
+    client.post("/sessions/s/clicks", {"item_id": A})
+    server.pause(0.4)
+    reply = client.post("/sessions/s/clicks", {"item_id": B})
+    assert reply.headers["gru4rec-sessions"] == "unavailable"
+    time.sleep(0.5)
+    assert client.get("/sessions/s").json["items"] in ([A], [A, B])
+
+
+def test_a_model_that_changes_while_sessions_are_awaited_answers_all(
+    serving, server, redis, log, tmp_path
+):
+    clicks = log.with_columns(kind=log["item_id"].str.slice(0, 3))
+    settings = g4r.Config().replace({**TINY, "encoder.inputs": ["kind"]})
+    g4r.GRU4Rec(settings, device="cpu").fit(clicks).save(tmp_path / "sides")
+    client = serving(checkpoint=str(tmp_path / "sides"), sessions=server.address)
+    plain = g4r.GRU4Rec(g4r.Config().replace(TINY), device="cpu").fit(log)
+
+    async def both() -> list[int]:
+        body = {"item_id": A, "kind": "c00"}
+        asked = [("/sessions/a/clicks", body), ("/sessions/b/clicks", body), ("/recommend", body)]
+        tasks = [asyncio.create_task(client.asking("POST", *each)) for each in asked]
+        for _ in range(4):  # until they wait for the Redis
+            await asyncio.sleep(0)
+        client.state.sessions.prepared(plain)()
+        return [(await task).status for task in tasks]
+
+    assert client.run(both()) == [200, 200, 200]
+    assert client.get("/sessions/a/recommendations", k=3).json["items"] == recommended(
+        plain, [A], 3
+    )
+
+
+def test_addresses_of_other_kinds_are_refused():
+    with pytest.raises(g4r.ConfigError, match="sessions are in a file or at one of redis://"):
+        ServiceSettings(checkpoint="m", sessions="valkey://localhost")
 
 
 def test_without_the_client_package_the_error_says_what_to_install(serving, monkeypatch):

@@ -24,6 +24,17 @@ def within(seconds: float, holds) -> None:
     raise AssertionError("it never held")
 
 
+def workers_of(service) -> list[int]:
+    """The processes that answer: spawned ones, not the tracker of multiprocessing."""
+    pid = service.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [
+        int(child)
+        for child in children
+        if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()
+    ]
+
+
 def test_workers_share_sessions_figures_and_models(checkpoint, server, redis, log):
     with served(checkpoint, "--workers", "2", "--sessions", server.address) as service:
         for count in range(1, 21):
@@ -48,9 +59,7 @@ def test_workers_share_sessions_figures_and_models(checkpoint, server, redis, lo
 def test_a_worker_that_is_killed_is_replaced_and_sessions_go_on(checkpoint, server, redis):
     with served(checkpoint, "--workers", "2", "--sessions", server.address) as service:
         within(30, lambda: service.ask("POST", "/sessions/s/clicks", {"item_id": A})[0] == 200)
-        pid = service.process.pid
-        workers = [int(pid) for pid in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        os.kill(workers[-1], signal.SIGKILL)
+        os.kill(workers_of(service)[-1], signal.SIGKILL)
 
         def answers() -> bool:
             try:
@@ -59,6 +68,23 @@ def test_a_worker_that_is_killed_is_replaced_and_sessions_go_on(checkpoint, serv
                 return False
 
         within(30, answers)
+
+
+def test_a_worker_that_dies_beside_a_damaged_folder_leaves_the_others_at_work(
+    checkpoint, trained, server, redis
+):
+    with served(checkpoint, "--workers", "2", "--sessions", server.address) as service:
+        within(30, lambda: service.ask("GET", "/health")[0] == 200)
+        within(30, lambda: len(workers_of(service)) == 2)
+        time.sleep(3)  # until both have begun
+        weights = checkpoint / "weights.safetensors"
+        whole = weights.read_bytes()
+        weights.write_bytes(whole[:-8])
+        os.kill(workers_of(service)[-1], signal.SIGKILL)
+        within(30, lambda: any("is not the file" in line for line in service.said))
+        assert service.process.poll() is None
+        within(30, lambda: service.ask("POST", "/recommend", {"items": [A]})[0] == 200)
+        weights.write_bytes(whole)
 
 
 def test_workers_that_cannot_begin_end_the_service_with_one_line(tmp_path, server):
