@@ -23,7 +23,7 @@ def model_of(seed: int = 0, sides: SideInputs = NO_SIDE_INPUTS, **settings: obje
     random = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():  # as large as those of a model that has learned
         width = parameter.shape[-1] if parameter.dim() > 1 else 1
-        parameter.data.copy_(torch.randn(parameter.shape, generator=random) * 2 / width**0.5)
+        parameter.data.copy_(torch.randn(parameter.shape, generator=random) / width**0.5)
     return model
 
 
