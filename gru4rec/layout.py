@@ -5,6 +5,7 @@
     ├── meta.json             the kind of recommender, versions, counts, digests of the files
     ├── catalog.parquet       the items, by item index
     ├── weights.safetensors   what a neural model has learned
+    ├── optimizer.safetensors the state of its optimisers, from which an update goes on
     ├── index.faiss           the index of its item vectors
     ├── learned.parquet       what a baseline has learned
     ├── parts/                the recommenders that one is made of, a checkpoint each
@@ -24,10 +25,11 @@ CONFIG = "config.json"
 META = "meta.json"
 CATALOG = "catalog.parquet"
 WEIGHTS = "weights.safetensors"
+OPTIMIZER = "optimizer.safetensors"
 INDEX = "index.faiss"
 LEARNED = "learned.parquet"
 PARTS = "parts"
-_NAMES = {CONFIG, META, CATALOG, WEIGHTS, INDEX, LEARNED, PARTS}
+_NAMES = {CONFIG, META, CATALOG, WEIGHTS, OPTIMIZER, INDEX, LEARNED, PARTS}
 
 RESUME = "resume"
 UNFINISHED = {RESUME, *(atomic.beside(Path(RESUME), role).name for role in ("new", "old"))}

@@ -321,7 +321,6 @@ _CATALOG: Mapping[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "has a support of 0": lambda frame: frame.with_columns(support=pl.lit(0, pl.Int64)),
     "has fractions as supports": cast("support", pl.Float64),
     "has texts as supports": cast("support", pl.String),
-    "has rising supports": lambda frame: frame.with_columns(pl.col("support").reverse()),
     "has endless supports": lambda frame: frame.with_columns(support=pl.lit(2**62, pl.Int64)),
     "has no rows": lambda frame: frame.clear(),
     "has rows without end": lambda frame: frame.head(1).select(

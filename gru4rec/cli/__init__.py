@@ -21,6 +21,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 COMMANDS = {
     "prepare": "Make train, valid and test sessions of a raw log.",
     "train": "Train GRU4Rec on a click log.",
+    "update": "Learn new clicks on top of a checkpoint.",
     "tune": "Search for the settings that suit a log.",
     "fuse": "Mix a checkpoint with others, or with baselines.",
     "recommend": "Recommend the next items of sessions.",

@@ -49,6 +49,7 @@ from gru4rec.cli.training_options import config_of, setting_options, valid_sourc
     metavar="X",
     help="How often to keep the state of training at DIR, besides after each epoch.",
 )
+@click.option("--updatable", is_flag=True, help="Keep what `update` goes on from.")
 @click.option("--force", is_flag=True, help="Replace an older checkpoint at DIR.")
 @click.option("--show-config", is_flag=True, help="Print the settings as TOML and stop.")
 def command(clicks: tuple[str, ...], **options: Any) -> None:
@@ -75,7 +76,12 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     if options["show_config"]:
         click.echo(recommender.decide(log, valid=valid).to_toml(), nl=False)
         return
-    run = {"keep": output, "keep_minutes": options["keep_minutes"], "resume": resume}
+    run = {
+        "keep": output,
+        "keep_minutes": options["keep_minutes"],
+        "resume": resume,
+        "updatable": options["updatable"],
+    }
     try:
         with _stop_request() as stopping, TrainingDisplay() as display:
             recommender.fit(log, valid=valid, on_progress=display, stopping=stopping, **run)

@@ -25,7 +25,7 @@ class Outcomes:
     position: IntArray
     """Clicks on known items before it in its session [M]."""
     item: IntArray
-    """Item index: the lower, the more popular [M]."""
+    """Item index [M]."""
     tied: Int32Array | None
     """Other items that score as it does, where asked for [M]."""
     best: Int32Array | None

@@ -31,7 +31,10 @@ def _by_position(outcomes: Outcomes, support: IntArray) -> dict[str, BoolArray]:
 
 
 def _by_support(outcomes: Outcomes, support: IntArray) -> dict[str, BoolArray]:
-    before = (np.cumsum(support) - support)[outcomes.item]
+    order = np.argsort(-support, kind="stable")
+    before = np.empty_like(support)
+    before[order] = np.cumsum(support[order]) - support[order]
+    before = before[outcomes.item]
     third = np.minimum(2, 3 * before // max(1, support.sum()))
     return {name: third == part for part, name in enumerate(("head", "middle", "tail"))}
 

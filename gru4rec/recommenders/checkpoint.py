@@ -23,6 +23,7 @@ from gru4rec.layout import (
     INDEX,
     LEARNED,
     META,
+    OPTIMIZER,
     PARTS,
     WEIGHTS,
     check_free,
@@ -72,6 +73,8 @@ class Checkpoint:
     """The recommenders that make one, each in a folder of its own."""
     part_folders: Sequence[Path] = ()
     """Of one that was read, the folders of its parts, in their order."""
+    optimizer: Mapping[str, Tensor] | None = None
+    """The state of the optimisers, if it is kept for updates."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> None:
@@ -88,10 +91,8 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = 
         with atomic.replaced(path, error=CheckpointError) as new:
             _write_json(dict(checkpoint.config), new / CONFIG)
             write_parquet(checkpoint.catalog.to_frame(), new / CATALOG)
-            if checkpoint.weights is not None:
-                weights = {name: weight.contiguous() for name, weight in checkpoint.weights.items()}
-                save_file(weights, new / WEIGHTS)
-                shutil.copymode(new / CONFIG, new / WEIGHTS)  # safetensors lets only the owner read
+            _write_tensors(checkpoint.weights, new / WEIGHTS)
+            _write_tensors(checkpoint.optimizer, new / OPTIMIZER)
             if checkpoint.index is not None:
                 checkpoint.index.save(new / INDEX)
             if checkpoint.learned is not None:
@@ -170,6 +171,7 @@ def _read(folder: Path, path: Path) -> Checkpoint:
         ItemIndex.load(folder / INDEX) if INDEX in files else None,
         _read_table(folder / LEARNED) if LEARNED in files else None,
         part_folders=[(folder / name).parent for name in _parts(len(files)) if name in files],
+        optimizer=load_file(folder / OPTIMIZER) if OPTIMIZER in files else None,
     )
 
 
@@ -225,6 +227,12 @@ def _signed(meta: Mapping[str, Any]) -> dict[str, Any]:
     content = {key: value for key, value in meta.items() if key != _FINGERPRINT}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
     return {**content, _FINGERPRINT: hashlib.sha256(canonical.encode()).hexdigest()}
+
+
+def _write_tensors(tensors: Mapping[str, Tensor] | None, path: Path) -> None:
+    if tensors is not None:
+        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, path)
+        shutil.copymode(path.with_name(CONFIG), path)  # safetensors lets only the owner read
 
 
 def _write_json(content: Mapping[str, Any], path: Path) -> None:

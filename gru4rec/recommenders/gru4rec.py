@@ -1,8 +1,8 @@
 """GRU4Rec as a recommender: settings, training, recommendation, saving and loading."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +27,7 @@ from gru4rec.model import (
     unpacked,
 )
 from gru4rec.recommenders.checkpoint import Checkpoint, write_checkpoint
+from gru4rec.recommenders.gru4rec_meta import meta_of, updated_meta
 from gru4rec.recommenders.indexed import Indexed
 from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.neighbour_teacher import NeighbourTeacher
@@ -37,14 +38,15 @@ from gru4rec.training import (
     LOSSES,
     Hooks,
     Progress,
-    Trained,
     TrainingLog,
+    UpdateLog,
     decide,
     scores_after,
     train,
+    update,
 )
 
-_PACKAGES = ("gru4rec", "torch", "faiss-cpu", "polars", "numpy", "safetensors")
+logger = logging.getLogger(__name__)
 
 
 class GRU4Rec(Indexed):
@@ -72,6 +74,7 @@ class GRU4Rec(Indexed):
             choose("loss", self.config.training.loss, LOSSES)
         self.device = find_device(device)
         self._keep: Path | None = None
+        self._optimizer: Mapping[str, Tensor] | None = None
 
     def fit(
         self,
@@ -83,6 +86,7 @@ class GRU4Rec(Indexed):
         keep_minutes: float = 10.0,
         resume: bool = False,
         stopping: Callable[[], bool] = lambda: False,
+        updatable: bool = False,
     ) -> Self:
         """Train on the sessions of a click log; all of its items make the catalog.
 
@@ -94,6 +98,9 @@ class GRU4Rec(Indexed):
         every epoch and every `keep_minutes`. With `resume` training goes on from the state that is
         there, if any, to the same weights: to the bit on a CPU with as many threads. Once
         `stopping()` is true the state is kept, and StoppedError raised.
+
+        With `updatable` the state of the optimisers is kept, so that `update` goes on from it; it
+        is once or twice as large as the model.
 
         Raise DataError if there is nothing to learn from, DivergenceError, and CheckpointError or
         ConfigError if the state cannot be kept, or is of another log or other settings. A fit that
@@ -111,9 +118,65 @@ class GRU4Rec(Indexed):
             resume=resume,
         )
         index = ItemIndex.build(_vectors_of(trained.model))
-        meta = self._meta_of(trained, log)
+        meta = meta_of(trained, log, name=self.name, device=str(self.device))
         self._take(trained.config, trained.model, log.catalog, log.side_inputs, index, meta)
+        self._optimizer = trained.optimizer if updatable else None
         self._keep = folder
+        return self
+
+    def update(
+        self,
+        clicks: ClickSource,
+        *,
+        replay: ClickSource | None = None,
+        replay_share: float = 1.0,
+        epochs: float = 2.0,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> Self:
+        """Learn from new clicks on top of what was learned; return self.
+
+        New items join the catalog behind the others, which keep their indexes. With `replay`, an
+        older log, so many of its sessions are learned again beside the new ones as `replay_share`
+        says, as a share of these. A log without a session of two clicks changes nothing.
+
+        Running sessions end: a store takes them over by `save` and `restore`. Raise DataError for
+        ids of another type and for clicks older than all that was learned, CheckpointError for a
+        model that was shrunk, and DivergenceError. An update that fails changes nothing.
+        """
+        if self.meta.stored_as:
+            raise CheckpointError(
+                "a model that was shrunk cannot learn on; update the checkpoint it was made of"
+            )
+        number = 1 + (self.meta.updates[-1]["number"] if self.meta.updates else 0)
+        log = UpdateLog.read(
+            clicks,
+            catalog=self.catalog,
+            side_inputs=self.side_inputs,
+            seen=self.meta.seen,
+            replay=replay,
+            replay_share=replay_share,
+            seed=self.config.seed + number,
+        )
+        if not len(log.new):
+            logger.warning("no session has two clicks: nothing is learned, nothing has changed")
+            return self
+        updated = update(
+            self.model,
+            log,
+            self.config,
+            side_inputs=self.side_inputs,
+            optimizer=self._optimizer,
+            repeats=self.repeats,
+            epochs=epochs,
+            number=number,
+            device=self.device,
+            hooks=Hooks(on_progress=on_progress, stopping=stopping),
+        )
+        index = self.index.rebuilt(_vectors_of(updated.model))
+        meta = updated_meta(self.meta, updated, log, self.catalog)
+        self._take(self.config, updated.model, log.catalog, self.side_inputs, index, meta)
+        self._optimizer = updated.optimizer
         return self
 
     def _take(
@@ -131,21 +194,9 @@ class GRU4Rec(Indexed):
         self.config, self.model, self.index, self.meta = config, model, index, meta
         self.catalog, self.side_inputs = catalog, side_inputs
 
-    def _meta_of(self, trained: Trained, log: TrainingLog) -> Meta:
-        return Meta(
-            recommender=self.name,
-            versions={package: version(package) for package in _PACKAGES},
-            seed=trained.config.seed,
-            counts=log.statistics.counts(),
-            seen=log.seen,
-            inputs={name: list(values) for name, values in log.side_inputs.values.items()},
-            auto=trained.reasons,
-            repeats=None if trained.repeats is None else trained.repeats.to_dict(),
-            metrics=trained.metrics,
-            history=trained.history,
-            device=str(self.device),
-            seconds=round(trained.seconds, 3),
-        )
+    def forget_optimizer(self) -> None:
+        """Let go of the state of the optimisers, which nothing but an update needs."""
+        self._optimizer = None
 
     def decide(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Config:
         """Return the config that `fit` would train with. Train nothing.
@@ -185,7 +236,9 @@ class GRU4Rec(Indexed):
         catalog = self.catalog
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
         weights = packed(weights, **(self.meta.stored_as or AS_TRAINED))
-        return Checkpoint(self.settings_dict(), self.meta, catalog, weights, self.index)
+        return Checkpoint(
+            self.settings_dict(), self.meta, catalog, weights, self.index, optimizer=self._optimizer
+        )
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """See `Recommender.save`; what `fit` kept there of this training is replaced freely."""
@@ -207,6 +260,7 @@ class GRU4Rec(Indexed):
         index = saved.index.with_vectors(vectors)
         side_inputs = SideInputs(saved.meta.inputs or {})
         recommender._take(recommender.config, model, saved.catalog, side_inputs, index, saved.meta)
+        recommender._optimizer = saved.optimizer
         return recommender
 
     def with_weights_as(self, stored_as: Mapping[str, str]) -> Self:

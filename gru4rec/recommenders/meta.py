@@ -46,6 +46,8 @@ class Meta:
     """Time that training took."""
     stored_as: Mapping[str, str] | None = None
     """In how many bits weights are kept, if they were shrunk; in the file as `precision`."""
+    updates: Sequence[Mapping[str, Any]] | None = None
+    """What was learned since the training, a row for each update, the newest last."""
     index: Mapping[str, str | float | bool | None] | None = None
     """What was measured of the index that was chosen."""
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
-from gru4rec.clicks import plain_ids
-from gru4rec.errors import CheckpointError
+from gru4rec.clicks import ClickSource, plain_ids
+from gru4rec.errors import CheckpointError, DataError
 from gru4rec.recommenders.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from gru4rec.recommenders.scorer import Scorer
 from gru4rec.serving import (
@@ -126,6 +126,13 @@ class Recommender(Scorer):
         See `SessionStore.recommend_many`.
         """
         return self.sessions.recommend_many(ids, k)
+
+    def update(self, clicks: ClickSource, **options: Any) -> Self:
+        """Learn from new clicks on top of what was learned; see `GRU4Rec.update`.
+
+        Raise DataError: other kinds than a GRU4Rec are fitted again.
+        """
+        raise DataError(f"a {self.name} is not updated; fit it again, on the older clicks too")
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the checkpoint folder `path`, which `gru4rec.load` reads.

@@ -40,7 +40,8 @@ class ItemsTable:
         found = pl.Series([True]).new_from_index(0, len(self._catalog))
         for word in text.lower().split():
             found &= self._text.str.contains(word, literal=True)
-        return [self._row(index) for index in found.arg_true().head(k).to_list()]
+        order = self._catalog.by_support
+        return [self._row(index) for index in order[found.to_numpy()[order]][:k].tolist()]
 
     def _row(self, index: int) -> dict[str, Any]:
         (item,) = self._catalog.ids_of([index])

@@ -10,7 +10,7 @@ import numpy as np
 
 from gru4rec.errors import CheckpointError
 from gru4rec.layout import META
-from gru4rec.recommenders import Recommender, fingerprint_of, load
+from gru4rec.recommenders import GRU4Rec, Recommender, fingerprint_of, load
 from gru4rec.serving import PlainAnswer, SessionStore, plain_answers
 
 _ATTEMPTS = 5
@@ -39,6 +39,8 @@ class Served:
         for _ in range(_ATTEMPTS):
             fingerprint = fingerprint_of(path)
             recommender = load(path, device="cpu")
+            if isinstance(recommender, GRU4Rec):
+                recommender.forget_optimizer()
             if fingerprint is not None and fingerprint == fingerprint_of(path):
                 break
         else:
@@ -54,16 +56,20 @@ class Served:
 
     def description(self) -> dict[str, Any]:
         """Return what is served, as JSON has it."""
-        meta = replace(self.recommender.meta, seen=None, inputs=None, auto=None, history=None)
+        meta = self.recommender.meta
+        brief = replace(meta, seen=None, inputs=None, auto=None, history=None, updates=None)
         return {
             "fingerprint": self.fingerprint,
             "recommender": self.recommender.name,
             "items": len(self.recommender.catalog),
             "trained": _written(self.trained),
             "loaded": _written(self.loaded),
+            "updates": len(meta.updates or ()),
             "settings": _finite(self.recommender.settings_dict()),
             **{
-                key: value for key, value in _finite(meta.to_dict()).items() if key != "recommender"
+                key: value
+                for key, value in _finite(brief.to_dict()).items()
+                if key != "recommender"
             },
         }
 

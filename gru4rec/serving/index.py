@@ -62,6 +62,19 @@ class ItemIndex:
         """Return the index with the vectors [N, D] to score what it proposes."""
         return ItemIndex(self._index, item_vectors)
 
+    def rebuilt(self, item_vectors: Float32Array) -> "ItemIndex":
+        """Return an index of the same kind and effort over other vectors, more or fewer [N, D]."""
+        if self.is_exact:
+            return self.build(item_vectors)
+        vectors, index = np.ascontiguousarray(item_vectors), faiss.clone_index(self._index)
+        index.reset()
+        if isinstance(index, faiss.IndexIVF):
+            index.quantizer.reset()  # the lists are those of the older vectors
+            index.is_trained = False
+        index.train(vectors)
+        index.add(vectors)
+        return ItemIndex(index, vectors)
+
     def __len__(self) -> int:
         return int(self._index.ntotal)
 

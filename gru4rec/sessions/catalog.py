@@ -23,7 +23,9 @@ class Catalog:
     """Items by falling support, equal ones by id: index 0 is the most popular item.
 
     This order does not depend on the rows of the log. Items met often lie together in memory. And
-    the rule "equal scores: the lower index first" prefers the more popular item.
+    the rule "equal scores: the lower index first" prefers the more popular item. An update counts
+    more clicks, and adds its new items behind the others, but moves none: then supports no longer
+    fall.
     """
 
     item_ids: pl.Series
@@ -53,7 +55,7 @@ class Catalog:
     def from_frame(cls, frame: pl.DataFrame) -> Self:
         """Make a catalog of the frame that `to_frame` returns.
 
-        Raise DataError for another one: it must have items, each once, by falling support.
+        Raise DataError for another one: it must have items, each once, and clicks on each.
         """
         types = frame.schema
         if not {ITEM_ID, _SUPPORT} <= types.keys():
@@ -67,10 +69,29 @@ class Catalog:
         if not len(frame) or ids.null_count() or ids.n_unique() < len(ids):
             raise DataError("a catalog has at least one item, and each of them once")
         clicks = support.to_numpy()
-        falls = (clicks[:-1] >= clicks[1:]).all()
-        if support.null_count() or not falls or clicks[-1] < 1 or clicks.sum(dtype=float) > 2**62:
-            raise DataError("the supports of a catalog are clicks, 1 or more, and fall")
+        if support.null_count() or clicks.min() < 1 or clicks.sum(dtype=float) > 2**62:
+            raise DataError("the supports of a catalog are clicks, 1 or more")
         return cls(ids, clicks)
+
+    def grown(self, clicks: pl.LazyFrame) -> Self:
+        """Return the catalog with the clicks of a log counted too.
+
+        Items of this one keep their indexes; those that are new stand behind, as in a catalog of
+        their own. Raise DataError for a log whose ids are of another type.
+        """
+        counted = self.of(clicks)
+        if counted.item_ids.dtype != self.item_ids.dtype:
+            raise DataError(
+                f"item ids are of type {counted.item_ids.dtype}, and those of the catalog of type "
+                f"{self.item_ids.dtype}; check item_col",
+                mend_with=["item_col"],
+            )
+        known = np.array([self._index_by_id.get(item, -1) for item in counted._ids])
+        support = self.support.copy()
+        support[known[known >= 0]] += counted.support[known >= 0]
+        new = np.flatnonzero(known < 0)
+        ids = pl.concat([self.item_ids, counted.item_ids.gather(new)])
+        return type(self)(ids, np.concatenate((support, counted.support[new])))
 
     def to_frame(self) -> pl.DataFrame:
         """Return the columns item_id and support, in the order of the item indexes."""
@@ -87,6 +108,11 @@ class Catalog:
     @cached_property
     def _num_clicks(self) -> int:
         return int(self.support.sum())
+
+    @cached_property
+    def by_support(self) -> IntArray:
+        """Item indexes by falling support, equal ones by index."""
+        return np.argsort(-self.support, kind="stable")
 
     @cached_property
     def _index_by_id(self) -> dict[object, int]:
@@ -110,7 +136,8 @@ class Catalog:
 
         The score of an item is its share of the clicks. With `allowed` [N] others are left out.
         """
-        items = np.arange(min(k, len(self))) if allowed is None else np.flatnonzero(allowed)[:k]
+        items = self.by_support if allowed is None else self.by_support[allowed[self.by_support]]
+        items = items[:k]
         return (self.support[items] / self._num_clicks).astype(np.float32), items
 
     def encode(self, clicks: pl.LazyFrame, name: str) -> pl.LazyFrame:

@@ -40,7 +40,22 @@ class SeenSessions:
 
         `sessions` are as the recommender that saw these reads them.
         """
-        return [*self._early(clicks, len(sessions)), *self._known(sessions)]
+        return [*self._early(clicks, len(sessions)), *self.known(sessions)]
+
+    def merged(self, other: Self) -> Self:
+        """Return what is kept of this log and another one together."""
+        ends = [seen.times for seen in (self, other) if seen.times]
+        times = ends[0] if ends else None
+        if len(ends) == 2:
+            first = min((end["first"] for end in ends), key=datetime.fromisoformat)
+            last = max((end["last"] for end in ends), key=datetime.fromisoformat)
+            times = {"first": first, "last": last}
+        both = np.union1d(self._hashes, other._hashes)[:_KEPT]
+        return type(self)(times, base64.b64encode(both.tobytes()).decode())
+
+    @property
+    def _hashes(self) -> UInt64Array:
+        return np.frombuffer(base64.b64decode(self.sketch), dtype=np.uint64)
 
     def _early(self, clicks: pl.LazyFrame, num_sessions: int) -> list[str]:
         if not self.times or TIMESTAMP not in clicks.collect_schema():
@@ -55,8 +70,9 @@ class SeenSessions:
             f"({self.times['last']}): a figure is honest only on what comes later; split by time"
         ]
 
-    def _known(self, sessions: SessionArrays) -> list[str]:
-        kept = np.frombuffer(base64.b64decode(self.sketch), dtype=np.uint64)
+    def known(self, sessions: SessionArrays) -> list[str]:
+        """Return a line that says how many of `sessions` are in this log, none if none is."""
+        kept = self._hashes
         if not len(kept):
             return []
         # The sketch is a random sample of the training sessions: those with a hash up to its last.

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from gru4rec.training.teaching import SoftTargets
     from gru4rec.training.trainer import Hooks, Progress
     from gru4rec.training.training_log import TrainingLog, parts_of_log
+    from gru4rec.training.update_log import UpdateLog
+    from gru4rec.training.updating import Updated, update
 
 __all__ = [
     "LOSSES",
@@ -21,6 +23,8 @@ __all__ = [
     "SoftTargets",
     "Trained",
     "TrainingLog",
+    "UpdateLog",
+    "Updated",
     "decide",
     "load_snapshot",
     "parts_of_log",
@@ -29,6 +33,7 @@ __all__ = [
     "scores_after",
     "scores_by",
     "train",
+    "update",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__)

@@ -101,13 +101,20 @@ class Learner:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that updates have changed, by name: weights and the optimisers' state."""
-        parts = {"model": self.model.state_dict(), "dense": self.dense.tensors()}
-        parts |= {name: optimizer.tensors() for name, optimizer in self.tables.items()}
-        return joined(parts)
+        return {**joined({"model": self.model.state_dict()}), **self.optimizer_tensors()}
+
+    def optimizer_tensors(self) -> dict[str, Tensor]:
+        """Return the optimisers' state alone, by name."""
+        tables = {name: optimizer.tensors() for name, optimizer in self.tables.items()}
+        return joined({"dense": self.dense.tensors(), **tables})
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `tensors` gave, here or in another process."""
         self.model.load_state_dict(part_of("model", tensors))
+        self.restore_optimizer(tensors)
+
+    def restore_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what `optimizer_tensors` gave."""
         self.dense.restore(part_of("dense", tensors))
         for name, optimizer in self.tables.items():
             optimizer.restore(part_of(name, tensors))

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -61,6 +61,8 @@ class Trained:
     """Seconds of training, those before an interruption included."""
     repeats: RepeatHead | None = None
     """The repeat head, where one was fitted."""
+    optimizer: Mapping[str, Tensor] = field(default_factory=dict)
+    """The state of the optimisers of the model, from which an update goes on."""
 
 
 def decide(
@@ -116,7 +118,8 @@ def train(
     if finish is None:
         finish = Finish(config.training.smoothing or 0.0, None, config.training.neighbours or 0)
     taught = training.taught(log, hooks, finish)
-    model, history = training.run(log, hooks, finish=finish, **taught)
+    trainer, history = training.run(log, hooks, finish=finish, **taught)
+    model = trainer.learner.model
     repeats = finish.head_of(model, log)
     smooth(model, log.sessions, finish.smoothing)
     fitted = {
@@ -135,6 +138,7 @@ def train(
         metrics={} if log.held_out is None else _kept_metrics(history, config.training.stop_on),
         seconds=time.perf_counter() - training.since,
         repeats=repeats,
+        optimizer=trainer.learner.optimizer_tensors(),
     )
 
 
@@ -176,8 +180,8 @@ class _Training:
         neighbours: SessionNeighbours | None = None,
         soft_targets: SoftTargets | None = None,
         others: Mapping[str, Tensor] = MappingProxyType({}),
-    ) -> tuple[Model, list[dict[str, float]]]:
-        """Return a model that has learned from a log, and the figures of its epochs.
+    ) -> tuple[Trainer, list[dict[str, float]]]:
+        """Return the trainer of a model that has learned from a log, and the figures of its epochs.
 
         The model that is kept is measured as if it were finished. `settings` are of this run alone;
         `others` are kept beside its state.
@@ -209,7 +213,7 @@ class _Training:
                 others=others,
             )
             hooks = replace(hooks, save=save)
-        return model, trainer.run(hooks)
+        return trainer, trainer.run(hooks)
 
     def fit_finish(self, log: TrainingLog, hooks: Hooks) -> Finish | None:
         """Return what a model is to be finished with, by a run without the newest sessions.
@@ -221,12 +225,13 @@ class _Training:
             logger.warning("too few sessions to hold some out: repeats are left out")
             return None
         epochs = max(_FEWEST_EPOCHS, self.config.training.epochs * _HELD_OUT_EPOCHS)
-        model, _ = self.run(
+        trainer, _ = self.run(
             older,
             _named(hooks, _HELD_OUT_RUN),
             name=_HELD_OUT_RUN,
             settings={"training.epochs": float(int(epochs)) if epochs >= 1 else epochs},
         )
+        model = trainer.learner.model
         most = min(_MOST_TARGETS, log.affordable_targets())
         neighbours = self.config.training.neighbours
         if neighbours is AUTO:
@@ -254,7 +259,7 @@ class _Training:
                 model = Model(self.config, len(log.catalog), log.side_inputs)
                 model.load(part_of(name, self.snapshot.tensors))
             else:
-                model, _ = self.run(
+                trainer, _ = self.run(
                     log,
                     _named(hooks, name),
                     name=name,
@@ -263,6 +268,7 @@ class _Training:
                     neighbours=neighbours,
                     others=dict(weights),
                 )
+                model = trainer.learner.model
             teachers.append(model.to(self.device))
             weights |= joined({name: model.state_dict()})
         if not teachers:

@@ -1,13 +1,35 @@
 """item_id ↔ item index, and support."""
 
+import numpy as np
 import polars as pl
 import pytest
+from toys import clicks_of
 
+from gru4rec.errors import DataError
 from gru4rec.sessions.catalog import Catalog
 
 
 def catalog_of(items: list[object]) -> Catalog:
     return Catalog.of(pl.LazyFrame({"session_id": range(len(items)), "item_id": items}))
+
+
+def test_a_catalog_that_grows_moves_no_item():
+    catalog = Catalog.of(clicks_of([["a", "b", "a"], ["c", "b", "a"]]).lazy())
+    grown = catalog.grown(clicks_of([["d", "c", "d", "c", "c", "c"], ["e"]]).lazy())
+    assert grown.item_ids.to_list() == ["a", "b", "c", "d", "e"]
+    assert grown.support.tolist() == [3, 2, 5, 2, 1]
+    assert catalog.support.tolist() == [3, 2, 1]
+    scores, items = grown.popular(3)
+    assert items.tolist() == [2, 0, 1]
+    assert scores.tolist() == pytest.approx([5 / 13, 3 / 13, 2 / 13])
+    assert grown.popular(2, np.array([True, False, False, True, True]))[1].tolist() == [0, 3]
+    assert Catalog.from_frame(grown.to_frame()).support.tolist() == grown.support.tolist()
+
+
+def test_a_catalog_takes_no_clicks_on_items_of_another_type():
+    catalog = Catalog.of(clicks_of([["a", "b"]]).lazy())
+    with pytest.raises(DataError, match="type Int64, and those of the catalog of type String"):
+        catalog.grown(clicks_of([[1, 2]]).lazy())
 
 
 def test_items_stand_by_falling_support_and_equal_ones_by_id():

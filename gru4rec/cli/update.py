@@ -1,0 +1,73 @@
+"""`gru4rec update`: a checkpoint and new clicks → `GRU4Rec.update` → a checkpoint."""
+
+from typing import Any
+
+import click
+
+from gru4rec.cli.guard import Guarded, Reads, WritesFolder
+from gru4rec.cli.options import (
+    click_log_options,
+    device_option,
+    long_sessions_option,
+    read_options,
+)
+
+
+@click.command("update", cls=Guarded)
+@click.argument("checkpoint", metavar="DIR", type=Reads())
+@click.argument("clicks", nargs=-1, required=True, type=Reads())
+@click.option(
+    "-o", "--output", type=WritesFolder(), metavar="NEWDIR", required=True,
+    help="Checkpoint folder to write.",
+)  # fmt: skip
+@click.option(
+    "--replay", type=Reads(), metavar="PATH",
+    help="Older log, of which some sessions are learned again beside the new ones.",
+)  # fmt: skip
+@click.option(
+    "--replay-share", type=click.FloatRange(min=0), default=1.0, show_default=True, metavar="X",
+    help="How many, as a share of the new sessions.",
+)  # fmt: skip
+@click.option(
+    "--epochs", type=click.FloatRange(min=0, min_open=True), default=2.0, show_default=True,
+    metavar="X", help="How often to learn them.",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace an older checkpoint at NEWDIR.")
+@click_log_options
+@long_sessions_option
+@device_option
+def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
+    """Learn the click logs CLICKS on top of the checkpoint DIR, and write NEWDIR.
+
+    New items join the catalog. What was trained with --updatable goes on from the state of its
+    optimisers.
+    """
+    from gru4rec.cli.progress import TrainingDisplay
+    from gru4rec.clicks import read_clicks
+    from gru4rec.layout import check_free
+    from gru4rec.recommenders import load
+
+    output = options["output"]
+    check_free(output, force=options["force"])
+    recommender = load(checkpoint, device=options["device"])
+    read = {**read_options(options), "also": recommender.inputs}
+    older = {name: read[name] for name in ("session_col", "item_col", "time_col", "null", "also")}
+    replay = options["replay"]
+    before = len(recommender.meta.updates or ())
+    with TrainingDisplay() as display:
+        recommender.update(
+            read_clicks(clicks, **read),
+            replay=None if replay is None else read_clicks(replay, **older),
+            replay_share=options["replay_share"],
+            epochs=options["epochs"],
+            on_progress=display,
+        )
+    recommender.save(output, force=options["force"])
+    if len(recommender.meta.updates or ()) > before:
+        row = (recommender.meta.updates or ())[-1]
+        click.echo(
+            f"learned {row['clicks']:,} clicks and {row['items']:,} new items in "
+            f"{row['seconds']:.1f} s",
+            err=True,
+        )
+    click.echo(f"saved {output}", err=True)

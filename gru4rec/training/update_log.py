@@ -1,0 +1,87 @@
+"""What an update learns from: new sessions, older ones beside them, and a catalog of both."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+import polars as pl
+
+from gru4rec.clicks import ClickSource
+from gru4rec.errors import DataError
+from gru4rec.schema import SESSION_ID
+from gru4rec.sessions import Catalog, SeenSessions, SessionArrays, SideInputs, to_arrays
+from gru4rec.training.training_log import parts_of_log
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class UpdateLog:
+    """New clicks as arrays, by the catalog of a recommender that grows by them."""
+
+    catalog: Catalog
+    """The items that were known, at their indexes, and the new ones."""
+    new: SessionArrays
+    """The new sessions of two clicks or more."""
+    learned: SessionArrays
+    """They and the older ones that are replayed, in the order of time."""
+    seen: SeenSessions
+    """By what all that was learned from is recognised."""
+
+    @classmethod
+    def read(
+        cls,
+        clicks: ClickSource,
+        *,
+        catalog: Catalog,
+        side_inputs: SideInputs,
+        seen: SeenSessions | None,
+        replay: ClickSource | None = None,
+        replay_share: float = 1.0,
+        seed: int = 0,
+    ) -> Self:
+        """Read new clicks and, of an older log, so many sessions as a share of the new ones.
+
+        Log how much of it was learned already. Raise DataError for ids of another type, and for a
+        log that ends before that of the recommender begins.
+        """
+        inputs: Sequence[str] = list(side_inputs.values)
+        log, _ = parts_of_log(clicks, None, inputs)
+        grown = catalog.grown(log)
+        new = to_arrays(log, grown, side_inputs=side_inputs).with_targets()
+        of_new = SeenSessions.of(log, new)
+        if seen is not None:
+            _refuse_older(seen, of_new)
+            for line in seen.known(new):
+                logger.warning(
+                    "%s", line.replace("in the training log: leave", "learned before; leave")
+                )
+        learned = new
+        if replay is not None:
+            older, _ = parts_of_log(replay, None, inputs)
+            beside = _drawn(older, round(replay_share * len(new)), seed)
+            both = pl.concat([beside, log.select(beside.collect_schema().names())])
+            learned = to_arrays(both, grown, side_inputs=side_inputs).with_targets()
+        merged = of_new if seen is None else seen.merged(of_new)
+        return cls(grown, new, learned, merged)
+
+
+def _refuse_older(seen: SeenSessions, new: SeenSessions) -> None:
+    if seen.times and new.times and _time(new.times["last"]) < _time(seen.times["first"]):
+        raise DataError(
+            f"the new clicks end at {new.times['last']}, before those begin that were learned, at "
+            f"{seen.times['first']}; give newer clicks"
+        )
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _drawn(log: pl.LazyFrame, count: int, seed: int) -> pl.LazyFrame:
+    """Return the clicks of so many sessions, drawn by a seed."""
+    ids = log.select(pl.col(SESSION_ID).unique().sort()).collect()[SESSION_ID]
+    chosen = ids.sample(min(count, len(ids)), seed=seed % 2**63)
+    return log.filter(pl.col(SESSION_ID).is_in(chosen.implode()))

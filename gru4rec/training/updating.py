@@ -1,0 +1,152 @@
+"""Learn from new clicks on top of a model that has learned before.
+
+An update goes on from the weights and, where it was kept, from the state of the optimisers: without
+that the first steps are as large as those of a training, and it forgets a little more. New items
+begin where the items lie that they are clicked beside.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gru4rec.config import Config
+from gru4rec.errors import CheckpointError
+from gru4rec.model import Model, unit
+from gru4rec.serving import RepeatHead
+from gru4rec.sessions import SessionArrays, SideInputs
+from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.finish import fit_finish
+from gru4rec.training.smoothing import Neighbours
+from gru4rec.training.trainer import Hooks, Trainer
+from gru4rec.training.update_log import UpdateLog
+
+logger = logging.getLogger(__name__)
+
+_FEWEST, _MOST = 1000, 10_000  # targets that the repeat head is fitted on
+_SEEDS = 1_000_003  # between the seeds of two updates
+
+
+@dataclass(frozen=True)
+class Updated:
+    """What came of an update."""
+
+    model: Model
+    optimizer: Mapping[str, Tensor]
+    """The state of the optimisers, from which the next update goes on."""
+    repeats: RepeatHead | None
+    history: list[dict[str, float]]
+    """A row of figures for each epoch."""
+    seconds: float
+
+
+def update(
+    model: Model,
+    log: UpdateLog,
+    config: Config,
+    *,
+    side_inputs: SideInputs,
+    optimizer: Mapping[str, Tensor] | None,
+    repeats: RepeatHead | None,
+    epochs: float,
+    number: int,
+    device: torch.device,
+    hooks: Hooks,
+) -> Updated:
+    """Return a model that has learned a log too; the one that is given stays as it is.
+
+    `number` is that of the update, from 1: each has draws of its own. The repeat head is fitted
+    anew on the new sessions, before they are learned, if there are enough. Raise CheckpointError if
+    the optimisers' state is of another model, and as `Trainer.run` does.
+    """
+    began = time.perf_counter()
+    if repeats is not None:
+        repeats = _refitted(repeats, model, log)
+    settings = config.replace(
+        {
+            "training.epochs": epochs,
+            "training.schedule": "constant",
+            "training.warmup": 0.0,
+            "seed": (config.seed + _SEEDS * number) % 2**63,
+        }
+    )
+    random = torch.Generator().manual_seed(settings.seed)
+    grown = _grown(model, log, settings, side_inputs, random)
+    batches = TrainingBatches(log.learned, log.catalog.support, settings)
+    trainer = Trainer(grown, batches, settings, device)
+    if optimizer is None:
+        logger.warning(
+            "the checkpoint keeps no state of its optimisers: an update begins with a new one, "
+            "and forgets more; train with updatable"
+        )
+    else:
+        _restore(trainer, optimizer)
+    history = trainer.run(hooks)
+    return Updated(
+        trainer.learner.model,
+        trainer.learner.optimizer_tensors(),
+        repeats,
+        history,
+        time.perf_counter() - began,
+    )
+
+
+def _refitted(repeats: RepeatHead, model: Model, log: UpdateLog) -> RepeatHead:
+    """Return the repeat head fitted on what the model has not learned yet."""
+    size, index = len(model.output_table), np.arange(len(log.catalog))
+    index[size:] = -1  # the model has no vector of new items
+    known = log.new.renumbered(index).with_targets()
+    if len(known.items) - len(known) < _FEWEST:
+        logger.info("too few new clicks to fit repeats on: they stay as they were")
+        return repeats
+    return fit_finish(model, known, known, smoothing=0.0, most_targets=_MOST).repeats or repeats
+
+
+def _grown(
+    model: Model, log: UpdateLog, config: Config, side_inputs: SideInputs, random: torch.Generator
+) -> Model:
+    """Return a copy of a model with rows for the new items."""
+    grown = Model(config, len(log.catalog), side_inputs)
+    grown.initialize(random)
+    size = len(model.output_table)
+    with torch.no_grad():
+        for name, weight in grown.state_dict().items():
+            weight[: size if len(weight) == len(log.catalog) else None] = model.state_dict()[name]
+        tables = {id(table): table for table in (grown.output_table, grown.input_table)}
+        for table in tables.values():
+            if table.shape[1] == grown.output_table.shape[1]:
+                _place(table, size, log.learned)
+    return grown
+
+
+def _place(table: Tensor, size: int, sessions: SessionArrays) -> None:
+    """Place the rows from `size` on by those before them whose items are clicked beside theirs.
+
+    They are as long as the others are on average; where there are none, they stay as drawn.
+    """
+    units_ND = unit(table)
+    units_ND[size:] = 0.0
+    means_ND = Neighbours.of(sessions, len(table)).means(units_ND)[size:]
+    length = torch.linalg.vector_norm(table[:size], dim=1).mean()
+    has_some = means_ND.abs().sum(1) > 0
+    table[size:][has_some] = unit(means_ND[has_some]) * length
+
+
+def _restore(trainer: Trainer, optimizer: Mapping[str, Tensor]) -> None:
+    """Give a trainer the state of optimisers; rows of new items begin with none."""
+    own = trainer.learner.optimizer_tensors()
+    wrong = CheckpointError("the state of the optimisers is of another model; train again")
+    if own.keys() - optimizer.keys():
+        raise wrong
+    restored = dict(optimizer)
+    for name, fresh in own.items():
+        kept = optimizer[name]
+        if kept.shape != fresh.shape:
+            if kept.dim() == 0 or kept.shape[1:] != fresh.shape[1:] or len(kept) > len(fresh):
+                raise wrong
+            restored[name] = torch.cat((kept.to(fresh), fresh[len(kept) :]))
+    trainer.learner.restore_optimizer(restored)
