@@ -77,7 +77,7 @@ def mend(path: Path, *, error: type[Gru4RecError]) -> None:
     folder cannot be renamed. What another process is at is left to it.
     """
     with suppress(OSError):  # nothing stands there
-        if (lock := _lock(beside(path, "new"))) is None:
+        if (lock := locked(beside(path, "new"))) is None:
             return
         os.close(lock)
     _put_back(path, error=error)
@@ -253,7 +253,7 @@ def _made(folder: Path) -> int | None:
     try:
         _remove_left(folder)
         folder.mkdir()
-        lock = _lock(folder)
+        lock = locked(folder)
     except (FileExistsError, FileNotFoundError):
         return None
     if lock is not None and not _is_at(lock, folder):  # taken for a left-over before it was locked
@@ -264,7 +264,7 @@ def _made(folder: Path) -> int | None:
 
 def _remove_left(path: Path) -> None:
     """Remove what a dead process left, if that is what stands there. Raise OSError."""
-    if not path.exists() or (lock := _lock(path)) is None:
+    if not path.exists() or (lock := locked(path)) is None:
         return
     try:
         if _is_at(lock, path):
@@ -273,7 +273,7 @@ def _remove_left(path: Path) -> None:
         os.close(lock)
 
 
-def _lock(path: Path) -> int | None:
+def locked(path: Path) -> int | None:
     """Return an open file that locks a file or folder until it is closed, None if another does.
 
     The lock ends with the process. Where a system knows no such locks, nothing is locked.

@@ -88,7 +88,7 @@ class Client:
             "method": method,
             "scheme": "http",
             "path": unquote(path),
-            "raw_path": quote(path).encode(),
+            "raw_path": quote(path, safe="/%").encode(),
             "root_path": "",
             "query_string": urlencode(query or {}, doseq=True).encode(),
             "headers": [

@@ -30,7 +30,7 @@ from gru4rec.cli.guard import Guarded, Reads, WritesOrAsks
 )  # fmt: skip
 @click.option(
     "--token-file", type=Reads(), metavar="FILE",
-    help="File with the token that requests must bring.",
+    help="File whose first line is the token that requests must bring.",
 )  # fmt: skip
 @click.option("--no-token", is_flag=True, help="Let other machines ask without a token.")
 @click.option("-k", default=20, show_default=True, metavar="N", help="Items to recommend.")
@@ -59,7 +59,8 @@ from gru4rec.cli.guard import Guarded, Reads, WritesOrAsks
 def command(**options: Any) -> None:
     """Serve a checkpoint over HTTP: running sessions, their next items, and a page.
 
-    DIR is the folder that `train -o` wrote. It needs the extra [serve].
+    DIR is the folder that `train -o` wrote. At / is the page, at /docs what can be asked. It needs
+    the extra [serve].
     """
     from gru4rec.service import ServiceSettings, serve
 

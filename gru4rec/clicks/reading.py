@@ -127,7 +127,8 @@ def read_log(
         scan = scan.exploded(explode)
     try:
         columns = find_columns(scan.rows, named, others=other_columns, time_offset=time_offset)
-        clicks = _as_clicks(_take_rows(scan, columns, where, null), columns)
+        rows_taken = _take_rows(scan, columns, where, null)
+        clicks = _as_clicks(rows_taken, columns, timed=TIMESTAMP in named)
         valid, rows, dropped = checked(
             clicks, place=scan.place, drop_invalid=drop_invalid, strict_times=strict_times
         )
@@ -168,9 +169,10 @@ def _take_rows(
     return rows.with_row_index(ROW, offset=1).filter(predicate)
 
 
-def _as_clicks(rows: pl.LazyFrame, columns: Columns) -> pl.LazyFrame:
-    """Give the columns our names, make the ids plain and Datetimes of the times."""
-    clicks = with_timestamp(with_plain_ids(columns.renamed(rows, row=ROW)))
+def _as_clicks(rows: pl.LazyFrame, columns: Columns, *, timed: bool) -> pl.LazyFrame:
+    """Give the columns our names, make the ids plain and Datetimes of the times, if asked for."""
+    clicks = with_plain_ids(columns.renamed(rows, row=ROW))
+    clicks = with_timestamp(clicks) if timed else clicks
     return clicks if columns.time_offset is None else with_offsets_added(clicks)
 
 

@@ -1,6 +1,6 @@
 """What users call of any recommender: recommend, follow sessions, save and load."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from gru4rec.serving import (
     best_of_sessions,
 )
 from gru4rec.sessions import Prefixes, RunningSession, SessionReader, arrays_of, read_again
+from gru4rec.training import Progress
 from gru4rec.untrusted import brief
 
 _FEW = 8  # clicks that are read one by one in less time than at once
@@ -127,7 +128,16 @@ class Recommender(Scorer):
         """
         return self.sessions.recommend_many(ids, k)
 
-    def update(self, clicks: ClickSource, **options: Any) -> Self:
+    def update(
+        self,
+        clicks: ClickSource,
+        *,
+        replay: ClickSource | None = None,
+        replay_share: float = 1.0,
+        epochs: float = 2.0,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> Self:
         """Learn from new clicks on top of what was learned; see `GRU4Rec.update`.
 
         Raise DataError: other kinds than a GRU4Rec are fitted again.

@@ -19,7 +19,7 @@ ANSWER_FIELDS = ("k", "exclude_clicked", "allow", "deny", "explain")
 
 _LONGEST_TEXT = 256  # characters of an id, and of a side input
 _LISTS = ("allow", "deny")
-_TRUTHS = {"true": True, "1": True, "": True, "false": False, "0": False}
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _EPOCH, _LATEST = datetime(1970, 1, 1), datetime(2100, 1, 1)  # times of clicks lie between
 _LARGEST = 2**63
 # Numbers are told apart by their size, as times of a log are: (upper bound, parts of a second).
@@ -63,10 +63,12 @@ class Reader:
             _truth(asked, "explain"),
         )
 
-    def k_of(self, query: Mapping[str, Sequence[str]]) -> int:
-        """Return how many items a query that says nothing else asks for."""
+    def k_of(self, query: Mapping[str, Sequence[str]], *besides: str) -> int:
+        """Return how many items a query asks for; what it says `besides` was read before."""
         if strange := query.keys() - {"k"}:
-            raise Refusal(422, f"no parameter {shown(min(strange))}; choose from k")
+            raise Refusal(
+                422, f"no parameter {shown(min(strange))}; choose from {', '.join(('k', *besides))}"
+            )
         return self._k(self._of_query("k", query["k"]) if "k" in query else None, least=1)
 
     def check_id(self, given: object, what: str) -> None:
@@ -76,6 +78,8 @@ class Reader:
                 422,
                 f"the id of {what} has 1 to {_LONGEST_TEXT} characters, got {shown(given)[:60]}",
             )
+        if isinstance(given, str) and "\ufffd" in given:
+            raise Refusal(422, f"the id of {what} is no UTF-8, got {shown(given)[:60]}")
         if isinstance(given, int) and not -(2**63) <= given < 2**64:
             raise Refusal(422, f"the id of {what} has 64 bits at most, got {shown(given)[:60]}")
 
@@ -120,10 +124,10 @@ class Reader:
     def _clicks(self, told: Mapping[str, Any]) -> list[Clicked]:
         """Return the clicks that a body tells: of one item, or of items in their order."""
         if ("items" in told) == (ITEM_ID in told):
+            given = ", ".join(sorted(told))[:60] or "neither"
             raise Refusal(
-                422, 'the body must be {"item_id": "A"} or {"items": ["A", "B"]}, got '
-                f"{shown(sorted(told))}"
-            )  # fmt: skip
+                422, f'the body must be {{"item_id": "A"}} or {{"items": ["A", "B"]}}, got {given}'
+            )
         name = "items" if "items" in told else ITEM_ID
         items = self._ids(told[name] if name == "items" else [told[name]], name)
         known = {side: told[side] for side in told if side not in ("items", ITEM_ID)}

@@ -18,7 +18,7 @@ from gru4rec.service.state import ServiceState
 
 _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _OPEN = "/health"  # to those without a token too
-_CHALLENGE = 'Bearer, Basic realm="gru4rec"'  # the second lets a browser ask for it
+_CHALLENGE = 'Basic realm="gru4rec"'  # by which a browser asks for it; a bearer is taken too
 _READING = ("GET", "HEAD", "OPTIONS")
 _UNKNOWN = "other"  # route of what has none
 
@@ -66,7 +66,7 @@ class Door:
                 await self._app(scope, receive, sending)
             else:
                 refused = error_response(
-                    401, "this needs the token: send it as Authorization: Bearer TOKEN",
+                    401, "this needs the token: as Authorization: Bearer TOKEN, or as a password",
                     {"WWW-Authenticate": _CHALLENGE},
                 )  # fmt: skip
                 await refused(scope, receive, sending)

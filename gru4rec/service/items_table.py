@@ -1,5 +1,6 @@
 """Titles and pictures of items, from a table that a shop has, and items by their titles."""
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 import polars as pl
 
 from gru4rec.clicks import read_log
+from gru4rec.errors import DataError
 from gru4rec.schema import ITEM_ID
 from gru4rec.sessions import Catalog
+
+logger = logging.getLogger(__name__)
 
 _SHOWN = ("title", "image")
 _INDEX = "item_index"
@@ -50,7 +54,12 @@ class ItemsTable:
 
 def _shown(catalog: Catalog, path: str | Path) -> dict[str, list[str | None]]:
     """Return what a table has of each item of a catalog, by the name of the column."""
-    rows = read_log(path, {ITEM_ID: None}, other_columns=_SHOWN).clicks
+    try:
+        rows = read_log(path, {ITEM_ID: None}, other_columns=_SHOWN).clicks
+    except DataError as error:
+        raise DataError(
+            f"cannot take {path} as the table of items, of item_id and title or image: {error}"
+        ) from error
     columns = rows.collect_schema().names()
     texts = {
         name: pl.col(name).cast(pl.String) if name in columns else pl.lit(None, pl.String)
@@ -58,6 +67,7 @@ def _shown(catalog: Catalog, path: str | Path) -> dict[str, list[str | None]]:
     }
     known = catalog.encode(rows, _INDEX).filter(pl.col(_INDEX).is_not_null())
     table = known.select(_INDEX, **texts).unique(_INDEX, keep="first").collect()
+    logger.info("%s tells of %d of %d items", path, table.height, len(catalog))
     places = table[_INDEX].to_numpy()
     shown: dict[str, list[str | None]] = {}
     for name in _SHOWN:

@@ -51,7 +51,7 @@ class ModelWatch:
         """
         if self._wish is not None:
             self._wish.touch()
-        await self._take()
+        await self._take(check=True)
 
     async def look(self) -> None:
         """Take a new checkpoint if another worker wishes for it, or the folder has changed.
@@ -70,25 +70,32 @@ class ModelWatch:
             self._again = time.monotonic() + self._pause
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
-    async def _take(self) -> None:
+    async def _take(self, *, check: bool = False) -> None:
+        """Serve what is in the folder; with `check` its files are read also if it is the same."""
         async with self._lock:
             fingerprint = await asyncio.to_thread(fingerprint_of, self._path)
-            if fingerprint == self.served.fingerprint:
+            is_same = fingerprint == self.served.fingerprint
+            if is_same and not check:
                 if self.refused is not None:  # the one that is served was put back
                     self.refused = None
                     self._on_change()
                 return
             try:
                 served = await asyncio.to_thread(Served.load, self._path)
-                take = await asyncio.to_thread(self._prepare, served.recommender)
-                take()
+                take = None
+                if not is_same:
+                    take = await asyncio.to_thread(self._prepare, served.recommender)
             except Gru4RecError as error:
+                if self.refused != str(error):  # else it was said before
+                    logger.error("the checkpoint in the folder is not served: %s", error)
                 self.refused = str(error)
-                logger.error("the new checkpoint is not served: %s", error)
                 self._on_change()
                 raise
-            self.served, self.refused = served, None
-            logger.info("a new checkpoint is served: %s", served.fingerprint[:12])
+            self.refused = None
+            if take is not None:
+                take()
+                self.served = served
+                logger.info("a new checkpoint is served: %s", served.fingerprint[:12])
             self._on_change()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -56,6 +57,7 @@ class Handlers:
         self, request: Request, session_id: str | None, *, takes_clicks: bool
     ) -> Response:
         state = self._state
+        _refuse_slashes(request, session_id)
         body = object_of(await body_of(request, state.settings))
         question = state.reader.question(
             _query(request), body, session_id=session_id, takes_clicks=takes_clicks
@@ -92,6 +94,7 @@ class Handlers:
     async def _session_id(self, request: Request) -> str:
         """Return the id of a request, once the clicks that came before it are taken in."""
         session_id: str = request.path_params["session_id"]
+        _refuse_slashes(request, session_id)
         self._state.reader.check_id(session_id, "a session")
         await self._state.ask(Question(session_id, k=0))
         return session_id
@@ -99,6 +102,7 @@ class Handlers:
     async def similar(self, request: Request) -> Response:
         """Find the items that are most like an item."""
         state, item_id = self._state, request.path_params["item_id"]
+        _refuse_slashes(request, item_id)
         k, recommender = state.reader.k_of(_query(request)), state.recommender
         state.reader.check_id(item_id, "an item")
         index = recommender.catalog.find(item_id)
@@ -122,7 +126,7 @@ class Handlers:
         text = " ".join(query.pop("search", []))
         if len(text) > _MOST_SEARCHED:
             raise Refusal(422, f"a search has {_MOST_SEARCHED} characters at most")
-        k = state.reader.k_of(query)
+        k = state.reader.k_of(query, "search", "item")
         async with state.slow:
             return json_response({"items": await asyncio.to_thread(state.items.search, text, k)})
 
@@ -183,6 +187,14 @@ def _reply(session_id: str | None, answer: Answer) -> dict[str, Any]:
         "reason": found.reason or None,
         "unknown": found.unknown,
     }
+
+
+def _refuse_slashes(request: Request, given: str | None) -> None:
+    """Refuse a path with slashes in its id, unless they are escaped: it is meant for no route."""
+    if given is not None and "/" in given:
+        path = request.scope["raw_path"].decode("ascii", "replace")
+        if quote(given, safe="") not in path.replace("%2f", "%2F"):
+            raise Refusal(404, f"no route {request.method} {request.url.path}; see /docs")
 
 
 def _query(request: Request) -> dict[str, list[str]]:

@@ -72,6 +72,9 @@ def _serve_by_workers(settings: ServiceSettings, listener: socket.socket) -> Non
     """Serve by processes that are started anew, not forked, and load the model themselves."""
     from uvicorn.supervisors import Multiprocess
 
+    supervisors = logging.getLogger("uvicorn.error")  # which says when a worker died
+    supervisors.addHandler(logging.StreamHandler())
+    supervisors.setLevel(logging.INFO)
     with TemporaryDirectory(prefix="gru4rec-serve-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read where it is first imported
         settings = settings.replace({"folder": folder})

@@ -55,7 +55,11 @@ class ServiceSettings(Settings):
     """Folder in which the workers of one service find each other's figures; made by `serve`."""
 
     def __post_init__(self) -> None:
-        self.check()
+        try:
+            self.check()
+        except ConfigError as error:  # which begins with the name of the setting
+            named = str(error).partition(" ")[0]
+            raise ConfigError(str(error), mend_with=[named]) from None
         if self.workers > 1 and not self.is_shared:
             raise ConfigError(
                 f"{self.workers} workers need sessions that they share, got "
@@ -68,8 +72,19 @@ class ServiceSettings(Settings):
                 f"sessions are in a file or at one of {', '.join(REDIS)}, got {self.sessions}",
                 mend_with=["sessions"],
             )
+        if self.sessions_file is not None and self.sessions_file.suffix != ".parquet":
+            raise ConfigError(
+                f"a file of sessions ends in .parquet, got {self.sessions}", mend_with=["sessions"]
+            )
+        if self.token_file is not None and self.no_token:
+            raise ConfigError(
+                "token_file and no_token contradict each other; give one of them",
+                mend_with=["token_file", "no_token"],
+            )
         if self.k > self.max_k:
-            raise ConfigError(f"k must be at most max_k, got {self.k} and {self.max_k}")
+            raise ConfigError(
+                f"k must be at most max_k, got {self.k} and {self.max_k}", mend_with=["max_k"]
+            )
         if not (self.is_local or self.token_file or self.no_token):
             raise ConfigError(
                 f"{self.host} can be reached from elsewhere, and nothing says who may ask; give a "

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from gru4rec.errors import DataError, import_extra
+from gru4rec.errors import ConfigError, DataError, import_extra
 from gru4rec.recommenders import Recommender
 from gru4rec.schema import TIMESTAMP
 from gru4rec.service.answering import Answers, find_all, in_turns, sessions_of
@@ -56,6 +56,8 @@ class SharedSessions:
         self._settings = settings
         self._milliseconds = int(60_000 * settings.session_minutes)
         self._failed = self._answered = 0.0
+        self._is_away = False
+        _greet(settings)
         self._read = ReadSessions(settings, recommender)
 
     def prepared(self, recommender: Recommender) -> Callable[[], None]:
@@ -119,6 +121,9 @@ class SharedSessions:
                 kept.append(clicks if is_kept else None)
             await self._trim(questions, kept)
             self._answered = time.monotonic()
+            if self._is_away:
+                self._is_away = False
+                logger.info("the sessions can be reached again")
         except self._failures as error:
             self._fail(error)
             return nothing
@@ -138,7 +143,7 @@ class SharedSessions:
         try:
             await self._client.ping()
         except self._failures as error:
-            logger.info("the connection to the sessions is made anew: %s", error)
+            logger.info("a connection to the sessions had ended: %s", error)
 
     async def session(self, session_id: str) -> SavedSession | None:
         """See `HeldSessions.session`."""
@@ -178,12 +183,38 @@ class SharedSessions:
             return await getattr(self._client, name)(f"{_KEY}{session_id}", *arguments)
         except self._failures as error:
             self._fail(error)
-            raise Refusal(503, _AWAY) from error
+            refused = f"the store of the sessions refuses it: {error}"
+            is_refusal = isinstance(error, self._refusals)
+            raise Refusal(503, refused if is_refusal else _AWAY) from error
 
     def _fail(self, error: BaseException) -> None:
-        logger.warning("answers are without history: the sessions cannot be reached: %s", error)
-        if not isinstance(error, self._refusals):  # which are of one command, and come at once
-            self._failed = time.monotonic()
+        if isinstance(error, self._refusals):  # which are of one command, and come at once
+            logger.warning("the store of the sessions refuses a command: %s", error)
+            return
+        self._failed = time.monotonic()
+        if not self._is_away:
+            logger.warning(
+                "the sessions cannot be reached, and until they can answers are without history: "
+                "%s", error,
+            )  # fmt: skip
+        self._is_away = True
+
+
+def _greet(settings: ServiceSettings) -> None:
+    """Say if nobody answers at the address. Raise ConfigError if one does, and lets nobody in."""
+    import redis
+
+    with redis.Redis.from_url(settings.sessions, socket_timeout=2, retry=None) as client:
+        try:
+            client.ping()
+        except (redis.AuthenticationError, redis.ResponseError) as error:
+            raise ConfigError(
+                f"the store of the sessions lets nobody in: {error}; put the password into the "
+                "address of sessions: redis://:PASSWORD@HOST:PORT/0",
+                mend_with=["sessions"],
+            ) from error
+        except (redis.RedisError, OSError) as error:
+            logger.warning("the sessions cannot be reached yet: %s", error)
 
 
 def _wrong_with(asked: Question, recommender: Recommender) -> DataError | None:

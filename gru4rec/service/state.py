@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from gru4rec import atomic
 from gru4rec.errors import ConfigError, DataError, Gru4RecError
 from gru4rec.recommenders import Recommender
 from gru4rec.service.answering import Answer, Answers
@@ -20,6 +22,7 @@ from gru4rec.service.question import Question
 from gru4rec.service.served import Served
 from gru4rec.service.settings import ServiceSettings
 from gru4rec.service.shared_sessions import SharedSessions
+from gru4rec.serving import is_of_others
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class ServiceState:
         else:
             self.sessions = SessionsInMemory(settings, served.recommender)
         self._saving = Lock()
+        self._held = _held(settings)
         self._restore()
         wish = None if settings.folder is None else Path(settings.folder) / _RELOAD
         self.watch = ModelWatch(
@@ -87,6 +91,9 @@ class ServiceState:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.save()
         await self.sessions.close()
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     async def ask(self, question: Question) -> Answer:
         """Return the answer of a question, together with those that wait with it."""
@@ -94,8 +101,9 @@ class ServiceState:
         unknown = sum(
             self.recommender.catalog.find(click.item) is None for click in question.clicks
         )
-        self.metrics.clicks.labels("unknown").inc(unknown)
-        self.metrics.clicks.labels("known").inc(len(question.clicks) - unknown)
+        if question.session_id is not None:
+            self.metrics.clicks.labels("unknown").inc(unknown)
+            self.metrics.clicks.labels("known").inc(len(question.clicks) - unknown)
         if question.k:
             self.metrics.answers.labels(answer.found.reason).inc()
             self.metrics.without_history.inc(not answer.has_history)
@@ -149,13 +157,39 @@ class ServiceState:
         file = self.settings.sessions_file
         if file is None or not file.exists() or not isinstance(self.sessions, SessionsInMemory):
             return
+        if is_of_others(file):
+            raise ConfigError(
+                f"{file} is a table, and none of sessions; name another file",
+                mend_with=["sessions"],
+            )
         try:
             self.sessions.store.restore(file)
-            logger.info("went on with %d sessions of %s", len(self.sessions.store), file)
+            logger.info("went on with the sessions of %s: %d", file, len(self.sessions.store))
         except DataError as error:
             aside = file.with_name(f"{file.name}.damaged")
             file.replace(aside)
             logger.error("%s; it is kept as %s, and sessions begin anew", error, aside)
+
+
+def _held(settings: ServiceSettings) -> int | None:
+    """Return an open file that says whose the file of sessions is, if there is to be one.
+
+    Raise ConfigError if another service has it: each would lose what the other saves.
+    """
+    file = settings.sessions_file
+    if file is None:
+        return None
+    try:
+        place = file.with_name(f".{file.name}.lock")
+        place.touch()
+        held = atomic.locked(place)
+    except OSError as error:
+        raise ConfigError(f"cannot write beside {file}: {error}", mend_with=["sessions"]) from error
+    if held is None:
+        raise ConfigError(
+            f"{file} is in use by another service; name another file", mend_with=["sessions"]
+        )
+    return held
 
 
 async def _again_and_again(work: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gru4rec.serving.saved_session import SavedSession, SessionId
     from gru4rec.serving.selection import top_k
     from gru4rec.serving.session_store import SessionStore
+    from gru4rec.serving.session_store_file import is_of_others
 
 __all__ = [
     "INDICATORS",
@@ -36,6 +37,7 @@ __all__ = [
     "best_of_running",
     "best_of_sessions",
     "chunks_of_block",
+    "is_of_others",
     "plain_answers",
     "retrieve",
     "row_blocks",

@@ -8,13 +8,13 @@ from typing import Any
 import polars as pl
 
 from gru4rec.atomic import write_beside
-from gru4rec.clicks import read_parquet, write_parquet
+from gru4rec.clicks import read_parquet, scan_parquet, write_parquet
 from gru4rec.errors import DataError
 from gru4rec.forks import refuse_forked
 from gru4rec.schema import SESSION_ID, UNKNOWN
 from gru4rec.serving.saved_session import SavedSession
 from gru4rec.sessions import Catalog, SideInputs
-from gru4rec.untrusted import fits
+from gru4rec.untrusted import brief, fits
 
 _CLICKED, _LAST_TIME, _ITEMS, _TIMES = "clicked", "last_time", "items", "times"
 # What readers of foreign bytes raise; PanicException is how Polars meets a damaged file.
@@ -66,8 +66,16 @@ def read_sessions(path: Path) -> Iterator[SavedSession]:
             yield _session_of(row)
     except _DAMAGE as error:
         raise DataError(
-            f"cannot read the sessions of {path}: {error!r}; it is no file of them"
+            f"cannot read the sessions of {path}: {brief(error)}; it is no file of them"
         ) from error
+
+
+def is_of_others(path: Path) -> bool:
+    """Whether a file is a whole table, and none of sessions."""
+    try:
+        return not {SESSION_ID, _CLICKED, _ITEMS} <= set(scan_parquet(path).collect_schema())
+    except _DAMAGE:
+        return False
 
 
 def _session_of(row: Mapping[str, Any]) -> SavedSession:

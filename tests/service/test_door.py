@@ -32,7 +32,7 @@ def test_who_does_not_is_refused_everywhere(locked, given, path):
     reply = locked.ask("GET", path, headers={"Authorization": given} if given else None)
     assert reply.status == 401
     assert "token" in reply.json["error"]
-    assert "Basic" in reply.headers["www-authenticate"]
+    assert reply.headers["www-authenticate"] == 'Basic realm="gru4rec"'  # alone: browsers ask then
 
 
 def test_health_needs_no_token(locked):
@@ -56,6 +56,10 @@ def test_others_than_this_machine_need_a_token_or_a_word():
     ServiceSettings(checkpoint="m", host="0.0.0.0", no_token=True)
     ServiceSettings(checkpoint="m", host="0.0.0.0", token_file="t")
     ServiceSettings(checkpoint="m", host="::1")
+    with pytest.raises(ConfigError, match="says who may ask"):
+        ServiceSettings(checkpoint="m", host="127.example.org")
+    with pytest.raises(ConfigError, match="contradict"):
+        ServiceSettings(checkpoint="m", token_file="t", no_token=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", "Schlüssel".encode()])

@@ -154,3 +154,14 @@ def test_a_model_that_is_copied_file_by_file_is_taken_once_it_is_whole(
 
     client.run(taken())
     assert client.get("/model").json["items"] == len(newer.catalog)
+
+
+def test_a_reload_reads_the_files_again_also_of_the_model_that_is_served(client, checkpoint):
+    weights = checkpoint / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-8])
+    assert client.post("/model/reload").status == 503
+    assert "is not the file" in client.get("/ready").json["refused"]
+    weights.write_bytes(whole)
+    assert client.post("/model/reload").json["refused"] is None
+    assert "gru4rec_model_swaps_total 0.0" in client.get("/metrics").content.decode()

@@ -187,3 +187,15 @@ def test_a_whole_visit_leaves_the_console_empty(page):
     page.wait("#history > li", 4)
     page.wait("#model dd", 5)
     assert page.driver.get_log("browser") == []
+
+
+def test_a_browser_is_asked_for_the_token_as_a_password(trained, tmp_path, driver):
+    trained.save(tmp_path / "model")
+    (tmp_path / "token").write_text("secret")
+    with served(tmp_path / "model", "--token-file", str(tmp_path / "token")) as service:
+        driver.get(service.address.replace("://", "://anybody:secret@"))
+        driver.get(service.address)  # by what the browser knows now
+        page = Page(driver)
+        page.wait("#results > li", 20)
+        assert page.texts("#alert") == [""]
+        driver.get_log("browser")

@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 from time import sleep
 
+import pytest
+
 import gru4rec as g4r
 
 A, B = "c00-0000", "c00-0001"
@@ -77,3 +79,21 @@ def test_a_save_at_the_end_comes_after_one_that_is_under_way(serving, tmp_path, 
         client.run(both())
     again = serving(sessions=str(file))
     assert again.get("/sessions/second").status == 200
+
+
+def test_a_table_of_something_else_is_left_alone(serving, log, tmp_path):
+    file = tmp_path / "clicks.parquet"
+    log.write_parquet(file)
+    content = file.read_bytes()
+    with pytest.raises(g4r.ConfigError, match="is a table, and none of sessions"):
+        serving(sessions=str(file))
+    assert file.read_bytes() == content
+    with pytest.raises(g4r.ConfigError, match="a file of sessions ends in"):
+        serving(sessions=str(tmp_path / "sessions.csv"))
+
+
+def test_a_file_is_of_one_service_at_a_time(serving, tmp_path):
+    file = str(tmp_path / "sessions.parquet")
+    with serving(sessions=file), pytest.raises(g4r.ConfigError, match="in use by another service"):
+        serving(sessions=file)
+    serving(sessions=file)

@@ -168,3 +168,19 @@ def test_several_workers_need_sessions_that_they_share():
     with pytest.raises(g4r.ConfigError, match="workers"):
         ServiceSettings(checkpoint="m", workers=2, sessions="file.parquet")
     ServiceSettings(checkpoint="m", workers=2, sessions="redis://localhost")
+
+
+def test_a_redis_that_lets_nobody_in_is_said_before_anything_is_served(serving, server, redis):
+    redis.config_set("requirepass", "secret")
+    try:
+        with pytest.raises(g4r.ConfigError, match="put the password into the address"):
+            serving(sessions=server.address)
+        client = serving(sessions=server.address.replace("redis://", "redis://:secret@"))
+        assert client.post("/sessions/s/clicks", {"item_id": A}).status == 200
+    finally:
+        redis.config_set("requirepass", "")
+
+
+def test_a_redis_that_is_away_at_the_start_is_waited_for(serving, caplog):
+    serving(sessions="redis://127.0.0.1:1/0")
+    assert "the sessions cannot be reached yet" in caplog.text
