@@ -29,6 +29,11 @@ from gru4rec.cli.options import (
     help="How many, as a share of the new sessions.",
 )  # fmt: skip
 @click.option(
+    "--half-life",
+    metavar="7d",
+    help="Time after which clicks count half as much in the items' supports.",
+)
+@click.option(
     "--epochs", type=click.FloatRange(min=0, min_open=True), default=2.0, show_default=True,
     metavar="X", help="How often to learn them.",
 )  # fmt: skip
@@ -59,6 +64,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
             read_clicks(clicks, **read),
             replay=None if replay is None else read_clicks(replay, **older),
             replay_share=options["replay_share"],
+            half_life=options["half_life"],
             epochs=options["epochs"],
             on_progress=display,
         )

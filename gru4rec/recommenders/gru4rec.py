@@ -130,6 +130,7 @@ class GRU4Rec(Indexed):
         *,
         replay: ClickSource | None = None,
         replay_share: float = 1.0,
+        half_life: str | None = None,
         epochs: float = 2.0,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         stopping: Callable[[], bool] = lambda: False,
@@ -138,7 +139,9 @@ class GRU4Rec(Indexed):
 
         New items join the catalog behind the others, which keep their indexes. With `replay`, an
         older log, so many of its sessions are learned again beside the new ones as `replay_share`
-        says, as a share of these. A log without a session of two clicks changes nothing.
+        says, as a share of these. After a `half_life` ("7d") clicks count half as much in the
+        supports, by which negatives are drawn and popular items chosen. A log without a session of
+        two clicks changes nothing.
 
         Running sessions end: a store takes them over by `save` and `restore`. Raise DataError for
         ids of another type and for clicks older than all that was learned, CheckpointError for a
@@ -156,6 +159,7 @@ class GRU4Rec(Indexed):
             seen=self.meta.seen,
             replay=replay,
             replay_share=replay_share,
+            half_life=half_life,
             seed=self.config.seed + number,
         )
         if not len(log.new):

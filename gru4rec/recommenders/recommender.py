@@ -134,6 +134,7 @@ class Recommender(Scorer):
         *,
         replay: ClickSource | None = None,
         replay_share: float = 1.0,
+        half_life: str | None = None,
         epochs: float = 2.0,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         stopping: Callable[[], bool] = lambda: False,

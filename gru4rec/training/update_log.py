@@ -8,9 +8,9 @@ from typing import Self
 
 import polars as pl
 
-from gru4rec.clicks import ClickSource
+from gru4rec.clicks import ClickSource, seconds_of
 from gru4rec.errors import DataError
-from gru4rec.schema import SESSION_ID
+from gru4rec.schema import SESSION_ID, TIMESTAMP
 from gru4rec.sessions import Catalog, SeenSessions, SessionArrays, SideInputs, to_arrays
 from gru4rec.training.training_log import parts_of_log
 
@@ -40,16 +40,20 @@ class UpdateLog:
         seen: SeenSessions | None,
         replay: ClickSource | None = None,
         replay_share: float = 1.0,
+        half_life: str | None = None,
         seed: int = 0,
     ) -> Self:
         """Read new clicks and, of an older log, so many sessions as a share of the new ones.
+
+        After a `half_life` ("7d") clicks count half as much in the supports.
 
         Log how much of it was learned already. Raise DataError for ids of another type, and for a
         log that ends before that of the recommender begins.
         """
         inputs: Sequence[str] = list(side_inputs.values)
         log, _ = parts_of_log(clicks, None, inputs)
-        grown = catalog.grown(log)
+        fading = 1.0 if half_life is None else _fading(log, seen, half_life)
+        grown = catalog.grown(log, fading=fading)
         new = to_arrays(log, grown, side_inputs=side_inputs).with_targets()
         of_new = SeenSessions.of(log, new)
         if seen is not None:
@@ -74,6 +78,19 @@ def _refuse_older(seen: SeenSessions, new: SeenSessions) -> None:
             f"the new clicks end at {new.times['last']}, before those begin that were learned, at "
             f"{seen.times['first']}; give newer clicks"
         )
+
+
+def _fading(log: pl.LazyFrame, seen: SeenSessions | None, half_life: str) -> float:
+    """Return the share that older clicks count by the end of a log."""
+    seconds = seconds_of(half_life)
+    if seen is None or not seen.times or TIMESTAMP not in log.collect_schema():
+        raise DataError(
+            f"half_life {half_life} needs times of the clicks, old and new; leave it out",
+            mend_with=["half_life"],
+        )
+    last = log.select(pl.col(TIMESTAMP).max()).collect().item()
+    passed = (last - _time(seen.times["last"])).total_seconds()
+    return float(min(1.0, 0.5 ** (passed / seconds)))
 
 
 def _time(text: str) -> datetime:

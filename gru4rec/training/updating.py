@@ -64,7 +64,7 @@ def update(
     the optimisers' state is of another model, and as `Trainer.run` does.
     """
     began = time.perf_counter()
-    if repeats is not None:
+    if config.encoder.repeats:
         repeats = _refitted(repeats, model, log)
     settings = config.replace(
         {
@@ -95,7 +95,7 @@ def update(
     )
 
 
-def _refitted(repeats: RepeatHead, model: Model, log: UpdateLog) -> RepeatHead:
+def _refitted(repeats: RepeatHead | None, model: Model, log: UpdateLog) -> RepeatHead | None:
     """Return the repeat head fitted on what the model has not learned yet."""
     size, index = len(model.output_table), np.arange(len(log.catalog))
     index[size:] = -1  # the model has no vector of new items
@@ -103,7 +103,7 @@ def _refitted(repeats: RepeatHead, model: Model, log: UpdateLog) -> RepeatHead:
     if len(known.items) - len(known) < _FEWEST:
         logger.info("too few new clicks to fit repeats on: they stay as they were")
         return repeats
-    return fit_finish(model, known, known, smoothing=0.0, most_targets=_MOST).repeats or repeats
+    return fit_finish(model, known, known, smoothing=0.0, most_targets=_MOST).repeats
 
 
 def _grown(

@@ -136,6 +136,24 @@ def test_older_sessions_are_learned_beside_the_new_ones(parts):
     assert beside.catalog.support.sum() == alone.catalog.support.sum()
 
 
+def test_supports_fade_by_their_half_life(parts):
+    recommender = fitted(parts[0])
+    old, before = recommender.catalog.support, parts[0]["timestamp"].max()
+    passed = (parts[1]["timestamp"].max() - before).total_seconds()
+    recommender.update(parts[1], half_life=f"{round(passed)}s")
+    counts = parts[1].group_by("item_id").len()
+    new = dict(counts.iter_rows())
+    ids = recommender.catalog.item_ids[: len(old)]
+    fading = 0.5 ** (passed / round(passed))  # a half, nearly
+    left = [max(1, round(n * fading)) for n in old.tolist()]
+    expected = [n + new.get(item, 0) for item, n in zip(ids, left, strict=True)]
+    assert recommender.catalog.support[: len(old)].tolist() == expected
+    with pytest.raises(g4r.DataError, match="needs times"):
+        recommender.update(parts[2].drop("timestamp"), half_life="7d")
+    with pytest.raises(g4r.DataError, match="soon"):
+        recommender.update(parts[2], half_life="soon")
+
+
 def test_without_the_state_of_the_optimisers_an_update_says_so(parts, tmp_path, caplog):
     config = g4r.Config().replace(SETTINGS)
     g4r.GRU4Rec(config, device="cpu").fit(parts[0]).save(tmp_path / "model")
