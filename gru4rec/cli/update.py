@@ -28,6 +28,7 @@ from gru4rec.cli.options import (
     "--replay-share", type=click.FloatRange(min=0), default=1.0, show_default=True, metavar="X",
     help="How many, as a share of the new sessions.",
 )  # fmt: skip
+@click.option("--replay-where", metavar="SQL", help="Rows of the --replay log to take.")
 @click.option(
     "--half-life",
     metavar="7d",
@@ -56,9 +57,9 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     check_free(output, force=options["force"])
     recommender = load(checkpoint, device=options["device"])
     read = {**read_options(options), "also": recommender.inputs}
-    older = {name: read[name] for name in ("session_col", "item_col", "time_col", "null", "also")}
+    older = {**read, "where": options["replay_where"]}
     replay = options["replay"]
-    before = len(recommender.meta.updates or ())
+    before = recommender.meta
     with TrainingDisplay() as display:
         recommender.update(
             read_clicks(clicks, **read),
@@ -69,7 +70,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
             on_progress=display,
         )
     recommender.save(output, force=options["force"])
-    if len(recommender.meta.updates or ()) > before:
+    if recommender.meta is not before:
         row = (recommender.meta.updates or ())[-1]
         click.echo(
             f"learned {row['clicks']:,} clicks and {row['items']:,} new items in "

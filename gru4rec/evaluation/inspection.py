@@ -29,7 +29,7 @@ def summary(path: str | Path) -> pl.DataFrame:
     why = {f"settings.{name}": reason for name, reason in (meta.auto or {}).items()}
     rows = dict(flat_values(replace(meta, auto=None, history=None, updates=None).to_dict()))
     if meta.updates:
-        rows |= {"updates": len(meta.updates), "updates.last": meta.updates[-1]}
+        rows["updates.last"] = meta.updates[-1]
     rows.pop("sessions", None)  # of the log: too long to read
     rows |= {f"settings.{name}": value for name, value in flat_values(recommender.settings_dict())}
     if isinstance(recommender, GRU4Rec):

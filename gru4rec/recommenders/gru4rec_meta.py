@@ -32,7 +32,7 @@ def meta_of(trained: Trained, log: TrainingLog, *, name: str, device: str) -> Me
 def updated_meta(meta: Meta, updated: Updated, log: UpdateLog, catalog: Catalog) -> Meta:
     """Return what is said once a log was learned too; `catalog` is that of before."""
     added = {
-        "clicks": int(log.catalog.support.sum() - catalog.support.sum()),
+        "clicks": log.num_clicks,
         "sessions": len(log.new),
         "items": len(log.catalog) - len(catalog),
         "pairs": len(log.new.items) - len(log.new),
@@ -50,5 +50,7 @@ def updated_meta(meta: Meta, updated: Updated, log: UpdateLog, catalog: Catalog)
         counts=counts,
         seen=log.seen,
         repeats=None if updated.repeats is None else updated.repeats.to_dict(),
+        metrics=None,  # they are of the model before
+        index=None,
         updates=[*(meta.updates or ()), row][-_MOST_UPDATES:],
     )

@@ -83,6 +83,8 @@ class Meta:
         meta = cls(**{keys[key]: contents[key] for key in given}, seen=_seen(contents))
         if min((meta.counts or {}).values(), default=0) < 0:
             raise ValueError(f"counts in {META} cannot be {shown(meta.counts)}")
+        if any(not fits(row.get("number"), int) for row in meta.updates or ()):
+            raise ValueError(f"updates in {META} lack a number")
         if any({"epoch", "loss"} - row.keys() for row in meta.history or ()):
             raise ValueError(f"history in {META} lacks an epoch or a loss")
         return meta

@@ -64,7 +64,7 @@ class Served:
             "items": len(self.recommender.catalog),
             "trained": _written(self.trained),
             "loaded": _written(self.loaded),
-            "updates": len(meta.updates or ()),
+            "updates": meta.updates[-1]["number"] if meta.updates else 0,
             "settings": _finite(self.recommender.settings_dict()),
             **{
                 key: value

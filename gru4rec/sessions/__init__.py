@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         refuse_other,
         take_in,
     )
-    from gru4rec.sessions.seen_sessions import SeenSessions, warn_of_leaks
+    from gru4rec.sessions.seen_sessions import SeenSessions, hashes_of, warn_of_leaks
     from gru4rec.sessions.side_inputs import NO_SIDE_INPUTS, OF_TIME, SideInputs
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "WholeSessions",
     "arrays_of",
     "from_lists",
+    "hashes_of",
     "offsets_of",
     "own_items_of",
     "prefetch",

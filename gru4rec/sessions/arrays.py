@@ -66,6 +66,20 @@ class SessionArrays:
             else self.unknown_targets,
         )
 
+    def followed_by(self, other: "SessionArrays") -> "SessionArrays":
+        """Return these sessions and after them others of the same catalog and side inputs.
+
+        Ids become text; times, and what is unknown, are left out.
+        """
+        parts = (self, other)
+        ids = [part.session_ids.cast(pl.String).rename("") for part in parts]
+        return SessionArrays(
+            pl.concat(ids),
+            np.concatenate([part.items for part in parts]),
+            np.concatenate((self.offsets, other.offsets[1:] + len(self.items))),
+            np.concatenate([part.sides for part in parts]),
+        )
+
     def renumbered(self, index: IntArray) -> "SessionArrays":
         """Return the sessions with the item indexes of another catalog.
 

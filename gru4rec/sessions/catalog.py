@@ -73,14 +73,17 @@ class Catalog:
             raise DataError("the supports of a catalog are clicks, 1 or more")
         return cls(ids, clicks)
 
-    def grown(self, clicks: pl.LazyFrame, *, fading: float = 1.0) -> Self:
+    def grown(self, clicks: pl.LazyFrame, *, fading: float = 1.0, seed: int = 0) -> Self:
         """Return the catalog with the clicks of a log counted too.
 
-        Items of this one keep their indexes, and of their clicks so many as the share `fading` says,
-        1 at least; those that are new stand behind, as in a catalog of their own. Raise DataError
-        for a log whose ids are of another type.
+        Items of this one keep their indexes; those that are new stand behind, as in a catalog of
+        their own. Of older clicks the share `fading` counts, on each item 1 at least: rounded up or
+        down by chance, since small shares would never be lost by rounding. Raise DataError for a
+        log whose ids are of another type.
         """
         counted = self.of(clicks)
+        if counted.item_ids.dtype.is_integer() and self.item_ids.dtype.is_integer():
+            counted = type(self)(counted.item_ids.cast(self.item_ids.dtype), counted.support)
         if counted.item_ids.dtype != self.item_ids.dtype:
             raise DataError(
                 f"item ids are of type {counted.item_ids.dtype}, and those of the catalog of type "
@@ -88,7 +91,10 @@ class Catalog:
                 mend_with=["item_col"],
             )
         known = np.array([self._index_by_id.get(item, -1) for item in counted._ids])
-        support = np.maximum(1, np.rint(self.support * fading)).astype(np.int64)
+        support = self.support.copy()
+        if fading < 1.0:
+            chance = np.random.default_rng(seed).random(len(support))
+            support = np.maximum(1, np.floor(support * fading + chance)).astype(np.int64)
         support[known[known >= 0]] += counted.support[known >= 0]
         new = np.flatnonzero(known < 0)
         ids = pl.concat([self.item_ids, counted.item_ids.gather(new)])

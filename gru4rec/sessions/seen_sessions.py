@@ -32,7 +32,7 @@ class SeenSessions:
     @classmethod
     def of(cls, log: pl.LazyFrame, sessions: SessionArrays) -> Self:
         """Return what is kept of a log and its sessions."""
-        smallest = np.sort(_hashes(sessions))[:_KEPT]
+        smallest = np.sort(hashes_of(sessions))[:_KEPT]
         return cls(_time_range(log), base64.b64encode(smallest.tobytes()).decode())
 
     def leaks(self, clicks: pl.LazyFrame, sessions: SessionArrays) -> list[str]:
@@ -44,11 +44,10 @@ class SeenSessions:
 
     def merged(self, other: Self) -> Self:
         """Return what is kept of this log and another one together."""
-        ends = [seen.times for seen in (self, other) if seen.times]
-        times = ends[0] if ends else None
-        if len(ends) == 2:
-            first = min((end["first"] for end in ends), key=datetime.fromisoformat)
-            last = max((end["last"] for end in ends), key=datetime.fromisoformat)
+        times = None  # of clicks without times nobody knows when they were
+        if self.times and other.times:
+            first = min(self.times["first"], other.times["first"], key=datetime.fromisoformat)
+            last = max(self.times["last"], other.times["last"], key=datetime.fromisoformat)
             times = {"first": first, "last": last}
         both = np.union1d(self._hashes, other._hashes)[:_KEPT]
         return type(self)(times, base64.b64encode(both.tobytes()).decode())
@@ -77,7 +76,7 @@ class SeenSessions:
             return []
         # The sketch is a random sample of the training sessions: those with a hash up to its last.
         complete = len(kept) < _KEPT
-        hashes = _hashes(sessions)
+        hashes = hashes_of(sessions)
         comparable = hashes if complete else hashes[hashes <= kept[-1]]
         known = np.isin(comparable, kept).sum()
         if not known:
@@ -102,7 +101,7 @@ def warn_of_leaks(
         logger.warning("%s: %s", ", ".join(names), line)
 
 
-def _hashes(sessions: SessionArrays) -> UInt64Array:
+def hashes_of(sessions: SessionArrays) -> UInt64Array:
     """Return a hash of the id and the items of each session of two known clicks or more."""
     sessions = sessions.with_targets()
     items = sessions.items.astype(np.int64)

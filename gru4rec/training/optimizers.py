@@ -94,12 +94,23 @@ class DenseOptimizer:
             for name, part in state.items()
         }
 
+    def shapes(self) -> dict[str, torch.Size]:
+        """Return the shapes of what `tensors` gives after an update, by "dense." and its names."""
+        parts = {"step": False, "exp_avg": True, "exp_avg_sq": True}
+        if self._adamw is None:
+            return {f"dense.{name}": part.shape for name, part in self.tensors().items()}
+        return {
+            f"dense.{number}.{name}": parameter.shape if is_wide else torch.Size()
+            for number, parameter in enumerate(self._parameters)
+            for name, is_wide in parts.items()
+        }
+
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over a state that `tensors` gave."""
         states: dict[int, dict[str, Tensor]] = {}
         for name, part in tensors.items():
             number, _, own_name = name.partition(".")
-            states.setdefault(int(number), {})[own_name] = part
+            states.setdefault(int(number), {})[own_name] = part.clone()  # AdamW keeps what it gets
         if self._adamw is not None:
             self._adamw.load_state_dict({**self._adamw.state_dict(), "state": states})
         for place, optimizer in enumerate(self._adagrad):

@@ -1,17 +1,26 @@
 """What an update learns from: new sessions, older ones beside them, and a catalog of both."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+import numpy as np
 import polars as pl
 
 from gru4rec.clicks import ClickSource, seconds_of
-from gru4rec.errors import DataError
-from gru4rec.schema import SESSION_ID, TIMESTAMP
-from gru4rec.sessions import Catalog, SeenSessions, SessionArrays, SideInputs, to_arrays
+from gru4rec.errors import ConfigError, DataError
+from gru4rec.schema import TIMESTAMP
+from gru4rec.sessions import (
+    Catalog,
+    SeenSessions,
+    SessionArrays,
+    SideInputs,
+    hashes_of,
+    to_arrays,
+)
 from gru4rec.training.training_log import parts_of_log
 
 logger = logging.getLogger(__name__)
@@ -26,9 +35,11 @@ class UpdateLog:
     new: SessionArrays
     """The new sessions of two clicks or more."""
     learned: SessionArrays
-    """They and the older ones that are replayed, in the order of time."""
+    """The older ones that are replayed, and they."""
     seen: SeenSessions
     """By what all that was learned from is recognised."""
+    num_clicks: int
+    """New clicks, those of sessions of one click too."""
 
     @classmethod
     def read(
@@ -52,24 +63,29 @@ class UpdateLog:
         """
         inputs: Sequence[str] = list(side_inputs.values)
         log, _ = parts_of_log(clicks, None, inputs)
+        if not 0 <= replay_share < math.inf:
+            raise ConfigError(
+                f"replay_share must be a number from 0 on, got {replay_share}",
+                mend_with=["replay_share"],
+            )
         fading = 1.0 if half_life is None else _fading(log, seen, half_life)
-        grown = catalog.grown(log, fading=fading)
+        grown = catalog.grown(log, fading=fading, seed=seed % 2**63)
         new = to_arrays(log, grown, side_inputs=side_inputs).with_targets()
         of_new = SeenSessions.of(log, new)
         if seen is not None:
             _refuse_older(seen, of_new)
             for line in seen.known(new):
-                logger.warning(
-                    "%s", line.replace("in the training log: leave", "learned before; leave")
-                )
-        learned = new
+                said = line.replace("in the training log: leave", "learned before; leave")
+                logger.warning("%s", said)
+        merged, learned = of_new if seen is None else seen.merged(of_new), new
         if replay is not None:
             older, _ = parts_of_log(replay, None, inputs)
-            beside = _drawn(older, round(replay_share * len(new)), seed)
-            both = pl.concat([beside, log.select(beside.collect_schema().names())])
-            learned = to_arrays(both, grown, side_inputs=side_inputs).with_targets()
-        merged = of_new if seen is None else seen.merged(of_new)
-        return cls(grown, new, learned, merged)
+            beside = to_arrays(older, grown, side_inputs=side_inputs).with_targets()
+            beside = _drawn(beside, new, round(replay_share * len(new)), seed)
+            if len(beside):
+                learned = beside.followed_by(new)
+                merged = merged.merged(SeenSessions.of(older, beside))
+        return cls(grown, new, learned, merged, log.select(pl.len()).collect().item())
 
 
 def _refuse_older(seen: SeenSessions, new: SeenSessions) -> None:
@@ -97,8 +113,9 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _drawn(log: pl.LazyFrame, count: int, seed: int) -> pl.LazyFrame:
-    """Return the clicks of so many sessions, drawn by a seed."""
-    ids = log.select(pl.col(SESSION_ID).unique().sort()).collect()[SESSION_ID]
-    chosen = ids.sample(min(count, len(ids)), seed=seed % 2**63)
-    return log.filter(pl.col(SESSION_ID).is_in(chosen.implode()))
+def _drawn(older: SessionArrays, new: SessionArrays, count: int, seed: int) -> SessionArrays:
+    """Return so many of the older sessions, drawn by a seed; none that is among the new ones."""
+    others = np.flatnonzero(~np.isin(hashes_of(older), hashes_of(new)))
+    random = np.random.default_rng(seed % 2**63)
+    chosen = random.choice(others, min(count, len(others)), replace=False)
+    return older.take(np.sort(chosen))

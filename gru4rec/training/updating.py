@@ -28,6 +28,7 @@ from gru4rec.training.update_log import UpdateLog
 logger = logging.getLogger(__name__)
 
 _FEWEST, _MOST = 1000, 10_000  # targets that the repeat head is fitted on
+_SQUARES = ("accumulated", "exp_avg_sq")  # sums and means of squares
 _SEEDS = 1_000_003  # between the seeds of two updates
 
 
@@ -84,7 +85,7 @@ def update(
             "and forgets more; train with updatable"
         )
     else:
-        _restore(trainer, optimizer)
+        _restore(trainer, optimizer, len(model.output_table))
     history = trainer.run(hooks)
     return Updated(
         trainer.learner.model,
@@ -114,12 +115,11 @@ def _grown(
     grown.initialize(random)
     size = len(model.output_table)
     with torch.no_grad():
-        for name, weight in grown.state_dict().items():
-            weight[: size if len(weight) == len(log.catalog) else None] = model.state_dict()[name]
-        tables = {id(table): table for table in (grown.output_table, grown.input_table)}
-        for table in tables.values():
-            if table.shape[1] == grown.output_table.shape[1]:
-                _place(table, size, log.learned)
+        for name, old in model.state_dict().items():
+            grown.state_dict()[name][: len(old)] = old  # item tables have more rows
+        _place(grown.output_table, size, log.learned)
+        if not (grown.shared or grown.onehot):
+            _place(grown.input_table, size, log.learned)
     return grown
 
 
@@ -136,17 +136,27 @@ def _place(table: Tensor, size: int, sessions: SessionArrays) -> None:
     table[size:][has_some] = unit(means_ND[has_some]) * length
 
 
-def _restore(trainer: Trainer, optimizer: Mapping[str, Tensor]) -> None:
-    """Give a trainer the state of optimisers; rows of new items begin with none."""
+def _restore(trainer: Trainer, optimizer: Mapping[str, Tensor], size: int) -> None:
+    """Give a trainer the state of the optimisers of a model of so many items.
+
+    Rows of new items begin with none.
+    """
     own = trainer.learner.optimizer_tensors()
-    wrong = CheckpointError("the state of the optimisers is of another model; train again")
-    if own.keys() - optimizer.keys():
-        raise wrong
+    shapes = {name: state.shape for name, state in own.items()} | trainer.learner.dense.shapes()
+    tables = {name for name in shapes if name.partition(".")[0] in trainer.learner.tables}
+    needed = {
+        name: (size, *shape[1:]) if name in tables else tuple(shape)
+        for name, shape in shapes.items()
+    }
+    sound = needed == {name: tuple(state.shape) for name, state in optimizer.items()} and all(
+        state.is_floating_point()
+        and bool(state.isfinite().all())
+        and not (name.endswith(_SQUARES) and bool((state < 0).any()))
+        for name, state in optimizer.items()
+    )
+    if not sound:
+        raise CheckpointError("the state of the optimisers is of another model; train again")
     restored = dict(optimizer)
-    for name, fresh in own.items():
-        kept = optimizer[name]
-        if kept.shape != fresh.shape:
-            if kept.dim() == 0 or kept.shape[1:] != fresh.shape[1:] or len(kept) > len(fresh):
-                raise wrong
-            restored[name] = torch.cat((kept.to(fresh), fresh[len(kept) :]))
+    for name in tables:
+        restored[name] = torch.cat((optimizer[name].to(own[name]), own[name][size:]))
     trainer.learner.restore_optimizer(restored)
