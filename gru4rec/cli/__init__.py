@@ -25,6 +25,7 @@ COMMANDS = {
     "tune": "Search for the settings that suit a log.",
     "fuse": "Mix a checkpoint with others, or with baselines.",
     "recommend": "Recommend the next items of sessions.",
+    "backtest": "Measure what freshness is worth, step by step through a log.",
     "serve": "Answer over HTTP: running sessions and their next items.",
     "evaluate": "Measure a checkpoint on held-out sessions.",
     "index": "Choose the index that a checkpoint is served from.",

@@ -1,0 +1,119 @@
+"""`gru4rec backtest`: a log → `backtest` → a table of what freshness is worth."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gru4rec.cli.guard import Guarded, Reads
+from gru4rec.cli.options import (
+    click_log_options,
+    device_option,
+    long_sessions_option,
+    output_options,
+    read_options,
+)
+from gru4rec.cli.training_options import config_of, setting_options
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_FORMATS = ("table", "json", "csv")
+
+
+@click.command("backtest", cls=Guarded)
+@click.argument("clicks", nargs=-1, required=True, type=Reads())
+@click.option(
+    "--train",
+    "duration",
+    required=True,
+    metavar="14d",
+    help="Time that is learned from at each step.",
+)
+@click.option("--every", required=True, metavar="1d", help="Time between two steps.")
+@click.option("--test", metavar="1d", help="Time that is measured after each; else as --every.")
+@click.option(
+    "--ways", default="stale,update,full", show_default=True, metavar="NAME,…",
+    help="How a model is kept: left as it is, updated, trained anew.",
+)  # fmt: skip
+@click.option(
+    "--baseline", "baselines", multiple=True, metavar="NAME",
+    help="Baseline that is fitted at each step; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "-k", "ks", multiple=True, type=int, default=(20,), show_default=True, metavar="N",
+    help="Cut-off; may be repeated.",
+)  # fmt: skip
+@output_options(_FORMATS)
+@click_log_options
+@long_sessions_option
+@setting_options
+@device_option
+def command(clicks: tuple[str, ...], **options: Any) -> None:
+    """Measure what freshness is worth: go through the log CLICKS step by step.
+
+    At each step a model that was left as it is, one that was updated and one that was trained anew
+    are measured on the sessions that begin after it.
+    """
+    import polars as pl
+
+    from gru4rec.cli.output import choose_format, write_table
+    from gru4rec.clicks import read_clicks
+    from gru4rec.evaluation import backtest
+
+    form = choose_format(options["form"], options["output"], _FORMATS)
+    config = config_of(options)
+    read = {**read_options(options), "also": config.encoder.inputs}
+
+    def tell(step: Any, way: str) -> None:
+        click.echo(f"step {step.number}, {step.start:%Y-%m-%d %H:%M}: {way}", err=True)
+
+    steps = backtest(
+        read_clicks(clicks, **read),
+        train=options["duration"],
+        every=options["every"],
+        test=options["test"],
+        ways=[way for way in options["ways"].split(",") if way],
+        baselines=options["baselines"],
+        ks=options["ks"],
+        config=config,
+        device=options["device"],
+        on_step=tell,
+    )
+    table = pl.concat(steps)
+    people = form == "table" and options["output"] is None
+    write_table(_for_people(table) if people else table, form, options["output"])
+
+
+def _for_people(table: "pl.DataFrame") -> "pl.DataFrame":
+    """Return a row for each step and one for all, with a column for each way and cut-off.
+
+    Recall@k / MRR@k of all targets, those on unknown items as misses; below, the seconds.
+    """
+    import polars as pl
+
+    counted = table.filter(pl.col("metric").is_in(["recall_all", "mrr_all"]))
+    weight = pl.col("num_targets")
+    mean = (pl.col("value") * weight).sum() / weight.sum()
+    every = counted.group_by("way", "metric", "k", maintain_order=True).agg(mean)
+    seconds = table.unique(["way", "step"]).group_by("way").agg(pl.col("seconds").mean())
+    steps = counted.select(
+        pl.col("start").dt.to_string("%Y-%m-%d %H:%M").alias("step"), "way", "metric", "k", "value"
+    )
+    rows = pl.concat(
+        [steps, every.select(pl.lit("all").alias("step"), "way", "metric", "k", "value")]
+    )
+    both = rows.pivot("metric", index=["step", "way", "k"], values="value")
+    pairs = zip(both["recall_all"], both["mrr_all"], strict=True)
+    text = pl.Series("text", [f"{recall:.3f} / {mrr:.3f}" for recall, mrr in pairs])
+    ways = table["way"].unique(maintain_order=True).to_list()
+    ks = table["k"].unique(maintain_order=True).to_list()
+    named = pl.format("{} @{}", "way", "k") if len(ks) > 1 else pl.col("way")
+    shown = both.with_columns(text, named.alias("column")).pivot(
+        "column", index="step", values="text"
+    )
+    spent = dict(seconds.iter_rows())
+    last = {"step": "seconds"} | {
+        column: f"{spent[next(way for way in ways if column.split(' @')[0] == way)]:.1f}"
+        for column in shown.columns[1:]
+    }
+    return pl.concat([shown, pl.DataFrame([last], schema=shown.schema)])
