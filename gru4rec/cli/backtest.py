@@ -87,7 +87,8 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
 def _for_people(table: "pl.DataFrame") -> "pl.DataFrame":
     """Return a row for each step and one for all, with a column for each way and cut-off.
 
-    Recall@k / MRR@k of all targets, those on unknown items as misses; below, the seconds.
+    Recall@k / MRR@k of all targets, those on unknown items as misses; below, the seconds of a step
+    after the first.
     """
     import polars as pl
 
@@ -95,7 +96,8 @@ def _for_people(table: "pl.DataFrame") -> "pl.DataFrame":
     weight = pl.col("num_targets")
     mean = (pl.col("value") * weight).sum() / weight.sum()
     every = counted.group_by("way", "metric", "k", maintain_order=True).agg(mean)
-    seconds = table.unique(["way", "step"]).group_by("way").agg(pl.col("seconds").mean())
+    later = table.filter((pl.col("step") > pl.col("step").min()) | (pl.col("step").n_unique() == 1))
+    seconds = later.unique(["way", "step"]).group_by("way").agg(pl.col("seconds").mean())
     steps = counted.select(
         pl.col("start").dt.to_string("%Y-%m-%d %H:%M").alias("step"), "way", "metric", "k", "value"
     )
