@@ -1,6 +1,7 @@
 """What recommenders that are parts of one have in common."""
 
 from collections.abc import Sequence
+from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
@@ -9,7 +10,7 @@ from gru4rec.errors import CheckpointError, ConfigError
 from gru4rec.recommenders.checkpoint import Checkpoint
 from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.recommender import Recommender
-from gru4rec.sessions import NO_SIDE_INPUTS, Catalog, SideInputs
+from gru4rec.sessions import NO_SIDE_INPUTS, Catalog, SeenSessions, SideInputs
 from gru4rec.untrusted import brief
 
 R = TypeVar("R", bound=Recommender)
@@ -43,12 +44,16 @@ def in_common(parts: Sequence[Recommender], whole: str) -> tuple[Catalog, SideIn
 
 
 def meta_of_parts(name: str, parts: Sequence[Recommender]) -> Meta:
-    """Return the meta of a recommender that has parts; they have seen the same log."""
+    """Return the meta of a recommender that has parts.
+
+    They have seen the same log, or one of them, which was updated, more.
+    """
+    of_parts = [part.meta.seen for part in parts if part.meta.seen is not None]
     return Meta(
         recommender=name,
         versions={"gru4rec": version("gru4rec")},
         parts=[part.name for part in parts],
-        seen=parts[0].meta.seen,
+        seen=reduce(SeenSessions.merged, of_parts) if of_parts else None,
     )
 
 

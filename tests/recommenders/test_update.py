@@ -268,6 +268,15 @@ def test_what_cannot_be_learned_is_refused_and_changes_nothing(parts, change, me
     assert all(torch.equal(weights[n], each) for n, each in recommender.model.state_dict().items())
 
 
+def test_a_mixture_has_seen_what_any_of_its_parts_has(parts):
+    before = fitted(parts[0])
+    again = parts[0].with_columns(pl.col("timestamp") + pl.duration(days=9))
+    updated = fitted(parts[0]).update(again.with_columns(pl.col("session_id") + 1000))
+    fusion = g4r.Fusion([before, updated])
+    assert fusion.meta.seen.times["last"] == updated.meta.seen.times["last"]
+    assert before.meta.seen.times["last"] < updated.meta.seen.times["last"]
+
+
 def test_a_model_that_was_shrunk_is_not_updated(parts):
     small = fitted(parts[0]).with_weights_as({"encoder": "bf16", "items": "float16"})
     with pytest.raises(g4r.CheckpointError, match="was shrunk"):
