@@ -20,6 +20,7 @@ from gru4rec.recommenders.parts import (
     in_common,
     load_with_parts,
     meta_of_parts,
+    refuse_changed,
     refuse_different_inputs,
     refuse_other_parts,
 )
@@ -70,6 +71,7 @@ class Ensemble(Indexed):
     def _join(self, index: ItemIndex | None = None) -> None:
         """Take over what the models, once fitted, have in common; make one index and one head."""
         self.catalog, self.side_inputs = in_common(self.parts, "an ensemble")
+        self._joined = [part.catalog for part in self.parts]
         self.meta = meta_of_parts(self.name, self.parts)
         vectors = self.item_vectors()
         if index is None:
@@ -101,11 +103,13 @@ class Ensemble(Indexed):
 
     def _queries_after(self, sessions: SessionArrays, clicks: IntArray) -> Tensor:
         """Return the queries [n, D] whose scores are the mean of those of the parts' queries."""
+        refuse_changed(self.parts, self._joined, "an ensemble")
         of_parts = [queries_after(part.model, sessions, clicks) for part in self.parts]
         return torch.cat(of_parts, dim=1) / len(self.parts)
 
     def running_queries(self, sessions: Sequence[RunningSession]) -> Float32Array:
         """See `Indexed.running_queries`."""
+        refuse_changed(self.parts, self._joined, "an ensemble")
         of_parts = []
         for part, place in zip(self.parts, self._states, strict=True):
             states = _slices([session.state for session in sessions], place)
@@ -120,6 +124,7 @@ class Ensemble(Indexed):
         self, states: Sequence[Float32Array | None], items: IntArray, sides: IntArray
     ) -> Sequence[Float32Array | None]:
         """See `Scorer.next_states`: the states of the models, one after the other."""
+        refuse_changed(self.parts, self._joined, "an ensemble")
         of_parts = [
             part.next_states(_slices(states, place), items, sides)
             for part, place in zip(self.parts, self._states, strict=True)

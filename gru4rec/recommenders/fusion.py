@@ -20,6 +20,7 @@ from gru4rec.recommenders.parts import (
     in_common,
     load_with_parts,
     meta_of_parts,
+    refuse_changed,
     refuse_different_inputs,
     refuse_other_parts,
 )
@@ -145,6 +146,7 @@ class Fusion(Recommender):
         self, sessions: SessionArrays, clicks: IntArray
     ) -> Iterator[tuple[Rows, Tensor]]:
         """Yield rows of `clicks`, and what each part makes of the items after them [P, M, N]."""
+        refuse_changed(self.parts, self._joined, "a fusion")
         parts = [part.score(sessions, clicks) for part in self.parts]
         for scored in zip(*parts, strict=True):  # all in the same pieces, see `Scorer.score`
             mixed = [
@@ -156,6 +158,7 @@ class Fusion(Recommender):
     def _join(self) -> None:
         """Take over what the parts, once fitted, have in common."""
         self.catalog, self.side_inputs = in_common(self.parts, "a fusion")
+        self._joined = [part.catalog for part in self.parts]
         self.meta = meta_of_parts(self.name, self.parts)
 
     def settings_dict(self) -> dict[str, Any]:

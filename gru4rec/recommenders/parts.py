@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
-from gru4rec.errors import CheckpointError, ConfigError
+from gru4rec.errors import CheckpointError, ConfigError, DataError
 from gru4rec.recommenders.checkpoint import Checkpoint
 from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.recommender import Recommender
@@ -41,6 +41,14 @@ def in_common(parts: Sequence[Recommender], whole: str) -> tuple[Catalog, SideIn
     if any(values_of_part != values[0] for values_of_part in values):
         raise ConfigError(f"the parts of {whole} read different side inputs; give them the same")
     return first.catalog, read[0] if read else NO_SIDE_INPUTS
+
+
+def refuse_changed(parts: Sequence[Recommender], catalogs: Sequence[Catalog], whole: str) -> None:
+    """Raise DataError if a part was fitted or updated since it had the catalog of its place."""
+    if any(part.catalog is not known for part, known in zip(parts, catalogs, strict=True)):
+        raise DataError(
+            f"a part of {whole} was fitted or updated since the parts were joined; join them again"
+        )
 
 
 def meta_of_parts(name: str, parts: Sequence[Recommender]) -> Meta:

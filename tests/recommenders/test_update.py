@@ -277,6 +277,34 @@ def test_a_mixture_has_seen_what_any_of_its_parts_has(parts):
     assert before.meta.seen.times["last"] < updated.meta.seen.times["last"]
 
 
+@pytest.mark.parametrize("kind", [g4r.Fusion, g4r.Ensemble])
+def test_a_mixture_does_not_answer_once_a_part_is_another(parts, kind):
+    made = [fitted(parts[0]), fitted(parts[0], seed=3)]
+    mixture = kind(made)
+    session = mixture.start_session()
+    session.click("c00-0000")
+    made[0].update(parts[1])
+    for ask in (
+        lambda: mixture.recommend([["c00-0000"]], 3),
+        lambda: mixture.next_items(["c00-0000"], 3),
+        lambda: session.recommend(3),
+    ):
+        with pytest.raises(g4r.DataError, match="was fitted or updated since"):
+            ask()
+
+
+def test_a_checkpoint_that_is_updated_often_stays_bounded(parts, tmp_path, monkeypatch):
+    monkeypatch.setattr("gru4rec.recommenders.gru4rec_meta._MOST_UPDATES", 3)
+    recommender = fitted(parts[0])
+    for number in range(6):
+        recommender.update(parts[1 + number % 3], epochs=0.5)
+        recommender.save(tmp_path / "model", force=True)
+        recommender = g4r.load(tmp_path / "model", device="cpu")
+    assert [row["number"] for row in recommender.meta.updates] == [4, 5, 6]
+    assert len(recommender.catalog) == len({*pl.concat(parts)["item_id"]})
+    assert recommender.recommend([["c00-0000"]], 3).height == 3
+
+
 def test_a_model_that_was_shrunk_is_not_updated(parts):
     small = fitted(parts[0]).with_weights_as({"encoder": "bf16", "items": "float16"})
     with pytest.raises(g4r.CheckpointError, match="was shrunk"):
