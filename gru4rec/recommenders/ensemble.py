@@ -68,6 +68,12 @@ class Ensemble(Indexed):
         self._join()
         return self
 
+    def update(self, clicks: ClickSource, **options: Any) -> Self:
+        """Update every part, all of them or none; see `Recommender.update`. Return self."""
+        self.parts = [copy(part).update(clicks, **options) for part in self.parts]
+        self._join()
+        return self
+
     def _join(self, index: ItemIndex | None = None) -> None:
         """Take over what the models, once fitted, have in common; make one index and one head."""
         self.catalog, self.side_inputs = in_common(self.parts, "an ensemble")

@@ -3,6 +3,7 @@
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -154,6 +155,12 @@ class Fusion(Recommender):
                 for part, (_, scores) in zip(self.parts, scored, strict=True)
             ]
             yield scored[0][0], torch.stack(mixed)
+
+    def update(self, clicks: ClickSource, **options: Any) -> Self:
+        """Update every part, all of them or none; see `Recommender.update`. Return self."""
+        self.parts = [copy(part).update(clicks, **options) for part in self.parts]
+        self._join()
+        return self
 
     def _join(self) -> None:
         """Take over what the parts, once fitted, have in common."""

@@ -8,7 +8,6 @@ from gru4rec.sessions import Catalog
 from gru4rec.training import Trained, TrainingLog, Updated, UpdateLog
 
 _PACKAGES = ("gru4rec", "torch", "faiss-cpu", "polars", "numpy", "safetensors")
-_MOST_UPDATES = 1000  # rows that are kept, the newest
 
 
 def meta_of(trained: Trained, log: TrainingLog, *, name: str, device: str) -> Meta:
@@ -37,20 +36,8 @@ def updated_meta(meta: Meta, updated: Updated, log: UpdateLog, catalog: Catalog)
         "items": len(log.catalog) - len(catalog),
         "pairs": len(log.new.items) - len(log.new),
     }
-    counts = {name: count + added.get(name, 0) for name, count in (meta.counts or {}).items()}
-    row = {
-        "number": 1 + (meta.updates[-1]["number"] if meta.updates else 0),
-        **{name: added[name] for name in ("clicks", "sessions", "items")},
-        **({"until": log.seen.times["last"]} if log.seen.times else {}),
-        "loss": updated.history[-1]["loss"],
-        "seconds": round(updated.seconds, 3),
-    }
-    return replace(
-        meta,
-        counts=counts,
-        seen=log.seen,
-        repeats=None if updated.repeats is None else updated.repeats.to_dict(),
-        metrics=None,  # they are of the model before
-        index=None,
-        updates=[*(meta.updates or ()), row][-_MOST_UPDATES:],
-    )
+    repeats = None if updated.repeats is None else updated.repeats.to_dict()
+    figures = {"loss": updated.history[-1]["loss"], "seconds": round(updated.seconds, 3)}
+    # Metrics, and what was measured of the index, are of the model before.
+    before = replace(meta, repeats=repeats, metrics=None, index=None)
+    return before.updated(added, log.seen, **figures)

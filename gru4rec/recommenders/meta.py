@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Self, get_type_hints
 
@@ -11,6 +11,7 @@ from gru4rec.sessions import SeenSessions
 from gru4rec.untrusted import fits, shown
 
 _KEYS = {"stored_as": "precision"}  # in the file, where the field has another name
+_MOST_UPDATES = 1000  # rows that are kept, the newest
 _SEEN = {"times": "times", "sessions": "sketch"}  # the fields of `SeenSessions`, by their keys
 
 
@@ -54,6 +55,18 @@ class Meta:
     def __getitem__(self, key: str) -> Any:
         """Return what the file has under a key. Raise KeyError if it has nothing."""
         return self.to_dict()[key]
+
+    def updated(self, added: Mapping[str, int], seen: SeenSessions, **row: Any) -> Self:
+        """Return what is said once so much more was learned: by what it is counted, how much.
+
+        `seen` is what is recognised now; `row` is what else is said of the update.
+        """
+        counts = {name: count + added.get(name, 0) for name, count in (self.counts or {}).items()}
+        said = {name: added[name] for name in ("clicks", "sessions", "items")}
+        until = {"until": seen.times["last"]} if seen.times else {}
+        number = 1 + (self.updates[-1]["number"] if self.updates else 0)
+        updates = [*(self.updates or ()), {"number": number, **said, **until, **row}]
+        return replace(self, counts=counts, seen=seen, updates=updates[-_MOST_UPDATES:])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the contents of the file, in the order in which they stand there."""

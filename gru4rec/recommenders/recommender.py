@@ -139,9 +139,10 @@ class Recommender(Scorer):
         on_progress: Callable[[Progress], None] = lambda progress: None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> Self:
-        """Learn from new clicks on top of what was learned; see `GRU4Rec.update`.
+        """Learn from new clicks on top of what was learned; see `GRU4Rec.update`. Return self.
 
-        Raise DataError: other kinds than a GRU4Rec are fitted again.
+        Neighbour methods keep the new sessions too, ensembles and fusions update their parts. Raise
+        DataError for other kinds: they are fitted again.
         """
         raise DataError(f"a {self.name} is not updated; fit it again, on the older clicks too")
 
