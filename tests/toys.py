@@ -29,6 +29,12 @@ TINY = {
 tested."""
 
 
+QUICK = [
+    "--hidden-size", "8", "--epochs", "1", "--no-repeats", "--neighbours", "0", "--device", "cpu",
+]  # fmt: skip
+"""Options of `train` and `backtest` that train in a blink."""
+
+
 def clicks_of(sessions: list[list[object]]) -> pl.DataFrame:
     """A log without times: sessions 0, 1, … one after the other."""
     return pl.DataFrame(

@@ -39,8 +39,9 @@ class Served:
         for _ in range(_ATTEMPTS):
             fingerprint = fingerprint_of(path)
             recommender = load(path, device="cpu")
-            if isinstance(recommender, GRU4Rec):
-                recommender.forget_optimizer()
+            for part in (recommender, *recommender.parts):
+                if isinstance(part, GRU4Rec):
+                    part.forget_optimizer()
             if fingerprint is not None and fingerprint == fingerprint_of(path):
                 break
         else:

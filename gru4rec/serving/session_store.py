@@ -23,13 +23,7 @@ from gru4rec.serving.best_items import best_of_running
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.serving.saved_session import SavedSession, SessionId
 from gru4rec.serving.session_store_file import read_sessions, write_sessions
-from gru4rec.sessions import (
-    Click,
-    RunningSession,
-    read_again,
-    refuse_other,
-    take_in,
-)
+from gru4rec.sessions import Click, RunningSession, read_again, refuse_other, take_in
 
 _AT_ONCE = 256  # sessions that are copied while the others wait
 
@@ -221,9 +215,9 @@ class SessionStore:
     def saved(
         self, ids: Iterable[SessionId] | None = None, *, since: float = -inf
     ) -> list[SavedSession]:
-        """Return sessions by item ids: all, or those of `ids` that are there.
+        """Return sessions by item ids: those of `ids` that are there, or all, the oldest first.
 
-        All begin with that of the oldest last click; `since` leaves out those without a later one.
+        `since` leaves out those whose last click is older.
         """
         with self._lock:
             self._drop_old()
@@ -252,12 +246,13 @@ class SessionStore:
         """Take in the sessions that a store saved, of this recommender or of an older one.
 
         Their clicks are read again, those on unknown items left out. A session that is here already
-        stays as it is; the limits of this store hold. Raise DataError for a file of another kind.
+        stays, unless its last click is older; the limits of this store hold. Raise DataError for a
+        file of another kind.
         """
         self.take_over(read_sessions(Path(path)))
 
     def take_over(self, sessions: Iterable[SavedSession]) -> None:
-        """Take in sessions as `restore` does; one that is here stays unless it is older."""
+        """Take in sessions as `restore` does."""
         new = {
             saved.session_id: _Stored(
                 saved.running(self._catalog, self._side_inputs), saved.clicked

@@ -82,23 +82,19 @@ def _session_of(row: Mapping[str, Any]) -> SavedSession:
     session_id = json.loads(row[SESSION_ID])
     if not isinstance(session_id, int | str):
         raise ValueError(f"{session_id!r} is no session id")
+    items, times = row[_ITEMS], row[_TIMES]
     sides = {name.removeprefix(_SIDE): row[name] for name in row if name.startswith(_SIDE)}
-    known = {"items": Sequence[int | str], "times": Sequence[float | None]}
-    told = {name: row[name] for name in known}
-    if not all(fits(told[name], kind) for name, kind in known.items()) or not all(
-        fits(values, Sequence[str | None]) for values in sides.values()
-    ):
+    are_clicks = fits(items, Sequence[int | str]) and fits(times, Sequence[float | None])
+    if not are_clicks or not all(fits(each, Sequence[str | None]) for each in sides.values()):
         raise ValueError(f"the clicks of {session_id!r} are none")
-    if {len(values) for values in sides.values() if values} - {len(row[_ITEMS])} or len(
-        row[_ITEMS]
-    ) != len(row[_TIMES]):
+    if {len(values) for values in (times, *filter(None, sides.values()))} != {len(items)}:
         raise ValueError(f"the session {session_id!r} has not a value for each click")
     return SavedSession(
         session_id=session_id,
         clicked=float(row[_CLICKED]),
         last_time=row[_LAST_TIME],
-        items=row[_ITEMS],
-        times=row[_TIMES],
+        items=items,
+        times=times,
         sides=sides,
         unknown=int(row.get(UNKNOWN, 0)),
     )

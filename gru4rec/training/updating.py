@@ -82,7 +82,7 @@ def update(
     if optimizer is None:
         logger.warning(
             "the checkpoint keeps no state of its optimisers: an update begins with a new one, "
-            "and forgets more; train with updatable"
+            "and forgets a little more; train with updatable"
         )
     else:
         _restore(trainer, optimizer, len(model.output_table))

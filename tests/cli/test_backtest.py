@@ -6,20 +6,9 @@ from datetime import timedelta
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
+from toys import QUICK
 
 from gru4rec.cli import main
-
-QUICK = [
-    "--hidden-size",
-    "8",
-    "--epochs",
-    "1",
-    "--no-repeats",
-    "--neighbours",
-    "0",
-    "--device",
-    "cpu",
-]
 
 
 @pytest.fixture

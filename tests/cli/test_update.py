@@ -5,21 +5,10 @@ import json
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
+from toys import QUICK
 
 import gru4rec as g4r
 from gru4rec.cli import main
-
-QUICK = [
-    "--hidden-size",
-    "8",
-    "--epochs",
-    "1",
-    "--no-repeats",
-    "--neighbours",
-    "0",
-    "--device",
-    "cpu",
-]
 
 
 def run(*arguments: object) -> Result:

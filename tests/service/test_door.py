@@ -2,9 +2,11 @@
 
 import base64
 import json
+from dataclasses import fields
 
 import pytest
 
+from gru4rec.cli.serve import command
 from gru4rec.errors import ConfigError
 from gru4rec.service import ServiceSettings
 
@@ -83,3 +85,11 @@ def test_each_request_is_a_line_of_json(serving, capsys):
     assert first["client"] == "127.0.0.1"
     assert first["ms"] > 0
     assert (second["route"], second["status"]) == ("other", 404)
+
+
+def test_the_command_has_the_defaults_of_the_settings():
+    settings = {field.name: field.default for field in fields(ServiceSettings)}
+    options = command.make_context("serve", ["model"]).params
+    assert options.keys() | {"folder"} == settings.keys()
+    del options["checkpoint"]
+    assert options == {name: settings[name] for name in options}
