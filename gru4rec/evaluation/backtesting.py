@@ -46,7 +46,8 @@ def backtest(
     At each the ways of `WAYS` and the baselines, which are fitted anew, have learned from what was
     known by then: the sessions of the `train` before, of an update those since the step before.
     They are measured on the sessions of the `test` after, as long as `every` unless said. A step
-    without a target is left out, and logged. `on_step` is told what comes next.
+    without a target is left out, and logged; a way that knows none of a step's targets has no row
+    there, so that its mean is one over other steps. `on_step` is told what comes next.
 
     Columns: way, step, start, metric (recall, mrr, and recall_all, mrr_all with targets on unknown
     items as misses), k, value, low, high, num_targets, share_unknown (of the targets), seconds (of
