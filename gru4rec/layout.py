@@ -6,6 +6,7 @@
     ├── catalog.parquet       the items, by item index
     ├── weights.safetensors   what a neural model has learned
     ├── optimizer.safetensors the state of its optimisers, from which an update goes on
+    ├── placement.safetensors where the attributes of an item place it
     ├── index.faiss           the index of its item vectors
     ├── learned.parquet       what a baseline has learned
     ├── parts/                the recommenders that one is made of, a checkpoint each
@@ -26,10 +27,11 @@ META = "meta.json"
 CATALOG = "catalog.parquet"
 WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
+PLACEMENT = "placement.safetensors"
 INDEX = "index.faiss"
 LEARNED = "learned.parquet"
 PARTS = "parts"
-_NAMES = {CONFIG, META, CATALOG, WEIGHTS, OPTIMIZER, INDEX, LEARNED, PARTS}
+_NAMES = {CONFIG, META, CATALOG, WEIGHTS, OPTIMIZER, PLACEMENT, INDEX, LEARNED, PARTS}
 
 RESUME = "resume"
 UNFINISHED = {RESUME, *(atomic.beside(Path(RESUME), role).name for role in ("new", "old"))}

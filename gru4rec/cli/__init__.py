@@ -22,6 +22,7 @@ COMMANDS = {
     "prepare": "Make train, valid and test sessions of a raw log.",
     "train": "Train GRU4Rec on a click log.",
     "update": "Learn new clicks on top of a checkpoint.",
+    "add-items": "Put new items into a checkpoint by their attributes.",
     "tune": "Search for the settings that suit a log.",
     "fuse": "Mix a checkpoint with others, or with baselines.",
     "recommend": "Recommend the next items of sessions.",
@@ -44,7 +45,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"gru4rec.cli.{name}").command
+        command: click.Command = import_module(f"gru4rec.cli.{name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

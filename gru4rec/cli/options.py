@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gru4rec.cli.guard import Writes
+from gru4rec.cli.guard import Reads, Writes
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -21,22 +21,40 @@ def chain(*decorators: Callable[[Any], Any]) -> Callable[[Function], Function]:
     return decorate
 
 
+_item_col = click.option("--item-col", metavar="C", help="Column of the item id.")
+_null = click.option(
+    "--null",
+    multiple=True,
+    metavar="TEXT",
+    help="Text that stands for a missing value, such as NULL; may be repeated.",
+)
+
 click_log_options = chain(
     click.option("--session-col", metavar="C", help="Column of the session id."),
-    click.option("--item-col", metavar="C", help="Column of the item id."),
+    _item_col,
     click.option("--time-col", metavar="C", help="Column of the time."),
     click.option(
         "--where", metavar="SQL", help="Rows of CLICKS to take, e.g. \"split = 'train'\"."
     ),
-    click.option(
-        "--null",
-        multiple=True,
-        metavar="TEXT",
-        help="Text that stands for a missing value, such as NULL; may be repeated.",
-    ),
+    _null,
     click.option("--drop-invalid", is_flag=True, help="Drop and count rows with bad ids or times."),
 )
 """How to read CLICKS: keyword arguments of `read_clicks`."""
+
+item_table_options = chain(
+    _item_col,
+    click.option("--where", metavar="SQL", help="Rows of TABLE to take."),
+    _null,
+    click.option("--drop-invalid", is_flag=True, help="Drop and count rows with bad ids."),
+)
+"""How to read a TABLE of items: keyword arguments of `read_items`."""
+
+item_features_option = click.option(
+    "--item-features",
+    type=Reads(),
+    metavar="TABLE",
+    help="Table of item_id and attributes, by which items alike lie near each other.",
+)
 
 long_sessions_option = click.option(
     "--max-session-clicks",
@@ -59,6 +77,15 @@ def output_options(formats: Sequence[str]) -> Callable[[Function], Function]:
         ),
         click.option("-o", "--output", type=Writes(), metavar="FILE", help="File to write."),
     )
+
+
+def items_of(options: dict[str, Any]) -> Any:
+    """Return the table of --item-features, read as the log is; None without."""
+    from gru4rec.sessions import read_items
+
+    path = options["item_features"]
+    asked = {name: options[name] for name in ("item_col", "null")}
+    return None if path is None else read_items(path, **asked)
 
 
 def read_options(options: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from gru4rec.cli.guard import Guarded, Reads, WritesFolder
 from gru4rec.cli.options import (
     click_log_options,
     device_option,
+    item_features_option,
+    items_of,
     long_sessions_option,
     read_options,
 )
@@ -38,6 +40,7 @@ from gru4rec.cli.training_options import config_of, setting_options, valid_sourc
 @click.option("--valid-where", metavar="SQL", help="Rows of the --valid file to take.")
 @click_log_options
 @long_sessions_option
+@item_features_option
 @setting_options
 @device_option
 @click.option("--resume", is_flag=True, help="Go on with the training that was interrupted at DIR.")
@@ -71,6 +74,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     begun = load_snapshot(output) if resume else None
     config = config_of(options, default=begun.config if begun else None)
     recommender = GRU4Rec(config, device=options["device"])
+    items = items_of(options)
     read = {**read_options(options), "also": config.encoder.inputs}
     log, valid = read_clicks(clicks, **read), valid_source(options, read)
     if options["show_config"]:
@@ -81,6 +85,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
         "keep_minutes": options["keep_minutes"],
         "resume": resume,
         "updatable": options["updatable"],
+        "item_features": items,
     }
     try:
         with _stop_request() as stopping, TrainingDisplay() as display:

@@ -1,5 +1,6 @@
 """Look into a recommender: what it is, which items are alike to it, why it recommends one."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,20 +17,28 @@ from gru4rec.recommenders import GRU4Rec, Recommender, load
 from gru4rec.schema import ITEM_ID, RANK, SCORE
 from gru4rec.sessions import SessionArrays, from_lists
 
+logger = logging.getLogger(__name__)
+
 
 def summary(path: str | Path) -> pl.DataFrame:
     """Return what a checkpoint is, as rows `what`, `value`, `why`.
 
     That is settings, counts, metrics and file sizes; `why` is the reason of `auto` for a setting
-    that it decided. Raise CheckpointError if the
-    checkpoint cannot be read.
+    that it decided. Raise CheckpointError if the checkpoint cannot be read.
     """
     recommender = load(path, device="cpu")
     meta = recommender.meta
     why = {f"settings.{name}": reason for name, reason in (meta.auto or {}).items()}
-    rows = dict(flat_values(replace(meta, auto=None, history=None, updates=None).to_dict()))
+    rows = dict(
+        flat_values(replace(meta, auto=None, history=None, updates=None, attributes=None).to_dict())
+    )
     if meta.updates:
         rows["updates.last"] = meta.updates[-1]
+    rows |= {
+        f"attributes.{name}": " and ".join(kinds) for name, kinds in (meta.attributes or {}).items()
+    }
+    if unclicked := int((recommender.catalog.support == 0).sum()):
+        rows["counts.placed_by_attributes"] = unclicked
     rows.pop("sessions", None)  # of the log: too long to read
     rows |= {f"settings.{name}": value for name, value in flat_values(recommender.settings_dict())}
     if isinstance(recommender, GRU4Rec):
@@ -57,6 +66,8 @@ def neighbours(recommender: GRU4Rec, item_id: object, k: int = 10) -> pl.DataFra
     """
     catalog, most = recommender.catalog, at_least_one(k, "k")
     index = int(_known([item_id], recommender).items[0])
+    if catalog.support[index] == 0:
+        logger.warning("nobody clicked item %s yet: its attributes place it", item_id)
     with torch.inference_mode():
         vectors = unit(recommender.model.output_table.float())
         cosines = vectors @ vectors[index]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gru4rec.model.encoders.protocol import Encoder, State, dropout
     from gru4rec.model.encoding import session_vectors
     from gru4rec.model.network import Model, unit
+    from gru4rec.model.placement import Placement, fold, folded, item_tables, sum_of
     from gru4rec.model.streaming import running_queries, state_size, states_after
     from gru4rec.model.weight_files import AS_TRAINED, file_layout, packed, unpacked
 
@@ -22,18 +23,23 @@ __all__ = [
     "Encoder",
     "Model",
     "Packing",
+    "Placement",
     "State",
     "check_encoder",
     "dropout",
     "file_layout",
     "find_device",
+    "fold",
+    "folded",
     "has_fast_bf16",
+    "item_tables",
     "packed",
     "running_queries",
     "session_vectors",
     "state_size",
     "states_after",
     "streams",
+    "sum_of",
     "unit",
     "unpacked",
 ]

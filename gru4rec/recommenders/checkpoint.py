@@ -25,6 +25,7 @@ from gru4rec.layout import (
     META,
     OPTIMIZER,
     PARTS,
+    PLACEMENT,
     WEIGHTS,
     check_free,
     is_unfinished,
@@ -75,6 +76,8 @@ class Checkpoint:
     """Of one that was read, the folders of its parts, in their order."""
     optimizer: Mapping[str, Tensor] | None = None
     """The state of the optimisers, if it is kept for updates."""
+    placement: Mapping[str, Tensor] | None = None
+    """What places items by their attributes, if the model knows any."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> None:
@@ -93,6 +96,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = 
             write_parquet(checkpoint.catalog.to_frame(), new / CATALOG)
             _write_tensors(checkpoint.weights, new / WEIGHTS)
             _write_tensors(checkpoint.optimizer, new / OPTIMIZER)
+            _write_tensors(checkpoint.placement, new / PLACEMENT)
             if checkpoint.index is not None:
                 checkpoint.index.save(new / INDEX)
             if checkpoint.learned is not None:
@@ -172,6 +176,7 @@ def _read(folder: Path, path: Path) -> Checkpoint:
         _read_table(folder / LEARNED) if LEARNED in files else None,
         part_folders=[(folder / name).parent for name in _parts(len(files)) if name in files],
         optimizer=load_file(folder / OPTIMIZER) if OPTIMIZER in files else None,
+        placement=load_file(folder / PLACEMENT) if PLACEMENT in files else None,
     )
 
 

@@ -25,7 +25,7 @@ from gru4rec.recommenders.parts import (
     refuse_other_parts,
 )
 from gru4rec.serving import AnyVectors, ItemIndex, RepeatHead, row_blocks
-from gru4rec.sessions import RunningSession, SessionArrays
+from gru4rec.sessions import RunningSession, SessionArrays, read_items
 from gru4rec.training import parts_of_log, queries_after, scores_by
 
 
@@ -71,6 +71,13 @@ class Ensemble(Indexed):
     def update(self, clicks: ClickSource, **options: Any) -> Self:
         """Update every part, all of them or none; see `Recommender.update`. Return self."""
         self.parts = [copy(part).update(clicks, **options) for part in self.parts]
+        self._join()
+        return self
+
+    def add_items(self, item_features: ClickSource) -> Self:
+        """Add items to every model, or to none; see `GRU4Rec.add_items`. Return self."""
+        items = read_items(item_features)
+        self.parts = [copy(part).add_items(items) for part in self.parts]
         self._join()
         return self
 

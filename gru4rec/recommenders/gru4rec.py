@@ -18,6 +18,7 @@ from gru4rec.layout import META
 from gru4rec.model import (
     AS_TRAINED,
     Model,
+    Placement,
     check_encoder,
     find_device,
     packed,
@@ -26,14 +27,15 @@ from gru4rec.model import (
     states_after,
     unpacked,
 )
+from gru4rec.recommenders.added_items import NewItems, model_with, optimizer_with
 from gru4rec.recommenders.checkpoint import Checkpoint, write_checkpoint
 from gru4rec.recommenders.gru4rec_meta import meta_of, updated_meta
 from gru4rec.recommenders.indexed import Indexed
 from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.neighbour_teacher import NeighbourTeacher
-from gru4rec.recommenders.saved_model import model_of
+from gru4rec.recommenders.saved_model import model_of, placement_of
 from gru4rec.serving import AnyVectors, ItemIndex, RepeatHead
-from gru4rec.sessions import Catalog, RunningSession, SessionArrays, SideInputs
+from gru4rec.sessions import Catalog, RunningSession, SessionArrays, SideInputs, read_items
 from gru4rec.training import (
     LOSSES,
     Hooks,
@@ -75,6 +77,7 @@ class GRU4Rec(Indexed):
         self.device = find_device(device)
         self._keep: Path | None = None
         self._optimizer: Mapping[str, Tensor] | None = None
+        self.placement: Placement | None = None
 
     def fit(
         self,
@@ -87,6 +90,7 @@ class GRU4Rec(Indexed):
         resume: bool = False,
         stopping: Callable[[], bool] = lambda: False,
         updatable: bool = False,
+        item_features: ClickSource | None = None,
     ) -> Self:
         """Train on the sessions of a click log; all of its items make the catalog.
 
@@ -102,11 +106,16 @@ class GRU4Rec(Indexed):
         With `updatable` the state of the optimisers is kept, so that `update` goes on from it; it
         is once or twice as large as the model.
 
+        With `item_features`, a table of items (item_id and columns of categories, numbers, times or
+        lists of numbers), what items alike have in common is learned by their attributes: see
+        `model/placement.py`. Then `add_items` places new ones.
+
         Raise DataError if there is nothing to learn from, DivergenceError, and CheckpointError or
         ConfigError if the state cannot be kept, or is of another log or other settings. A fit that
         fails leaves the recommender as it was.
         """
-        log = TrainingLog.read(clicks, valid, self.inputs)
+        items = None if item_features is None else read_items(item_features)
+        log = TrainingLog.read(clicks, valid, self.inputs, items)
         folder = None if keep is None else place_of(keep, CheckpointError)
         trained = train(
             log,
@@ -121,7 +130,25 @@ class GRU4Rec(Indexed):
         meta = meta_of(trained, log, name=self.name, device=str(self.device))
         self._take(trained.config, trained.model, log.catalog, log.side_inputs, index, meta)
         self._optimizer = trained.optimizer if updatable else None
-        self._keep = folder
+        self._keep, self.placement = folder, trained.placement
+        return self
+
+    def add_items(self, item_features: ClickSource) -> Self:
+        """Put the items of a table into the catalog, without training; return self.
+
+        Those that it has already stay as they are. The new ones stand behind them, with support 0,
+        where their attributes place them. Running sessions end, as by `update`. Raise DataError if
+        the model has learned no attributes, if it knows none of any new item, and for ids of
+        another type.
+        """
+        new = NewItems.of(read_items(item_features), self.catalog, self.placement)
+        if len(new.attributes) and self.placement is not None:
+            model = model_with(new, self.model, self.placement, self.config, self.side_inputs)
+            index = self.index.rebuilt(_vectors_of(model)).with_vectors(_kept_vectors_of(model))
+            self._optimizer = optimizer_with(new, self._optimizer)
+            counts = {**(self.meta.counts or {}), "items": len(new.catalog)}
+            meta = replace(self.meta, counts=counts, index=None)
+            self._take(self.config, model, new.catalog, self.side_inputs, index, meta)
         return self
 
     def update(
@@ -237,11 +264,16 @@ class GRU4Rec(Indexed):
 
     def contents(self) -> Checkpoint:
         """See `Scorer.contents`."""
-        catalog = self.catalog
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
         weights = packed(weights, **(self.meta.stored_as or AS_TRAINED))
         return Checkpoint(
-            self.settings_dict(), self.meta, catalog, weights, self.index, optimizer=self._optimizer
+            self.settings_dict(),
+            self.meta,
+            self.catalog,
+            weights,
+            self.index,
+            optimizer=self._optimizer,
+            placement=None if self.placement is None else self.placement.state_dict(),
         )
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
@@ -265,6 +297,7 @@ class GRU4Rec(Indexed):
         side_inputs = SideInputs(saved.meta.inputs or {})
         recommender._take(recommender.config, model, saved.catalog, side_inputs, index, saved.meta)
         recommender._optimizer = saved.optimizer
+        recommender.placement = placement_of(model, saved)
         return recommender
 
     def with_weights_as(self, stored_as: Mapping[str, str]) -> Self:
@@ -276,6 +309,7 @@ class GRU4Rec(Indexed):
         index = self.index.with_vectors(_kept_vectors_of(model.to(copy.device)))
         meta = replace(self.meta, stored_as=stored_as)
         copy._take(self.config, model, self.catalog, self.side_inputs, index, meta)
+        copy.placement = self.placement
         return copy
 
     def item_vectors(self) -> Float32Array:

@@ -34,6 +34,8 @@ class Meta:
     """By what the training log is recognised; in the file as `times` and `sessions`."""
     inputs: Mapping[str, Sequence[str]] | None = None
     """The values of each side input, by falling count."""
+    attributes: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None
+    """How the attributes of an item are read, see `sessions.Attributes`."""
     auto: Mapping[str, str] | None = None
     """Why `auto` decided a setting as it did."""
     repeats: Mapping[str, float | Sequence[float]] | None = None

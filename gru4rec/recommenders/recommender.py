@@ -58,8 +58,9 @@ class Recommender(Scorer):
         Where fewer than k are left, all of them are returned.
 
         With `explain` two columns more say how an answer came about: `reason`, "model", "repeat"
-        for an item of the session that its repeat head scored, or, without a known item,
-        "popularity", and `unknown`, the clicks of the session that were passed over.
+        for an item of the session that its repeat head scored, "attributes" for one that nobody
+        clicked yet, which these place, or, without a known item, "popularity", and `unknown`, the
+        clicks of the session that were passed over.
 
         Raise DataError for k < 1, and if no item may be recommended.
         """
@@ -145,6 +146,13 @@ class Recommender(Scorer):
         DataError for other kinds: they are fitted again.
         """
         raise DataError(f"a {self.name} is not updated; fit it again, on the older clicks too")
+
+    def add_items(self, item_features: ClickSource) -> Self:
+        """Put the items of a table into the catalog, without training; see `GRU4Rec.add_items`.
+
+        Ensembles add them to their models. Raise DataError for other kinds.
+        """
+        raise DataError(f"a {self.name} does not place items by attributes; only GRU4Rec does")
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the checkpoint folder `path`, which `gru4rec.load` reads.

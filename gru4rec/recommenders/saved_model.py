@@ -7,9 +7,9 @@ from torch import Tensor
 
 from gru4rec.config import Config
 from gru4rec.errors import CheckpointError
-from gru4rec.model import AS_TRAINED, Model, file_layout, unpacked
+from gru4rec.model import AS_TRAINED, Model, Placement, file_layout, unpacked
 from gru4rec.recommenders.checkpoint import Checkpoint
-from gru4rec.sessions import OF_TIME, SideInputs
+from gru4rec.sessions import OF_TIME, Attributes, SideInputs
 from gru4rec.untrusted import shown
 
 _DECIDED = ("encoder.hidden_size", "training.scoring", "training.scale")  # the last: of a cosine
@@ -37,6 +37,20 @@ def model_of(config: Config, saved: Checkpoint) -> Model:
     model = Model(config, len(saved.catalog), side_inputs)
     model.load(unpacked(saved.weights))
     return model
+
+
+def placement_of(model: Model, saved: Checkpoint) -> Placement | None:
+    """Return what places items by their attributes, if the checkpoint has it.
+
+    Raise CheckpointError if it does not fit the attributes or the model.
+    """
+    if (saved.placement is None) != (saved.meta.attributes is None):
+        raise CheckpointError("the checkpoint has attributes or their weights alone; train again")
+    if saved.placement is None or saved.meta.attributes is None:
+        return None
+    placement = Placement.of(Attributes.from_dict(saved.meta.attributes), model)
+    placement.load(saved.placement)
+    return placement.to(model.output_table.device)
 
 
 def _side_inputs_of(config: Config, saved: Checkpoint) -> SideInputs:

@@ -8,7 +8,7 @@ import numpy as np
 from gru4rec.evaluation import explain
 from gru4rec.schema import ITEM_ID
 from gru4rec.service.answering import Answer
-from gru4rec.serving import OF_REPEAT
+from gru4rec.serving import OF_ATTRIBUTES, OF_MODEL, OF_REPEAT
 
 _MOST = 50  # clicks, the newest, that are weighed: the session is scored without each
 
@@ -18,9 +18,14 @@ def explanation(answer: Answer) -> dict[str, Any]:
     recommender, clicked = answer.recommender, set(answer.session.items)
     has_head = recommender.repeats is not None
     indexes = [recommender.catalog.find(item) for item in answer.found.items]
-    reasons = [
-        OF_REPEAT if has_head and index in clicked else answer.found.reason for index in indexes
-    ]
+    support = recommender.catalog.support
+
+    def reason(index: int | None) -> str:
+        if has_head and index in clicked:
+            return OF_REPEAT
+        is_placed = index is not None and support[index] == 0 and answer.found.reason == OF_MODEL
+        return OF_ATTRIBUTES if is_placed else answer.found.reason
+
     ids = recommender.catalog.ids_of(answer.session.items[-_MOST:])
     clicks: list[Mapping[str, Any]] = []
     best = answer.found.items[0] if answer.found.items else None
@@ -28,7 +33,7 @@ def explanation(answer: Answer) -> dict[str, Any]:
         table = explain(recommender, ids, target=best).drop("target", "score")
         before = len(answer.session.items) - len(ids)
         clicks = [_plain(row, before) for row in table.iter_rows(named=True)]
-    return {"reasons": reasons, ITEM_ID: best, "clicks": clicks}
+    return {"reasons": [reason(index) for index in indexes], ITEM_ID: best, "clicks": clicks}
 
 
 def _plain(row: Mapping[str, Any], before: int) -> dict[str, Any]:

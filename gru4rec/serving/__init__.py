@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
-    from gru4rec.serving.answers import OF_MODEL, OF_POPULARITY, OF_REPEAT, answers_in_pieces
+    from gru4rec.serving.answers import (
+        OF_ATTRIBUTES,
+        OF_MODEL,
+        OF_POPULARITY,
+        OF_REPEAT,
+        answers_in_pieces,
+    )
     from gru4rec.serving.best_items import best_of_running, best_of_sessions
     from gru4rec.serving.chunks import chunks_of_block, row_blocks, row_chunks
     from gru4rec.serving.filters import ItemFilter
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INDICATORS",
+    "OF_ATTRIBUTES",
     "OF_MODEL",
     "OF_POPULARITY",
     "OF_REPEAT",

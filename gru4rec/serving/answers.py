@@ -18,8 +18,10 @@ from gru4rec.sessions import Catalog, ItemLinks, SessionArrays
 logger = logging.getLogger(__name__)
 
 OF_MODEL, OF_POPULARITY, OF_REPEAT = "model", "popularity", "repeat"
+OF_ATTRIBUTES = "attributes"
 """Why items are recommended; `repeat`: because the session has the item, and a head knows that
-visitors return to such items."""
+visitors return to such items; `attributes`: by the model too, which knows no click on the item, but
+its attributes."""
 
 _ROWS_AT_ONCE = 2_000_000  # of an answer
 
@@ -93,7 +95,10 @@ def _explained(
         keys = items[known] + size * np.arange(len(known))[:, None]
         is_own[known] = np.isin(keys, own.items + size * own.rows)
     unknown = (sessions.lengths == 0)[:, None] | np.zeros_like(is_own)
-    reasons = np.select([unknown, is_own], [OF_POPULARITY, OF_REPEAT], OF_MODEL)
+    unclicked = recommender.catalog.support[items] == 0
+    reasons = np.select(
+        [unknown, is_own, unclicked], [OF_POPULARITY, OF_REPEAT, OF_ATTRIBUTES], OF_MODEL
+    )
     return {
         REASON: pl.Series(reasons.ravel(), dtype=pl.String),
         UNKNOWN: pl.Series(np.repeat(sessions.unknown, items.shape[1])),

@@ -6,6 +6,7 @@ from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
     from gru4rec.sessions.arrays import SessionArrays, offsets_of, ranges, sides_of
+    from gru4rec.sessions.attributes import Attributes, CodedItems, attributes_of, read_items
     from gru4rec.sessions.batching.background import prefetch
     from gru4rec.sessions.batching.batch import ORDINARY_CLICKS, SessionBatch
     from gru4rec.sessions.batching.packed_layout import PackedLayout
@@ -41,8 +42,10 @@ __all__ = [
     "OWN_KINDS",
     "OWN_SHAPE",
     "REACH",
+    "Attributes",
     "Catalog",
     "Click",
+    "CodedItems",
     "Follows",
     "ItemLinks",
     "OwnItems",
@@ -57,6 +60,7 @@ __all__ = [
     "SideInputs",
     "WholeSessions",
     "arrays_of",
+    "attributes_of",
     "from_lists",
     "hashes_of",
     "offsets_of",
@@ -64,6 +68,7 @@ __all__ = [
     "prefetch",
     "ranges",
     "read_again",
+    "read_items",
     "refuse_other",
     "sides_of",
     "take_in",

@@ -16,6 +16,7 @@ from gru4rec.schema import ITEM_ID
 from gru4rec.untrusted import brief, shown
 
 _SUPPORT = "support"
+_INDEX = "_index"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Catalog:
     item_ids: pl.Series
     """Item ids by item index, in the type that the log has."""
     support: IntArray
-    """Clicks on each item in the training log."""
+    """Clicks on each item in the training log; 0 of one that was added by its attributes."""
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -55,7 +56,7 @@ class Catalog:
     def from_frame(cls, frame: pl.DataFrame) -> Self:
         """Make a catalog of the frame that `to_frame` returns.
 
-        Raise DataError for another one: it must have items, each once, and clicks on each.
+        Raise DataError for another one: it must have items, each once, and clicks on them.
         """
         types = frame.schema
         if not {ITEM_ID, _SUPPORT} <= types.keys():
@@ -69,8 +70,8 @@ class Catalog:
         if not len(frame) or ids.null_count() or ids.n_unique() < len(ids):
             raise DataError("a catalog has at least one item, and each of them once")
         clicks = support.to_numpy()
-        if support.null_count() or clicks.min() < 1 or clicks.sum(dtype=float) > 2**62:
-            raise DataError("the supports of a catalog are clicks, 1 or more")
+        if support.null_count() or clicks.min() < 0 or not 0 < clicks.sum(dtype=float) <= 2**62:
+            raise DataError("the supports of a catalog are clicks, 0 or more of each item")
         return cls(ids, clicks)
 
     def grown(self, clicks: pl.LazyFrame, *, fading: float = 1.0, seed: int = 0) -> Self:
@@ -82,23 +83,43 @@ class Catalog:
         log whose ids are of another type.
         """
         counted = self.of(clicks)
-        if counted.item_ids.dtype.is_integer() and self.item_ids.dtype.is_integer():
-            counted = type(self)(counted.item_ids.cast(self.item_ids.dtype), counted.support)
-        if counted.item_ids.dtype != self.item_ids.dtype:
-            raise DataError(
-                f"item ids are of type {counted.item_ids.dtype}, and those of the catalog of type "
-                f"{self.item_ids.dtype}; check item_col",
-                mend_with=["item_col"],
-            )
+        counted = type(self)(self._as_own(counted.item_ids), counted.support)
         known = np.array([self._index_by_id.get(item, -1) for item in counted._ids])
         support = self.support.copy()
         if fading < 1.0:
             chance = np.random.default_rng(seed).random(len(support))
-            support = np.maximum(1, np.floor(support * fading + chance)).astype(np.int64)
+            support = np.maximum(np.minimum(support, 1), np.floor(support * fading + chance))
+            support = support.astype(np.int64)
         support[known[known >= 0]] += counted.support[known >= 0]
         new = np.flatnonzero(known < 0)
         ids = pl.concat([self.item_ids, counted.item_ids.gather(new)])
         return type(self)(ids, np.concatenate((support, counted.support[new])))
+
+    def has(self, item_ids: pl.Series) -> BoolArray:
+        """Return whether each of some ids is known [n]; one of another type is cast."""
+        coded = self.encode(pl.LazyFrame({ITEM_ID: item_ids}), _INDEX).collect()
+        return coded[_INDEX].is_not_null().to_numpy()
+
+    def extended(self, item_ids: pl.Series) -> Self:
+        """Return the catalog with new items behind the others, on which nobody clicked yet.
+
+        Raise DataError for ids of another type.
+        """
+        ids = pl.concat([self.item_ids, self._as_own(item_ids)])
+        return type(self)(ids, np.concatenate((self.support, np.zeros(len(item_ids), np.int64))))
+
+    def _as_own(self, item_ids: pl.Series) -> pl.Series:
+        """Return ids in the type of the catalog's. Raise DataError for ids of another type."""
+        own = self.item_ids.dtype
+        if item_ids.dtype.is_integer() and own.is_integer():
+            item_ids = item_ids.cast(own)
+        if item_ids.dtype != own:
+            raise DataError(
+                f"item ids are of type {item_ids.dtype}, and those of the catalog of type {own}; "
+                "check item_col",
+                mend_with=["item_col"],
+            )
+        return item_ids
 
     def to_frame(self) -> pl.DataFrame:
         """Return the columns item_id and support, in the order of the item indexes."""

@@ -1,16 +1,21 @@
 """One update of a model: forward, loss, gradients, optimisers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import cast
 
 import torch
 from torch import Tensor
 
 from gru4rec.config import TrainingConfig
-from gru4rec.model import ContextEncoder, Model, State, dropout
+from gru4rec.model import ContextEncoder, Model, State, dropout, fold, folded, item_tables
 from gru4rec.training.batch import TrainingBatch
+from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.objective import make_objective
 from gru4rec.training.optimizers import Adagrad, DenseOptimizer
+from gru4rec.training.placing import Placing
+
+_PLACEMENT = "placement"
 
 
 class Learner:
@@ -18,18 +23,23 @@ class Learner:
 
     # M clicks, R those and the ones before them that are read again, C candidates, U rows of the
     # input table, E length of an input, D of a session vector
-    def __init__(self, model: Model, config: TrainingConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: Model,
+        config: TrainingConfig,
+        device: torch.device,
+        placing: Placing | None = None,
+    ) -> None:
+        self.placing = placing
+        self.placement = None if placing is None else placing.placement
         self.model = model.to(device)
         self.device = device
         self._config = config
         self._objective = make_objective(config)
         self._random = torch.Generator(device)
-        tables = {"output": model.output_table, "input": model.input_table}
-        if model.shared:
-            del tables["input"]
-        if model.bias is not None:
-            tables["bias"] = model.bias
-        self.tables = {name: Adagrad(table, config.momentum) for name, table in tables.items()}
+        self.tables = {
+            name: Adagrad(table, config.momentum) for name, table in item_tables(model).items()
+        }
         self.dense = DenseOptimizer(
             model.learned_densely(),
             name=config.dense_optimizer,
@@ -52,12 +62,17 @@ class Learner:
         outputs_CD = _leaf(model.output_table, batch.candidates)
         bias_C = None if model.bias is None else _leaf(model.bias, batch.candidates)
 
-        vectors_MD, after = self._encode(inputs_RE, batch, state)
-        offset_C = -batch.correction if bias_C is None else bias_C - batch.correction
-        compared = model.comparable(vectors_MD, outputs_CD)
+        read_RE, scored_CD, added_C = inputs_RE, outputs_CD, bias_C
+        if self.placing is not None:
+            read_RE, scored_CD, added_C = self.placing.placed(
+                batch, inputs_RE, outputs_CD, bias_C, self._random
+            )
+        vectors_MD, after = self._encode(read_RE, batch, state)
+        offset_C = -batch.correction if added_C is None else added_C - batch.correction
+        compared = model.comparable(vectors_MD, scored_CD)
         loss = self._objective(*compared, offset_C, batch.targets, batch.masked)
         if batch.soft_targets.shape[1]:
-            loss = loss + self._config.teaching * surprise_by_teachers(batch, *compared, bias_C)
+            loss = loss + self._config.teaching * surprise_by_teachers(batch, *compared, added_C)
         (loss * weight).backward()  # type: ignore[no-untyped-call]
 
         rate = self._config.learning_rate * rate_factor
@@ -65,6 +80,8 @@ class Learner:
         if bias_C is not None:
             self.tables["bias"].update_rows(batch.candidates, _gradient(bias_C), rate)
         self.dense.update(rate, rate_factor)
+        if self.placing is not None:
+            self.placing.update(rate, rate_factor)
         return loss.detach(), tuple(part.detach() for part in after)
 
     def _encode(
@@ -97,11 +114,44 @@ class Learner:
 
     def is_finite(self) -> bool:
         """Whether every weight is a number."""
-        return all(bool(weight.isfinite().all()) for weight in self.model.state_dict().values())
+        return all(bool(weight.isfinite().all()) for weight in self.weights().values())
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the weights of the model, by name, and of what places its items."""
+        placed = {} if self.placing is None else self.placing.placement.state_dict()
+        return {**self.model.state_dict(), **joined({_PLACEMENT: placed})}
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over what `weights` gave."""
+        placed = part_of(_PLACEMENT, weights)
+        own = {name: part for name, part in weights.items() if not name.startswith(_PLACEMENT)}
+        self.model.load_state_dict(own)
+        if self.placing is not None:
+            self.placing.placement.load_state_dict(placed)
+
+    def fold(self) -> None:
+        """Make an ordinary model of one whose items are placed by attributes, once it has learned.
+
+        What is learned from then on is the model's own rows.
+        """
+        if self.placing is not None:
+            fold(self.model, self.placing.placement, self.placing.items)
+            self.placing = None
+
+    @contextmanager
+    def folded(self) -> Iterator[None]:
+        """Fold while this lasts; then all is as before, to the bit."""
+        if self.placing is None:
+            yield
+            return
+        with folded(self.model, self.placing.placement, self.placing.items):
+            yield
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that updates have changed, by name: weights and the optimisers' state."""
-        return {**joined({"model": self.model.state_dict()}), **self.optimizer_tensors()}
+        placing = {} if self.placing is None else self.placing.tensors()
+        parts = {"model": self.weights(), "placing": placing}
+        return {**joined(parts), **self.optimizer_tensors()}
 
     def optimizer_tensors(self) -> dict[str, Tensor]:
         """Return the optimisers' state alone, by name."""
@@ -110,8 +160,10 @@ class Learner:
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `tensors` gave, here or in another process."""
-        self.model.load_state_dict(part_of("model", tensors))
+        self.load_weights(part_of("model", tensors))
         self.restore_optimizer(tensors)
+        if self.placing is not None:
+            self.placing.restore(part_of("placing", tensors))
 
     def restore_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `optimizer_tensors` gave."""
@@ -136,24 +188,6 @@ def surprise_by_teachers(
         above_M = above_M + bias_C.index_select(0, batch.targets)
         above_M = above_M - bias_C[batch.soft_targets].mean(1)
     return above_M.mean()
-
-
-def joined(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Return the tensors of all parts by "part.name"; `part_of` takes one out again."""
-    return {
-        f"{part}.{name}": tensor
-        for part, tensors in parts.items()
-        for name, tensor in tensors.items()
-    }
-
-
-def part_of(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors whose names begin with `part` and a dot, by the rest of their names."""
-    return {
-        name.removeprefix(f"{part}."): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(f"{part}.")
-    }
 
 
 def _leaf(table: Tensor, rows: Tensor) -> Tensor:

@@ -62,7 +62,9 @@ class DenseOptimizer:
         self._parameters = list(parameters)
         self._adamw_rate = adamw_rate
         self._adamw = (
-            torch.optim.AdamW(self._parameters, lr=adamw_rate) if name == "adamw" else None
+            torch.optim.AdamW(self._parameters, lr=adamw_rate)
+            if name == "adamw" and self._parameters
+            else None
         )
         self._adagrad = [] if self._adamw else [Adagrad(p, momentum) for p in self._parameters]
 

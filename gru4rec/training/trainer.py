@@ -15,7 +15,9 @@ from gru4rec.errors import DivergenceError, StoppedError
 from gru4rec.model import Model, State
 from gru4rec.sessions import prefetch
 from gru4rec.training.batch import TrainingBatch, TrainingBatches
-from gru4rec.training.learner import Learner, joined, part_of
+from gru4rec.training.learner import Learner
+from gru4rec.training.named_tensors import joined, part_of
+from gru4rec.training.placing import Placing
 
 logger = logging.getLogger(__name__)
 
@@ -82,11 +84,16 @@ class Trainer:
     """Runs the epochs of a config from wherever its position is; the model is trained in place."""
 
     def __init__(
-        self, model: Model, batches: TrainingBatches, config: Config, device: torch.device
+        self,
+        model: Model,
+        batches: TrainingBatches,
+        config: Config,
+        device: torch.device,
+        placing: Placing | None = None,
     ) -> None:
         self.batches = batches
         self.config = config.training
-        self.learner = Learner(model, config.training, device)
+        self.learner = Learner(model, config.training, device, placing)
         self.position = Position()
         self._carried: State = ()
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
@@ -118,7 +125,7 @@ class Trainer:
             if at.epoch < self.config.epochs and hooks.stopping():
                 raise StoppedError(f"stopped after epoch {at.epoch}")
         if self._kept:
-            self.learner.model.load_state_dict(self._kept)
+            self.learner.load_weights(self._kept)
         return at.history
 
     @property
@@ -131,7 +138,7 @@ class Trainer:
         at = self.position
         if metrics and metrics[self._measure] > at.best:
             at.best, at.best_epoch = metrics[self._measure], at.epoch
-            weights = self.learner.model.state_dict()
+            weights = self.learner.weights()
             self._kept = {name: weight.clone() for name, weight in weights.items()}
 
     def _epoch(self, hooks: Hooks) -> Progress:

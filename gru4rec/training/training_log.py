@@ -17,10 +17,13 @@ from gru4rec.errors import DataError
 from gru4rec.sessions import (
     NO_SIDE_INPUTS,
     ORDINARY_CLICKS,
+    Attributes,
     Catalog,
+    CodedItems,
     SeenSessions,
     SessionArrays,
     SideInputs,
+    attributes_of,
     to_arrays,
 )
 from gru4rec.training.auto import LogStatistics
@@ -48,14 +51,23 @@ class TrainingLog:
     """What a checkpoint keeps to recognise the log."""
     side_inputs: SideInputs = NO_SIDE_INPUTS
     """What is read of a click besides its item."""
+    attributes: Attributes | None = None
+    """How a table of items is read, if there is one."""
+    items: CodedItems | None = None
+    """What it has of each item of the catalog."""
 
     @classmethod
     def read(
-        cls, clicks: ClickSource, valid: ClickSource | None, inputs: Sequence[str] = ()
+        cls,
+        clicks: ClickSource,
+        valid: ClickSource | None,
+        inputs: Sequence[str] = (),
+        item_features: pl.DataFrame | None = None,
     ) -> Self:
         """Read logs; `valid` may ask for a part of `clicks` to hold out ("1d", "10%").
 
-        Raise DataError if there is nothing to learn from, or nothing to measure on.
+        `item_features` is a table of items as `read_items` returns it. Raise DataError if there is
+        nothing to learn from, or nothing to measure on, and as `attributes_of`.
         """
         log, held_out = parts_of_log(clicks, valid, inputs)
         catalog, sides = Catalog.of(log), SideInputs.of(log, inputs)
@@ -73,7 +85,9 @@ class TrainingLog:
             raise DataError(
                 "no session of the validation log has two clicks on items of the training log"
             )
-        return cls(catalog, sessions, targets, SeenSessions.of(log, sessions), sides)
+        described = () if item_features is None else attributes_of(item_features, catalog)
+        seen = SeenSessions.of(log, sessions)
+        return cls(catalog, sessions, targets, seen, sides, *described)
 
     @cached_property
     def statistics(self) -> LogStatistics:
@@ -121,7 +135,8 @@ class TrainingLog:
         catalog = Catalog(self.catalog.item_ids.gather(known), support[known])
         parts = (part.renumbered(index).with_targets() for part in (older, newest))
         older, newest = parts
-        return replace(self, catalog=catalog, sessions=older, held_out=None), newest
+        items = None if self.items is None else self.items.take(known)
+        return replace(self, catalog=catalog, sessions=older, held_out=None, items=items), newest
 
     def fingerprint(self) -> str:
         """Return what tells this log from another: a hash of items, sessions and held-out ones."""
@@ -136,6 +151,8 @@ class TrainingLog:
                 digest.update(sessions.sides.tobytes())
         if self.sessions.lengths.max() > ORDINARY_CLICKS:
             digest.update(b"on several lanes")  # once such a log made other windows
+        if self.items is not None:
+            digest.update(self.items.codes.tobytes() + self.items.numbers.tobytes())
         return digest.hexdigest()
 
 

@@ -15,12 +15,13 @@ from gru4rec.errors import DataError
 PATHS = {
     "checkpoint", "clicks", "raw", "output", "report", "valid", "train", "allow", "deny", "config",
     "recipe", "study", "others", "sessions", "items_table", "token_file", "replay",
+    "item_features", "table",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_path_of_a_command_is_guarded(name):
-    command = import_module(f"gru4rec.cli.{name}").command
+    command = import_module(f"gru4rec.cli.{name.replace('-', '_')}").command
     assert isinstance(command, Guarded)
     for param in command.params:
         is_path = param.name in PATHS or isinstance(param.type, click.Path)

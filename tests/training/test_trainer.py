@@ -248,7 +248,9 @@ def test_sessions_are_visited_in_the_time_order_of_their_first_click():
 def learned_from(log: pl.DataFrame, *, valid: pl.DataFrame | None = None, **settings: object):
     """(the weights, the figures of each epoch but its speed, the repeat head)"""
     config = g4r.Config().replace({**BASE, **settings})
-    recommender = g4r.GRU4Rec(config, device="cpu").fit(log, valid=valid)
+    items = log.select("item_id", kind=pl.col("item_id") < "d")  # of two kinds
+    asked = {"item_features": items} if "training.own_row_dropout" in settings else {}
+    recommender = g4r.GRU4Rec(config, device="cpu").fit(log, valid=valid, **asked)
     weights = {name: w.tolist() for name, w in recommender.model.state_dict().items()}
     history = [dict(epoch) for epoch in recommender.meta.history]
     for epoch in history:
@@ -301,6 +303,7 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
     "training.teaching": ({"training.teachers": 1}, 0.9),
     "training.smoothing": ({}, 0.5),
     "training.embedding_dropout": ({}, 0.4),
+    "training.own_row_dropout": ({"training.own_row_dropout": 0.1}, 0.4),
     "training.hidden_dropout": ({}, 0.4),
     "seed": ({}, 1),
 }

@@ -1,0 +1,86 @@
+"""Put items without clicks into a trained model, placed by their attributes."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from gru4rec.config import Config
+from gru4rec.errors import DataError
+from gru4rec.model import Model, Placement
+from gru4rec.schema import ITEM_ID
+from gru4rec.sessions import Catalog, CodedItems, SideInputs
+
+logger = logging.getLogger(__name__)
+
+_WEIGHTS = {"output": "output_table", "input": "_input_table", "bias": "bias"}
+
+
+@dataclass(frozen=True)
+class NewItems:
+    """Items that a catalog does not have, as far as something is known of them."""
+
+    catalog: Catalog
+    """The one that has them too, behind the others."""
+    attributes: CodedItems
+    """What is known of each new one."""
+
+    @classmethod
+    def of(cls, table: pl.DataFrame, catalog: Catalog, placement: Placement | None) -> "NewItems":
+        """Take those of a table of items that are new.
+
+        Log how many are left out because nothing is known of them. Raise DataError if that is all,
+        for ids of another type, and if the model has learned no attributes.
+        """
+        if placement is None:
+            raise DataError(
+                "the model has learned no attributes of items, so it cannot place new ones; train "
+                "it with item_features",
+                mend_with=["item_features"],
+            )
+        new = table.filter(~catalog.has(table[ITEM_ID]))
+        if new.is_empty():
+            logger.warning("the catalog has all items of the table: none is new")
+        coded = placement.attributes.coded(new)
+        known = np.flatnonzero(coded.are_known)
+        if len(known) < new.height:
+            logger.warning(
+                "%d of %d new items have no attribute that the model knows: left out",
+                new.height - len(known), new.height,
+            )  # fmt: skip
+            if not len(known):
+                raise DataError("no new item has an attribute that the model knows; none is added")
+        return cls(catalog.extended(new[ITEM_ID].gather(known)), coded.take(known))
+
+
+def model_with(
+    items: NewItems, model: Model, placement: Placement, config: Config, side_inputs: SideInputs
+) -> Model:
+    """Return a model that has rows for new items too, in the precision of its tables."""
+    weights, placed = model.state_dict(), placement.placed(items.attributes)
+    for table, rows in placed.items():
+        weight = weights[_WEIGHTS[table]]
+        added = rows.to(weight).reshape(-1, *weight.shape[1:])
+        weights[_WEIGHTS[table]] = torch.cat((weight, added))
+    grown = Model(config, len(items.catalog), side_inputs)
+    grown.load(weights)
+    return grown.to(model.output_table.device)
+
+
+def optimizer_with(
+    items: NewItems, optimizer: Mapping[str, Tensor] | None
+) -> dict[str, Tensor] | None:
+    """Return the state of optimisers with rows for new items, that have not moved yet."""
+    if optimizer is None:
+        return None
+    count = len(items.attributes)
+    return {
+        name: torch.cat((state, state.new_zeros(count, *state.shape[1:])))
+        if name.partition(".")[0] in _WEIGHTS
+        else state
+        for name, state in optimizer.items()
+    }
