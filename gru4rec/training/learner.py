@@ -64,16 +64,20 @@ class Learner:
 
         read_RE, scored_CD, added_C = inputs_RE, outputs_CD, bias_C
         if self.placing is not None:
-            read_RE, scored_CD, added_C = self.placing.placed(
-                batch, inputs_RE, outputs_CD, bias_C, self._random
-            )
+            read_RE, scored_CD, added_C = self.placing.placed(batch, inputs_RE, outputs_CD, bias_C)
         vectors_MD, after = self._encode(read_RE, batch, state)
         offset_C = -batch.correction if added_C is None else added_C - batch.correction
         compared = model.comparable(vectors_MD, scored_CD)
         loss = self._objective(*compared, offset_C, batch.targets, batch.masked)
         if batch.soft_targets.shape[1]:
             loss = loss + self._config.teaching * surprise_by_teachers(batch, *compared, added_C)
-        (loss * weight).backward()  # type: ignore[no-untyped-call]
+        asked = loss
+        if self.placing is not None:
+            asked = loss + self.placing.loss_alone(
+                batch, self._objective, model.comparable, vectors_MD, scored_CD, added_C,
+                self._random,
+            )  # fmt: skip
+        (asked * weight).backward()  # type: ignore[no-untyped-call]
 
         rate = self._config.learning_rate * rate_factor
         self._update_items(batch, inputs_RE, outputs_CD, rate)
