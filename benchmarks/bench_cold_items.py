@@ -44,8 +44,14 @@ def measured(recommender: g4r.GRU4Rec, test: pl.DataFrame, cold: list[str]) -> d
     is_cold = pl.col("item_id").is_in(cold)
     warm = g4r.evaluate({"m": recommender}, test.filter(~is_cold), ks=[20])
     both = g4r.evaluate({"m": recommender}, test, ks=[20])
-    figures = {f"clicked {m}": v for m, v in warm.select("metric", "value").iter_rows()}
-    figures |= {f"all {m}": v for m, v in both.select("metric", "value").iter_rows()}
+    figures = {
+        f"{name} {metric}": value
+        for name, table in (("clicked", warm), ("all", both))
+        for metric, value in table.filter(pl.col("metric").str.ends_with("_all"))
+        .with_columns(pl.col("metric").str.strip_suffix("_all"))
+        .select("metric", "value")
+        .iter_rows()
+    }
     added = [item for item in cold if recommender.catalog.find(item) is not None]
     sessions = test.group_by("session_id", maintain_order=True).agg("item_id")["item_id"]
     known = set(recommender.catalog.item_ids)
@@ -83,9 +89,10 @@ def main(seeds: int, sessions: int) -> None:
             config = g4r.Config().replace({"seed": seed})
             recommender = g4r.GRU4Rec(config).fit(train, item_features=table)
             seconds = recommender.meta.seconds
+            figures = {"before": measured(recommender, test, cold)["clicked mrr"]}
             if table is not None:
                 recommender.add_items(table)
-            figures = measured(recommender, test, cold)
+            figures |= measured(recommender, test, cold)
             shown = "  ".join(f"{figure} {value:.4f}" for figure, value in figures.items())
             click.echo(f"{name:18s} seed {seed}  {shown}  {seconds:.1f} s")
 
