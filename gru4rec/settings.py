@@ -32,6 +32,16 @@ def setting(
     return field(default=default, metadata=bounds)
 
 
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Return the contents of a TOML file. Raise ConfigError if it is missing or unreadable."""
+    try:
+        return tomllib.loads(read_text(Path(path), most=_LONGEST))
+    except RecursionError:
+        raise ConfigError(f"cannot read the settings {path}: nested too deep") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the settings {path}: {brief(error)}") from error
+
+
 class Settings:
     """What a frozen dataclass of settings can do; a field that is one itself is a section.
 
@@ -83,12 +93,9 @@ class Settings:
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
         """Read a TOML file. Raise ConfigError if it is missing, unreadable or has other keys."""
+        settings = read_toml(path)
         try:
-            return cls.from_dict(tomllib.loads(read_text(Path(path), most=_LONGEST)))
-        except RecursionError:
-            raise ConfigError(f"cannot read the settings {path}: nested too deep") from None
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"cannot read the settings {path}: {brief(error)}") from error
+            return cls.from_dict(settings)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
 

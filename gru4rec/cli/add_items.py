@@ -25,13 +25,13 @@ def command(checkpoint: str, table: str, **options: Any) -> None:
     """
     from gru4rec.layout import check_free
     from gru4rec.recommenders import load
-    from gru4rec.sessions import read_items
+    from gru4rec.sessions import read_item_table
 
     output, force = options.pop("output"), options.pop("force")
     check_free(output, force=force)
     recommender = load(checkpoint, device="cpu")
     before = len(recommender.catalog)
-    recommender.add_items(read_items(table, **options))
+    recommender.add_items(read_item_table(table, **options))
     recommender.save(output, force=force)
     added = len(recommender.catalog) - before
     click.echo(f"added {added:,} items to {before:,}; saved {output}", err=True)

@@ -47,7 +47,7 @@ item_table_options = chain(
     _null,
     click.option("--drop-invalid", is_flag=True, help="Drop and count rows with bad ids."),
 )
-"""How to read a TABLE of items: keyword arguments of `read_items`."""
+"""How to read a TABLE of items: keyword arguments of `read_item_table`."""
 
 item_features_option = click.option(
     "--item-features",
@@ -81,11 +81,11 @@ def output_options(formats: Sequence[str]) -> Callable[[Function], Function]:
 
 def items_of(options: dict[str, Any]) -> Any:
     """Return the table of --item-features, read as the log is; None without."""
-    from gru4rec.sessions import read_items
+    from gru4rec.sessions import read_item_table
 
     path = options["item_features"]
     asked = {name: options[name] for name in ("item_col", "null")}
-    return None if path is None else read_items(path, **asked)
+    return None if path is None else read_item_table(path, **asked)
 
 
 def read_options(options: dict[str, Any]) -> dict[str, Any]:

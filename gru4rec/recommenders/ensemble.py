@@ -25,7 +25,7 @@ from gru4rec.recommenders.parts import (
     refuse_other_parts,
 )
 from gru4rec.serving import AnyVectors, ItemIndex, RepeatHead, row_blocks
-from gru4rec.sessions import RunningSession, SessionArrays, read_items
+from gru4rec.sessions import RunningSession, SessionArrays, read_item_table
 from gru4rec.training import parts_of_log, queries_after, scores_by
 
 
@@ -76,7 +76,7 @@ class Ensemble(Indexed):
 
     def add_items(self, item_features: ClickSource) -> Self:
         """Add items to every model, or to none; see `GRU4Rec.add_items`. Return self."""
-        items = read_items(item_features)
+        items = read_item_table(item_features)
         self.parts = [copy(part).add_items(items) for part in self.parts]
         self._join()
         return self

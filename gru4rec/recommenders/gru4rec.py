@@ -35,7 +35,7 @@ from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.neighbour_teacher import NeighbourTeacher
 from gru4rec.recommenders.saved_model import model_of, placement_of
 from gru4rec.serving import AnyVectors, ItemIndex, RepeatHead
-from gru4rec.sessions import Catalog, RunningSession, SessionArrays, SideInputs, read_items
+from gru4rec.sessions import Catalog, RunningSession, SessionArrays, SideInputs, read_item_table
 from gru4rec.training import (
     LOSSES,
     Hooks,
@@ -114,7 +114,7 @@ class GRU4Rec(Indexed):
         ConfigError if the state cannot be kept, or is of another log or other settings. A fit that
         fails leaves the recommender as it was.
         """
-        items = None if item_features is None else read_items(item_features)
+        items = None if item_features is None else read_item_table(item_features)
         log = TrainingLog.read(clicks, valid, self.inputs, items)
         folder = None if keep is None else place_of(keep, CheckpointError)
         trained = train(
@@ -141,7 +141,7 @@ class GRU4Rec(Indexed):
         the model has learned no attributes, if it knows none of any new item, and for ids of
         another type.
         """
-        new = NewItems.of(read_items(item_features), self.catalog, self.placement)
+        new = NewItems.of(read_item_table(item_features), self.catalog, self.placement)
         if len(new.attributes) and self.placement is not None:
             model = model_with(new, self.model, self.placement, self.config, self.side_inputs)
             index = self.index.rebuilt(_vectors_of(model)).with_vectors(_kept_vectors_of(model))

@@ -1,14 +1,17 @@
 """Find the best items that may be recommended, through the index as far as it goes."""
 
 import numpy as np
+from torch import Tensor
 
 from gru4rec.arraytypes import Float32Array, IntArray
+from gru4rec.serving.arrangement import empty
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.serving.index import MANY, ItemIndex
 from gru4rec.sessions import SessionArrays
 
 # An index is not asked for more items than this, nor more than the catalog's size divided by that.
 _MOST, _SHARE = 500, 8
+_FEW = 1 / 16  # of the catalog: then their vectors are taken out, and kept beside the filter
 
 
 # Q queries, k results, F items fetched, D components
@@ -24,7 +27,8 @@ def search_allowed(
 
     `queries` [Q, D] are of the sessions up to and with the `clicks` [Q]. The index is asked for
     more items than k. Where too few of them pass, or it were asked for very many, the scores of all
-    items decide.
+    items decide, or of all that pass if these are few. So they do where scores are boosted, since
+    an index does not know of that.
     """
 
     def scan(rows: IntArray) -> tuple[Float32Array, IntArray]:
@@ -35,9 +39,11 @@ def search_allowed(
             lambda scores, part: item_filter.mask(scores, sessions, clicks_of_rows[part]),
         )
 
+    if item_filter.share <= _FEW:
+        return _scan_few(index, queries, k, item_filter, sessions, clicks)
     fetched = item_filter.reach(k, sessions, clicks)
     many = index.is_exact and len(queries) >= MANY
-    if many or fetched > min(_MOST, len(index) // _SHARE):
+    if many or item_filter.boosts is not None or fetched > min(_MOST, len(index) // _SHARE):
         return scan(np.arange(len(queries)))
     scores, items = index.search(queries, fetched)
     passing = item_filter.passes(items, sessions, clicks)
@@ -46,4 +52,24 @@ def search_allowed(
     short = np.flatnonzero(passing.sum(axis=1) < k)
     if len(short):
         scores[short], items[short] = scan(short)
+    return scores, items
+
+
+def _scan_few(
+    index: ItemIndex,
+    queries: Float32Array,
+    k: int,
+    item_filter: ItemFilter,
+    sessions: SessionArrays,
+    clicks: IntArray,
+) -> tuple[Float32Array, IntArray]:
+    """Do what `search_allowed` does by the scores of the items that pass, and of no others."""
+    few, scores, items = item_filter.few_of(index), *empty(len(queries), k)
+
+    def mask(scores_of_few: Tensor, part: slice) -> None:
+        item_filter.mask(scores_of_few, sessions, clicks[part], among=item_filter.passing)
+
+    found, places = few.scan(queries, k, mask)
+    count = places.shape[1]
+    scores[:, :count], items[:, :count] = found, item_filter.passing[places]
     return scores, items

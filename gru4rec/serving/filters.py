@@ -2,17 +2,19 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import BoolArray, IntArray
+from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
 from gru4rec.clicks import plain_ids
 from gru4rec.errors import DataError
+from gru4rec.serving.arrangement import Arrangement
+from gru4rec.serving.index import ItemIndex
 from gru4rec.sessions import Catalog, SessionArrays, ranges
 
 logger = logging.getLogger(__name__)
@@ -20,12 +22,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ItemFilter:
-    """The items that may be recommended; all others score −∞."""
+    """The items that may be recommended; all others score −∞. Rules may add more, see below."""
 
     allowed: BoolArray
     """By item index [N]."""
     exclude_clicked: bool = False
     """Whether the items of the session so far are left out too."""
+    boosts: Float32Array | None = None
+    """What is added to the score of each item [N]."""
+    arrangement: Arrangement | None = None
+    """How a list is made of the best."""
+    _few: WeakKeyDictionary[ItemIndex, ItemIndex] = field(
+        default_factory=WeakKeyDictionary, repr=False, compare=False
+    )
 
     @classmethod
     def of(
@@ -35,13 +44,15 @@ class ItemFilter:
         allow: Iterable[object] | None = None,
         deny: Iterable[object] = (),
         exclude_clicked: bool = False,
-    ) -> Self | None:
+        within: "ItemFilter | None" = None,
+    ) -> "ItemFilter | None":
         """Return the filter of lists of item ids; None if it lets all pass.
 
-        Unknown ids are logged and passed over. Raise DataError if nothing is left to recommend.
+        `within` is a filter that holds too, such as that of rules. Unknown ids are logged and
+        passed over. Raise DataError if nothing is left to recommend.
         """
         if allow is None and isinstance(deny, tuple | list) and not (deny or exclude_clicked):
-            return None  # soonest: a live answer waits
+            return within  # soonest: a live answer waits
         allowed = np.full(len(catalog), allow is None)
         for ids, may in ((() if allow is None else allow, True), (deny, False)):
             indexes = [catalog.find(item) for item in plain_ids(ids, ordered=False)]
@@ -51,20 +62,48 @@ class ItemFilter:
                     "%d items to %s are not in the catalog", unknown, "allow" if may else "deny"
                 )
             allowed[known] = may
+        if within is not None:
+            allowed &= within.allowed
         if not allowed.any():
             raise DataError(
                 "no item of the catalog is left to recommend; check allow and deny",
                 mend_with=["allow", "deny"],
             )
+        if within is not None:
+            exclude_clicked |= within.exclude_clicked
+            return replace(
+                within,
+                allowed=allowed,
+                exclude_clicked=exclude_clicked,
+                _few=WeakKeyDictionary(),
+            )
         return None if allowed.all() and not exclude_clicked else cls(allowed, exclude_clicked)
 
-    def mask(self, scores_MN: Tensor, sessions: SessionArrays, clicks: IntArray) -> None:
-        """Make the scores after each click [M, N] −∞ for items that may not be recommended."""
-        if not self._allows_all:
+    def mask(
+        self,
+        scores_MN: Tensor,
+        sessions: SessionArrays,
+        clicks: IntArray,
+        *,
+        among: IntArray | None = None,
+    ) -> None:
+        """Add boosts to the scores after each click [M, N]; −∞ for what may not be recommended.
+
+        With `among` the columns are some of the items, rising, which all may be.
+        """
+        if self.boosts is not None:
+            boosts = self.boosts if among is None else self.boosts[among]
+            scores_MN += torch.from_numpy(boosts).to(scores_MN)
+        if among is None and not self._allows_all:
             scores_MN.masked_fill_(torch.from_numpy(~self.allowed).to(scores_MN.device), -torch.inf)
         if self.exclude_clicked:
-            clicked = torch.from_numpy(np.stack(_clicked(sessions, clicks)))
-            scores_MN[tuple(clicked.to(scores_MN.device))] = -torch.inf
+            rows, clicked = _clicked(sessions, clicks)
+            if among is not None:
+                places = np.searchsorted(among, clicked).clip(max=len(among) - 1)
+                is_among = among[places] == clicked
+                rows, clicked = rows[is_among], places[is_among]
+            places_MN = torch.from_numpy(np.stack((rows, clicked)))
+            scores_MN[tuple(places_MN.to(scores_MN.device))] = -torch.inf
 
     def passes(self, items: IntArray, sessions: SessionArrays, clicks: IntArray) -> BoolArray:
         """Say whether each of the items [M, F] may be recommended after its click."""
@@ -80,16 +119,29 @@ class ItemFilter:
         """Return how many of the best items to look at so that k of them may well pass."""
         clicked = clicks + 1 - sessions.starts_of(clicks) if self.exclude_clicked else np.zeros(1)
         # If the best were allowed as often as any, 1 / share of them would do on average.
-        wanted = k if self._allows_all else 2 * k / self._share + 10
+        wanted = k if self._allows_all else 2 * k / self.share + 10
         return int(wanted) + int(clicked.max(initial=0))
 
     @cached_property
-    def _share(self) -> float:
+    def passing(self) -> IntArray:
+        """The items that may be recommended, rising."""
+        return np.flatnonzero(self.allowed)
+
+    def few_of(self, index: ItemIndex) -> ItemIndex:
+        """Return an exact index of the items that pass, kept for the next time."""
+        kept = self._few.get(index)
+        if kept is None:
+            kept = self._few[index] = index.of_items(self.passing)
+        return kept
+
+    @cached_property
+    def share(self) -> float:
+        """The share of the catalog that may be recommended."""
         return np.count_nonzero(self.allowed) / len(self.allowed)
 
     @property
     def _allows_all(self) -> bool:
-        return self._share == 1.0
+        return self.share == 1.0
 
 
 def _clicked(sessions: SessionArrays, clicks: IntArray) -> tuple[IntArray, IntArray]:

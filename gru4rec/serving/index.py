@@ -75,6 +75,10 @@ class ItemIndex:
         index.add(vectors)
         return ItemIndex(index, vectors)
 
+    def of_items(self, items: IntArray) -> "ItemIndex":
+        """Return an exact index of some of the items; its items are places in these."""
+        return self.build(self.vectors[items].astype(np.float32))
+
     def __len__(self) -> int:
         return int(self._index.ntotal)
 

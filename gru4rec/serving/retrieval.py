@@ -87,6 +87,8 @@ def _rescored(
     scores: Float32Array = np.vecdot(vectors, queries[own.rows[some]])
     scores = scores * np.float32(head.slope) + head.bonuses[own.cells[some]]
     if item_filter is not None:
+        if item_filter.boosts is not None:
+            scores += item_filter.boosts[own.items[some]]
         scores[~item_filter.allowed[own.items[some]]] = -np.inf
     return scores
 

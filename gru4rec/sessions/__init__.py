@@ -6,7 +6,7 @@ from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
     from gru4rec.sessions.arrays import SessionArrays, offsets_of, ranges, sides_of
-    from gru4rec.sessions.attributes import Attributes, CodedItems, attributes_of, read_items
+    from gru4rec.sessions.attributes import Attributes, CodedItems, attributes_of, read_item_table
     from gru4rec.sessions.batching.background import prefetch
     from gru4rec.sessions.batching.batch import ORDINARY_CLICKS, SessionBatch
     from gru4rec.sessions.batching.packed_layout import PackedLayout
@@ -68,7 +68,7 @@ __all__ = [
     "prefetch",
     "ranges",
     "read_again",
-    "read_items",
+    "read_item_table",
     "refuse_other",
     "sides_of",
     "take_in",

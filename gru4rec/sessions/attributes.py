@@ -22,7 +22,9 @@ logger = logging.getLogger(__name__)
 _INDEX = "_item_index"
 
 
-def read_items(source: ClickSource, *, item_col: str | None = None, **read: Any) -> pl.DataFrame:
+def read_item_table(
+    source: ClickSource, *, item_col: str | None = None, **read: Any
+) -> pl.DataFrame:
     """Return a table of items: item_id, and whatever other columns it has.
 
     `read` are keywords of `read_log`. Of several rows of an item the first counts. Raise DataError

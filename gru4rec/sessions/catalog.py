@@ -159,14 +159,20 @@ class Catalog:
         """Return the ids of a few items."""
         return [self._ids[index] for index in indexes]
 
-    def popular(self, k: int, allowed: BoolArray | None = None) -> tuple[Float32Array, IntArray]:
+    def popular(
+        self, k: int, allowed: BoolArray | None = None, weights: Float32Array | None = None
+    ) -> tuple[Float32Array, IntArray]:
         """Return (scores, item indexes) of the k most clicked items, or of all if there are fewer.
 
-        The score of an item is its share of the clicks. With `allowed` [N] others are left out.
+        The score of an item is its share of the clicks, times its weight [N] if there are some.
+        With `allowed` [N] others are left out.
         """
-        items = self.by_support if allowed is None else self.by_support[allowed[self.by_support]]
-        items = items[:k]
-        return (self.support[items] / self._num_clicks).astype(np.float32), items
+        order = self.by_support
+        if weights is not None:
+            order = np.argsort(-(self.support * weights), kind="stable")
+        items = (order if allowed is None else order[allowed[order]])[:k]
+        shares = self.support[items] / self._num_clicks
+        return (shares if weights is None else shares * weights[items]).astype(np.float32), items
 
     def encode(self, clicks: pl.LazyFrame, name: str) -> pl.LazyFrame:
         """Add the item index of each row as column `name` (UInt32), null if it is unknown.

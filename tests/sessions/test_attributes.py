@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gru4rec as g4r
-from gru4rec.sessions import Attributes, Catalog, attributes_of, read_items
+from gru4rec.sessions import Attributes, Catalog, attributes_of, read_item_table
 
 TABLE = pl.DataFrame(
     {
@@ -145,7 +145,7 @@ def test_nonsense_from_a_file_is_refused(columns):
 
 def test_a_table_is_read_from_any_file_and_the_first_row_of_an_item_counts(tmp_path, caplog):
     (tmp_path / "items.csv").write_text("sku,category\na,shoes\nb,hats\na,socks\n")
-    table = read_items(tmp_path / "items.csv", item_col="sku")
+    table = read_item_table(tmp_path / "items.csv", item_col="sku")
     assert table.to_dicts() == [
         {"item_id": "a", "category": "shoes"},
         {"item_id": "b", "category": "hats"},
@@ -153,6 +153,6 @@ def test_a_table_is_read_from_any_file_and_the_first_row_of_an_item_counts(tmp_p
     assert "the first counts" in caplog.text
     (tmp_path / "bare.csv").write_text("item_id\na\n")
     with pytest.raises(g4r.DataError, match="no column besides item_id"):
-        read_items(tmp_path / "bare.csv")
+        read_item_table(tmp_path / "bare.csv")
     with pytest.raises(g4r.DataError, match="cannot take the table of items"):
-        read_items(tmp_path / "none.csv")
+        read_item_table(tmp_path / "none.csv")

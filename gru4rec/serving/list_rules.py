@@ -1,0 +1,217 @@
+"""Rules for the lists that a shop shows: what may stand in one, what is favoured, how it varies."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+import polars as pl
+
+from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
+from gru4rec.clicks import ClickSource, predicate_of
+from gru4rec.errors import ConfigError, DataError, choose
+from gru4rec.schema import ITEM_ID
+from gru4rec.serving.arrangement import Arrangement
+from gru4rec.serving.filters import ItemFilter
+from gru4rec.serving.index import ItemIndex
+from gru4rec.sessions import Catalog, read_item_table
+from gru4rec.settings import read_toml
+from gru4rec.untrusted import brief, fits, shown
+
+_PLACE = "_place"
+_HIGHEST = 80.0  # of a boost: e^80 is still a float32
+
+
+_KINDS: Mapping[str, Any] = {
+    "allow_where": str | None, "allow": Sequence[int | str] | None, "deny": Sequence[int | str],
+    "exclude_clicked": bool, "boosts": Mapping[str, float], "diversity": float,
+    "at_most": int | None, "per": str | None,
+}  # fmt: skip
+_SAID = {
+    "allow_where": "a predicate as text", "allow": "a list of item ids", "deny": "a list of ids",
+    "exclude_clicked": "true or false", "boosts": 'numbers by predicates, { "price < 10" = 0.5 }',
+    "diversity": "a number", "at_most": "a whole number", "per": "the name of a column",
+}  # fmt: skip
+
+
+class HasItems(Protocol):
+    """A recommender, as far as rules know it."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """The items that it knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListRules:
+    """What a list of recommended items is to be; without an argument nothing is asked.
+
+    They apply in this order: `allow`, `deny`, `allow_where` and `exclude_clicked` say which items
+    may be shown; `boosts` add to scores; `diversity` puts the 200 best in another order; `at_most`
+    so many items of a kind are taken. A list has k items wherever k may be shown.
+
+    Raise ConfigError for a value that is none.
+    """
+
+    allow_where: str | None = None
+    """A SQL predicate over the columns of the table of items; a NULL in it is false."""
+    allow: Sequence[object] | None = None
+    """Ids of the only items to be shown."""
+    deny: Sequence[object] = ()
+    """Ids of items not to be shown."""
+    exclude_clicked: bool = False
+    """Whether the items of the session are left out."""
+    boosts: Mapping[str, float] = field(default_factory=dict)
+    """By a predicate like `allow_where`, what is added to the scores of items. Scores of a model
+    are logarithms of odds: .7 makes an item about twice as likely. Of popular items, and of the
+    scores of baselines, see `best_items`."""
+    diversity: float = 0.0
+    """From 0 to 1: how much an item unlike those before it is preferred; see `arrangement`."""
+    at_most: int | None = None
+    """Items of one kind in a list."""
+    per: str | None = None
+    """The column of the table of items that says the kind; items without one are not counted."""
+    items_table: ClickSource | None = field(default=None, repr=False, compare=False)
+    """Columns `item_id` and whatever predicates and `per` name. An item without a row has NULL in
+    all of them."""
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            if spec.name in _KINDS and not fits(
+                _plain(getattr(self, spec.name)), _KINDS[spec.name]
+            ):
+                raise ConfigError(
+                    f"{spec.name} of rules cannot be {shown(getattr(self, spec.name))}; give "
+                    f"{_SAID[spec.name]}"
+                )
+        if not 0 <= self.diversity <= 1:
+            raise ConfigError(
+                f"diversity lies between 0 and 1, got {self.diversity}", mend_with=["diversity"]
+            )
+        if (self.at_most is None) != (self.per is None) or (self.at_most or 1) < 1:
+            raise ConfigError(
+                "at_most (1 or more) and per (a column) go together, got "
+                f"{self.at_most} and {self.per}",
+                mend_with=["at_most", "per"],
+            )
+        if any(abs(boost) > _HIGHEST or math.isnan(boost) for boost in self.boosts.values()):
+            raise ConfigError(f"boosts lie between −80 and 80, got {shown(dict(self.boosts))}")
+
+    @property
+    def reads_table(self) -> bool:
+        """Whether they ask for what only a table of items tells."""
+        return bool(self.allow_where is not None or self.boosts or self.per is not None)
+
+    def on(self, recommender: HasItems) -> ItemFilter:
+        """Return these rules as a filter of the items of a recommender.
+
+        What they read of the table is read here, once for all lists. Raise DataError if it cannot
+        be, if no item may be shown, and for `diversity` of a recommender that has no item vectors.
+        """
+        catalog = recommender.catalog
+        allowed = ItemFilter.of(catalog, allow=self.allow, deny=self.deny)
+        mask = np.ones(len(catalog), dtype=bool) if allowed is None else allowed.allowed
+        boosts, kinds = None, None
+        if self.reads_table:
+            table = self._table(catalog)
+            if self.allow_where is not None:
+                mask = mask & _where(table, self.allow_where, "allow_where")
+            if self.boosts:
+                boosts = np.zeros(len(catalog), dtype=np.float32)
+                for where, boost in self.boosts.items():
+                    boosts[_where(table, where, "boosts")] += np.float32(boost)
+            if self.per is not None:
+                kinds = _kinds(table, self.per)
+        if not mask.any():
+            raise DataError(
+                f"the rules let none of the {len(catalog)} items of the catalog pass; check "
+                "allow_where, allow and deny",
+                mend_with=["allow_where", "allow", "deny"],
+            )
+        arrangement = None
+        if self.diversity or self.at_most is not None:
+            vectors_of = _vectors_of(recommender) if self.diversity else None
+            arrangement = Arrangement(self.diversity, vectors_of, self.at_most, kinds)
+        return ItemFilter(mask, self.exclude_clicked, boosts, arrangement)
+
+    def _table(self, catalog: Catalog) -> pl.DataFrame:
+        """Return the rows of the table by item index, nulls where it has none."""
+        if self.items_table is None:
+            raise DataError(
+                "the rules read attributes of items, and there is no table of these; give one",
+                mend_with=["items_table"],
+            )
+        rows = catalog.encode(read_item_table(self.items_table).lazy(), _PLACE)
+        places = pl.LazyFrame({_PLACE: pl.int_range(len(catalog), dtype=pl.UInt32, eager=True)})
+        return places.join(rows, on=_PLACE, how="left", maintain_order="left").collect()
+
+    @classmethod
+    def from_dict(cls, rules: Mapping[str, Any], *, items_table: ClickSource | None = None) -> Self:
+        """Return the rules of plain values, by the names of the fields.
+
+        Raise ConfigError for an unknown name, and as the class does.
+        """
+        for name in rules:
+            choose("rule", name, _KINDS)
+        return cls(**rules, items_table=items_table)
+
+
+def rule_sets(path: str | Path, *, items_table: ClickSource | None = None) -> dict[str, ListRules]:
+    """Return the sets of rules of a TOML file, a section each, by name.
+
+    Raise ConfigError if it cannot be read, names a rule that is none, or has no set.
+    """
+    sets = read_toml(path)
+    if not sets or not all(isinstance(rules, Mapping) for rules in sets.values()):
+        raise ConfigError(f"{path} has no sets of rules; give each a section, such as [front-page]")
+    made = {}
+    for name, rules in sets.items():
+        try:
+            made[name] = ListRules.from_dict(rules, items_table=items_table)
+        except ConfigError as error:
+            raise ConfigError(f"rules [{brief(name, most=50)}] of {path}: {error}") from error
+    return made
+
+
+def _where(table: pl.DataFrame, predicate: str, rule: str) -> BoolArray:
+    """Return for which items a predicate is true [N]. Raise DataError if it cannot be read."""
+    try:
+        found = table.lazy().select(predicate_of(predicate).alias(_PLACE)).collect()[_PLACE]
+        is_so = found.cast(pl.Boolean).fill_null(False)
+    except (pl.exceptions.PolarsError, DataError) as error:
+        columns = [name for name in table.columns if name not in (_PLACE, ITEM_ID)]
+        raise DataError(
+            f"cannot apply the rule {shown(predicate)}: {brief(error)}; the table of items has "
+            f"{brief(', '.join(columns))}",
+            mend_with=[rule],
+        ) from error
+    return is_so.new_from_index(0, table.height).to_numpy() if len(is_so) == 1 else is_so.to_numpy()
+
+
+def _kinds(table: pl.DataFrame, column: str) -> IntArray:
+    """Return the kind of each item by a column [N], −1 where it has none."""
+    choose("column of the table of items", column, table.drop(_PLACE, ITEM_ID, strict=False).schema)
+    values = table[column]
+    if values.dtype.is_nested():
+        raise DataError(f"the column {column!r} has lists, and no kinds of items; name another")
+    codes = values.rank("dense").cast(pl.Int64) - 1
+    return codes.fill_null(-1).to_numpy()
+
+
+def _vectors_of(recommender: HasItems) -> Callable[[IntArray], Float32Array]:
+    """Return what gives the vectors of items. Raise DataError if the recommender has none."""
+    index = getattr(recommender, "index", None)
+    if not isinstance(index, ItemIndex):
+        raise DataError(
+            f"diversity needs vectors of items, and a {getattr(recommender, 'name', 'recommender')} "
+            "has none; leave it out",
+            mend_with=["diversity"],
+        )
+    return lambda items: index.vectors[items].astype(np.float32, copy=False)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: lists in place of other sequences."""
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
