@@ -1,6 +1,5 @@
 """GRU4Rec as a recommender: settings, training, recommendation, saving and loading."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,8 +26,10 @@ from gru4rec.model import (
     unpacked,
 )
 from gru4rec.recommenders.checkpoint import Checkpoint, write_checkpoint
-from gru4rec.recommenders.gru4rec_meta import meta_of, updated_meta
+from gru4rec.recommenders.gru4rec_meta import meta_of
+from gru4rec.recommenders.gru4rec_update import Known, learned_too
 from gru4rec.recommenders.indexed import Indexed
+from gru4rec.recommenders.kept_items import KeptItems
 from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.neighbour_teacher import NeighbourTeacher
 from gru4rec.recommenders.saved_model import model_of
@@ -39,14 +40,10 @@ from gru4rec.training import (
     Hooks,
     Progress,
     TrainingLog,
-    UpdateLog,
     decide,
     scores_after,
     train,
-    update,
 )
-
-logger = logging.getLogger(__name__)
 
 
 class GRU4Rec(Indexed):
@@ -128,6 +125,7 @@ class GRU4Rec(Indexed):
         self,
         clicks: ClickSource,
         *,
+        drop_unseen: str | None = None,
         replay: ClickSource | None = None,
         replay_share: float = 1.0,
         half_life: str | None = None,
@@ -137,51 +135,50 @@ class GRU4Rec(Indexed):
     ) -> Self:
         """Learn from new clicks on top of what was learned; return self.
 
-        New items join the catalog behind the others, which keep their indexes. With `replay`, an
-        older log, so many of its sessions are learned again beside the new ones as `replay_share`
-        says, as a share of these. After a `half_life` ("7d") clicks count half as much in the
-        supports, by which negatives are drawn and popular items chosen. A log without a session of
-        two clicks changes nothing.
+        New items join the catalog behind the others, which keep their indexes. With `drop_unseen`
+        items leave it that were not clicked for so long ("30d") before the newest click, once the
+        new ones are learned; then the indexes of the others close up.
+
+        With `replay`, an older log, so many of its sessions are learned again beside the new ones
+        as `replay_share` says, as a share of these. After a `half_life` ("7d") clicks count half as
+        much in the supports, by which negatives are drawn and popular items chosen. A log without a
+        session of two clicks changes nothing, and no item leaves.
 
         Running sessions end: a store takes them over by `save` and `restore`. Raise DataError for
-        ids of another type and for clicks older than all that was learned, CheckpointError for a
-        model that was shrunk, and DivergenceError. An update that fails changes nothing.
+        ids of another type, for clicks older than all that was learned and where `drop_unseen`
+        lacks the times of clicks or would leave one item, CheckpointError for a model that was
+        shrunk, and DivergenceError. An update that fails changes nothing.
         """
-        if self.meta.stored_as:
-            raise CheckpointError(
-                "a model that was shrunk cannot learn on; update the checkpoint it was made of"
-            )
-        number = 1 + (self.meta.updates[-1]["number"] if self.meta.updates else 0)
-        log = UpdateLog.read(
+        learned = learned_too(
+            self._known,
             clicks,
-            catalog=self.catalog,
+            config=self.config,
             side_inputs=self.side_inputs,
-            seen=self.meta.seen,
+            repeats=self.repeats,
+            device=self.device,
+            hooks=Hooks(on_progress=on_progress, stopping=stopping),
+            epochs=epochs,
+            drop_unseen=drop_unseen,
             replay=replay,
             replay_share=replay_share,
             half_life=half_life,
-            seed=self.config.seed + number,
         )
-        if not len(log.new):
-            logger.warning("no session has two clicks: nothing is learned, nothing has changed")
-            return self
-        updated = update(
-            self.model,
-            log,
-            self.config,
-            side_inputs=self.side_inputs,
-            optimizer=self._optimizer,
-            repeats=self.repeats,
-            epochs=epochs,
-            number=number,
-            device=self.device,
-            hooks=Hooks(on_progress=on_progress, stopping=stopping),
-        )
-        index = self.index.rebuilt(_vectors_of(updated.model))
-        meta = updated_meta(self.meta, updated, log, self.catalog)
-        self._take(self.config, updated.model, log.catalog, self.side_inputs, index, meta)
-        self._optimizer = updated.optimizer
+        if learned is not None:
+            self._become(learned)
         return self
+
+    def keep_items(self, kept: KeptItems) -> None:
+        """See `Recommender.keep_items`."""
+        self._become(self._known.keeping(kept))
+
+    @property
+    def _known(self) -> Known:
+        return Known(self.model, self._optimizer, self.catalog, self.meta)
+
+    def _become(self, known: Known) -> None:
+        index = self.index.rebuilt(_vectors_of(known.model))
+        self._take(self.config, known.model, known.catalog, self.side_inputs, index, known.meta)
+        self._optimizer = known.optimizer
 
     def _take(
         self,

@@ -10,6 +10,7 @@ import polars as pl
 from gru4rec.clicks import ClickSource, plain_ids
 from gru4rec.errors import CheckpointError, DataError
 from gru4rec.recommenders.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from gru4rec.recommenders.kept_items import KeptItems
 from gru4rec.recommenders.scorer import Scorer
 from gru4rec.serving import (
     ItemFilter,
@@ -132,6 +133,7 @@ class Recommender(Scorer):
         self,
         clicks: ClickSource,
         *,
+        drop_unseen: str | None = None,
         replay: ClickSource | None = None,
         replay_share: float = 1.0,
         half_life: str | None = None,
@@ -141,10 +143,14 @@ class Recommender(Scorer):
     ) -> Self:
         """Learn from new clicks on top of what was learned; see `GRU4Rec.update`. Return self.
 
-        Neighbour methods keep the new sessions too, ensembles and fusions update their parts. Raise
-        DataError for other kinds: they are fitted again.
+        Baselines count the new clicks too, ensembles and fusions update their parts. Raise
+        DataError for kinds that cannot: they are fitted again.
         """
         raise DataError(f"a {self.name} is not updated; fit it again, on the older clicks too")
+
+    def keep_items(self, kept: KeptItems) -> None:
+        """Forget all items but some of the catalog, whose indexes close up, after an update."""
+        raise DataError(f"a {self.name} keeps all of its items; fit it again, without the others")
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the checkpoint folder `path`, which `gru4rec.load` reads.

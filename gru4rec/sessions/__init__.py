@@ -31,7 +31,12 @@ if TYPE_CHECKING:
         refuse_other,
         take_in,
     )
-    from gru4rec.sessions.seen_sessions import SeenSessions, hashes_of, warn_of_leaks
+    from gru4rec.sessions.seen_sessions import (
+        SeenSessions,
+        hashes_of,
+        sketch_of,
+        warn_of_leaks,
+    )
     from gru4rec.sessions.side_inputs import NO_SIDE_INPUTS, OF_TIME, SideInputs
 
 __all__ = [
@@ -66,6 +71,7 @@ __all__ = [
     "read_again",
     "refuse_other",
     "sides_of",
+    "sketch_of",
     "take_in",
     "to_arrays",
     "warn_of_leaks",

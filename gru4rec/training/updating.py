@@ -96,6 +96,14 @@ def update(
     )
 
 
+def optimizer_of_items(optimizer: Mapping[str, Tensor], items: Tensor) -> dict[str, Tensor]:
+    """Return the state of the optimisers with the rows of these items [N] alone, as `Updated`'s."""
+    return {
+        name: state if name.startswith("dense.") else state.index_select(0, items.to(state.device))
+        for name, state in optimizer.items()
+    }
+
+
 def _refitted(repeats: RepeatHead | None, model: Model, log: UpdateLog) -> RepeatHead | None:
     """Return the repeat head fitted on what the model has not learned yet."""
     size, index = len(model.output_table), np.arange(len(log.catalog))
