@@ -58,6 +58,7 @@ class GRU4Rec(Indexed):
     # M clicks, N items, S sessions, D components of an item vector
 
     name = "gru4rec"
+    learns_by_steps = True
 
     def __init__(self, config: Config | None = None, *, device: str = "auto") -> None:
         """Take settings; what `config` leaves open, `auto` decides at `fit`.
@@ -169,7 +170,10 @@ class GRU4Rec(Indexed):
 
     def keep_items(self, kept: KeptItems) -> None:
         """See `Recommender.keep_items`."""
-        self._become(self._known.keeping(kept))
+        if kept.num_dropped:
+            self._become(self._known.keeping(kept))
+        else:
+            self.meta = self.meta.keeping(kept)
 
     @property
     def _known(self) -> Known:

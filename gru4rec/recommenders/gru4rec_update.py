@@ -33,7 +33,7 @@ class Known:
     def keeping(self, kept: KeptItems) -> "Known":
         """Return what is known of the items that are kept."""
         meta = self.meta.keeping(kept)
-        if not kept.num_dropped:
+        if not kept.num_dropped:  # to the bit what it was, and no table is copied
             return replace(self, meta=meta)
         items = torch.from_numpy(kept.items)
         optimizer = None if self.optimizer is None else optimizer_of_items(self.optimizer, items)

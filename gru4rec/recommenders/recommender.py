@@ -35,6 +35,11 @@ class Recommender(Scorer):
     """The recommenders that make this one."""
 
     @property
+    def learns_by_steps(self) -> bool:
+        """Whether an update is one of a model, to which options such as `epochs` say something."""
+        return any(part.learns_by_steps for part in self.parts)
+
+    @property
     def reader(self) -> SessionReader:
         """Reads sessions as this recommender takes them. Raises NotFittedError before `fit`."""
         return SessionReader(self.catalog, self.side_inputs, self.reads_times)
@@ -146,11 +151,11 @@ class Recommender(Scorer):
         Baselines count the new clicks too, ensembles and fusions update their parts. Raise
         DataError for kinds that cannot: they are fitted again.
         """
-        raise DataError(f"a {self.name} is not updated; fit it again, on the older clicks too")
+        raise DataError(f"{self.name} is not updated; fit it again, on the older clicks too")
 
     def keep_items(self, kept: KeptItems) -> None:
         """Forget all items but some of the catalog, whose indexes close up, after an update."""
-        raise DataError(f"a {self.name} keeps all of its items; fit it again, without the others")
+        raise DataError(f"{self.name} keeps all of its items; fit it again, without the others")
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the checkpoint folder `path`, which `gru4rec.load` reads.

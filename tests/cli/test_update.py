@@ -55,11 +55,11 @@ def test_a_checkpoint_is_replaced_by_force_alone(logs):
     assert run(*again, "--force").exit_code == 0
 
 
-def test_what_is_no_gru4rec_is_refused_in_one_line(logs):
-    g4r.Popularity().fit(logs / "old.parquet").save(logs / "p")
+def test_what_cannot_be_updated_is_refused_in_one_line(logs):
+    g4r.ItemKNN().fit(logs / "old.parquet").save(logs / "p")
     result = run("update", logs / "p", logs / "new.parquet", "-o", logs / "n")
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
-    assert "a popularity is not updated; fit it again" in result.stderr
+    assert "item_knn is not updated: of each item" in result.stderr
     assert not (logs / "n").exists()
 
 
