@@ -11,6 +11,8 @@ from gru4rec.clicks import seconds_of
 from gru4rec.errors import DataError
 from gru4rec.sessions import Catalog, SessionArrays, sketch_of
 
+_1970 = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class KeptItems:
@@ -37,16 +39,19 @@ class KeptItems:
             raise _lacking(
                 drop_unseen,
                 "the last click on each item, which this recommender does not know: it learned "
-                "clicks without times, or was saved by an earlier version; train again",
+                "clicks without times, or was saved by an earlier version; train again, or leave "
+                "it out",
             )
         if grown.last_click is None:
-            raise _lacking(drop_unseen, "times of the new clicks, and they have none")
+            raise _lacking(
+                drop_unseen,
+                "times of the new clicks, and they have none; name time_col, or leave it out",
+                "time_col",
+            )
         items = grown.clicked_within(seconds)
         num_dropped = len(grown) - len(items)
         if num_dropped and len(items) < 2:
-            newest = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
-                microseconds=int(grown.last_click.max())
-            )
+            newest = _1970 + timedelta(microseconds=int(grown.last_click.max()))
             raise DataError(
                 f"drop_unseen {drop_unseen} leaves 1 of {len(grown)} items, the newest click being "
                 f"of {newest:%Y-%m-%d %H:%M}; give a longer time, or check the times",
@@ -57,7 +62,7 @@ class KeptItems:
         return cls(items, num_dropped, sketch_of(sessions.renumbered(index)))
 
 
-def _lacking(drop_unseen: str, needed: str) -> DataError:
+def _lacking(drop_unseen: str, needed: str, *arguments: str) -> DataError:
     return DataError(
-        f"drop_unseen {drop_unseen} needs {needed}, or leave it out", mend_with=["drop_unseen"]
+        f"drop_unseen {drop_unseen} needs {needed}", mend_with=["drop_unseen", *arguments]
     )
