@@ -155,6 +155,21 @@ def test_baselines_that_dropped_items_are_as_if_these_had_not_been(kind, session
     assert mine["score"].to_list() == pytest.approx(expected["score"].to_list(), rel=1e-6)
 
 
+def test_the_same_items_leave_all_parts_whenever_these_saw_them_last():
+    later = OLD.with_columns(  # as if b alone had been clicked of late
+        pl.when(pl.col("item_id") == "b").then("timestamp").otherwise(datetime(2026, 2, 1))
+    )
+    markov = g4r.Markov().fit(later.sort("session_id", "timestamp"))
+    fusion = g4r.Fusion([g4r.SKNN().fit(OLD), markov])
+    alone = fusion.parts[1].catalog
+    fusion.update(NEW, drop_unseen="5d")
+    assert fusion.catalog.item_ids.to_list() == ["b", "c", "d", "e"]
+    for part in fusion.parts:
+        assert part.catalog.item_ids.equals(fusion.catalog.item_ids)
+    assert markov.catalog is alone  # the parts it was made of stay
+    assert "a" in markov.catalog.item_ids
+
+
 def test_of_a_chain_only_pairs_of_items_that_stay_are_kept():
     markov = g4r.Markov().fit(OLD).update(NEW, drop_unseen="5d")
     ids = markov.catalog.item_ids.to_list()

@@ -41,7 +41,8 @@ class Baseline(Recommender):
     settings: Settings
     settings_class: ClassVar[type[Settings]]
     columns: ClassVar[Mapping[str, Column]] = {}
-    """What the columns of the table are that it learns: checked when it comes from a file."""
+    """What the columns of the table are that it learns: checked when it comes from a file, and told
+    how to forget items."""
     published: ClassVar[Sequence[Mapping[str, object]]] = ({},)
     """Settings that its authors or others fitted to a log, as far as they are not the defaults."""
     steps: ClassVar[Mapping[str, Sequence[object]]] = {}
