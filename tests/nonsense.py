@@ -322,6 +322,24 @@ _CATALOG: Mapping[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "has fractions as supports": cast("support", pl.Float64),
     "has texts as supports": cast("support", pl.String),
     "has endless supports": lambda frame: frame.with_columns(support=pl.lit(2**62, pl.Int64)),
+    "has a null last click": lambda frame: frame.with_columns(
+        pl.when(pl.int_range(pl.len()) > 0).then("last_click")
+    ),
+    "has null last clicks": lambda frame: frame.with_columns(
+        last_click=pl.lit(None, pl.Datetime("us"))
+    ),
+    "has numbers as last clicks": cast("last_click", pl.Int64),
+    "has texts as last clicks": cast("last_click", pl.String),
+    "has last clicks of a zone": cast("last_click", pl.Datetime("us", "UTC")),
+    "has last clicks of milliseconds": cast("last_click", pl.Datetime("ms")),
+    "has a last click beyond all calendars": lambda frame: frame.with_columns(
+        pl.when(pl.int_range(pl.len()) > 0)
+        .then("last_click")
+        .otherwise(pl.lit(2**63 - 1).cast(pl.Datetime("us")))
+    ),
+    "has last clicks before all calendars": lambda frame: frame.with_columns(
+        last_click=pl.lit(-(2**63)).cast(pl.Datetime("us"))
+    ),
     "has no rows": lambda frame: frame.clear(),
     "has rows without end": lambda frame: frame.head(1).select(
         pl.all().repeat_by(3 * 10**6).explode()

@@ -1,7 +1,7 @@
 """`gru4rec update`: a checkpoint and new clicks → `GRU4Rec.update` → a checkpoint."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,9 +9,14 @@ from gru4rec.cli.guard import Guarded, Reads, WritesFolder
 from gru4rec.cli.options import (
     click_log_options,
     device_option,
+    item_features_option,
+    items_of,
     long_sessions_option,
     read_options,
 )
+
+if TYPE_CHECKING:
+    from gru4rec.recommenders import Recommender
 
 
 @click.command("update", cls=Guarded)
@@ -20,6 +25,10 @@ from gru4rec.cli.options import (
 @click.option(
     "-o", "--output", type=WritesFolder(), metavar="NEWDIR", required=True,
     help="Checkpoint folder to write.",
+)  # fmt: skip
+@click.option(
+    "--drop-unseen", metavar="30d",
+    help="Drop items that were not clicked for so long before the newest click.",
 )  # fmt: skip
 @click.option(
     "--replay", type=Reads(), metavar="PATH",
@@ -42,12 +51,13 @@ from gru4rec.cli.options import (
 @click.option("--force", is_flag=True, help="Replace an older checkpoint at NEWDIR.")
 @click_log_options
 @long_sessions_option
+@item_features_option
 @device_option
 def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     """Learn the click logs CLICKS on top of the checkpoint DIR, and write NEWDIR.
 
-    New items join the catalog. What was trained with --updatable goes on from the state of its
-    optimisers.
+    New items join the catalog; with --drop-unseen older ones leave it. What was trained with
+    --updatable goes on from the state of its optimisers.
     """
     from gru4rec.cli.progress import TrainingDisplay
     from gru4rec.clicks import read_clicks
@@ -57,6 +67,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     output = options["output"]
     check_free(output, force=options["force"])
     recommender = load(checkpoint, device=options["device"])
+    items = items_of(options)
     read = {**read_options(options), "also": recommender.inputs}
     older = {**read, "where": options["replay_where"]}
     replay = options["replay"]
@@ -64,6 +75,8 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     with TrainingDisplay() as display:
         recommender.update(
             read_clicks(clicks, **read),
+            item_features=items,
+            drop_unseen=options["drop_unseen"],
             replay=None if replay is None else read_clicks(replay, **older),
             replay_share=options["replay_share"],
             half_life=options["half_life"],
@@ -73,5 +86,16 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     recommender.save(output, force=options["force"])
     if recommender.meta is not before:
         took = time.monotonic() - began
-        click.echo(f"{len(recommender.catalog):,} items after {took:.1f} s", err=True)
+        dropped = ""
+        if options["drop_unseen"] is not None:
+            dropped = f", {_num_dropped(recommender):,} dropped"
+        click.echo(f"{len(recommender.catalog):,} items{dropped} after {took:.1f} s", err=True)
     click.echo(f"saved {output}", err=True)
+
+
+def _num_dropped(recommender: "Recommender") -> int:
+    """Return how many items the newest update dropped; of a mixture the same in each part."""
+    while recommender.parts:
+        recommender = recommender.parts[0]
+    updates = recommender.meta.updates or [{}]
+    return int(updates[-1].get("dropped", 0))

@@ -1,7 +1,8 @@
 """Item tables, an encoder between them, and the score of an item for a session vector."""
 
+import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -93,6 +94,16 @@ class Model(nn.Module):
             if name in weights:
                 table.data = table.data.to(weights[name].dtype)
         self.load_state_dict(weights)
+
+    def of_items(self, items: Tensor) -> Self:
+        """Return a copy whose item tables have the rows of these items alone, in the order given.
+
+        `items` [N] are indexes.
+        """
+        copied = copy.deepcopy(self)
+        for table in copied.parameters(recurse=False):
+            table.data = table.data.index_select(0, items.to(table.device))
+        return copied
 
     def learned_densely(self) -> list[nn.Parameter]:
         """Return the parameters that every update moves: all but the item tables."""

@@ -9,11 +9,12 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from gru4rec.clicks import ClickSource
 from gru4rec.config import Config
 from gru4rec.errors import DataError
 from gru4rec.model import Model, Placement
 from gru4rec.schema import ITEM_ID
-from gru4rec.sessions import Catalog, CodedItems, SideInputs
+from gru4rec.sessions import Catalog, CodedItems, SideInputs, coded_of, read_item_table
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +37,7 @@ class NewItems:
         Log how many are left out because nothing is known of them. Raise DataError if that is all,
         for ids of another type, and if the model has learned no attributes.
         """
-        if placement is None:
-            raise DataError(
-                "the model has learned no attributes of items, so it cannot place new ones; train "
-                "it with item_features",
-                mend_with=["item_features"],
-            )
+        placement = _there(placement)
         new = table.filter(~catalog.has(table[ITEM_ID]))
         if new.is_empty():
             logger.warning("the catalog has all items of the table: none is new")
@@ -55,6 +51,18 @@ class NewItems:
             if not len(known):
                 raise DataError("no new item has an attribute that the model knows; none is added")
         return cls(catalog.extended(new[ITEM_ID].gather(known)), coded.take(known))
+
+
+def placed_rows(
+    item_features: ClickSource, catalog: Catalog, placement: Placement | None
+) -> dict[str, Tensor]:
+    """Return rows for the items of a catalog by a table of items, by the name of the model's table.
+
+    They are zeros where nothing is known. Raise DataError if the model has learned no attributes.
+    """
+    placement = _there(placement)
+    described = coded_of(read_item_table(item_features), catalog, placement.attributes)
+    return placement.placed(described)
 
 
 def model_with(
@@ -84,3 +92,13 @@ def optimizer_with(
         else state
         for name, state in optimizer.items()
     }
+
+
+def _there(placement: Placement | None) -> Placement:
+    if placement is None:
+        raise DataError(
+            "the model has learned no attributes of items, so it cannot place new ones by them; "
+            "train it with item_features",
+            mend_with=["item_features"],
+        )
+    return placement

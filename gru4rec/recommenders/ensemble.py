@@ -16,6 +16,7 @@ from gru4rec.model import state_size
 from gru4rec.recommenders.checkpoint import Checkpoint
 from gru4rec.recommenders.gru4rec import GRU4Rec
 from gru4rec.recommenders.indexed import Indexed
+from gru4rec.recommenders.kept_items import KeptItems
 from gru4rec.recommenders.parts import (
     in_common,
     load_with_parts,
@@ -24,6 +25,7 @@ from gru4rec.recommenders.parts import (
     refuse_different_inputs,
     refuse_other_parts,
 )
+from gru4rec.recommenders.updated_parts import updated_parts
 from gru4rec.serving import AnyVectors, ItemIndex, RepeatHead, row_blocks
 from gru4rec.sessions import RunningSession, SessionArrays, read_item_table
 from gru4rec.training import parts_of_log, queries_after, scores_by
@@ -68,10 +70,19 @@ class Ensemble(Indexed):
         self._join()
         return self
 
-    def update(self, clicks: ClickSource, **options: Any) -> Self:
-        """Update every part, all of them or none; see `Recommender.update`. Return self."""
-        self.parts = [copy(part).update(clicks, **options) for part in self.parts]
-        self._join()
+    def update(
+        self, clicks: ClickSource, *, drop_unseen: str | None = None, **options: Any
+    ) -> Self:
+        """Update every part, all of them or none; see `Recommender.update`. Return self.
+
+        The same items leave all parts.
+        """
+        parts = updated_parts(
+            self.parts, "an ensemble", clicks, drop_unseen=drop_unseen, options=options
+        )
+        if parts is not None:
+            self.parts = parts
+            self._join()
         return self
 
     def add_items(self, item_features: ClickSource) -> Self:
@@ -80,6 +91,12 @@ class Ensemble(Indexed):
         self.parts = [copy(part).add_items(items) for part in self.parts]
         self._join()
         return self
+
+    def keep_items(self, kept: KeptItems) -> None:
+        """See `Recommender.keep_items`."""
+        for part in self.parts:
+            part.keep_items(kept)
+        self._join()
 
     def _join(self, index: ItemIndex | None = None) -> None:
         """Take over what the models, once fitted, have in common; make one index and one head."""

@@ -3,7 +3,6 @@
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import copy
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -17,6 +16,7 @@ from gru4rec.errors import CheckpointError, ConfigError, DataError, choose
 from gru4rec.layout import CONFIG
 from gru4rec.metrics import mrr_at, ranks, recall_at, recall_plus_mrr
 from gru4rec.recommenders.checkpoint import Checkpoint
+from gru4rec.recommenders.kept_items import KeptItems
 from gru4rec.recommenders.parts import (
     in_common,
     load_with_parts,
@@ -26,6 +26,7 @@ from gru4rec.recommenders.parts import (
     refuse_other_parts,
 )
 from gru4rec.recommenders.recommender import Recommender
+from gru4rec.recommenders.updated_parts import updated_parts
 from gru4rec.sessions import SessionArrays
 from gru4rec.training import parts_of_log
 from gru4rec.untrusted import fits, shown
@@ -156,11 +157,27 @@ class Fusion(Recommender):
             ]
             yield scored[0][0], torch.stack(mixed)
 
-    def update(self, clicks: ClickSource, **options: Any) -> Self:
-        """Update every part, all of them or none; see `Recommender.update`. Return self."""
-        self.parts = [copy(part).update(clicks, **options) for part in self.parts]
-        self._join()
+    def update(
+        self, clicks: ClickSource, *, drop_unseen: str | None = None, **options: Any
+    ) -> Self:
+        """Update every part, all of them or none; see `Recommender.update`. Return self.
+
+        The same items leave all parts. What says how a model learns is for the parts that
+        learn so.
+        """
+        parts = updated_parts(
+            self.parts, "a fusion", clicks, drop_unseen=drop_unseen, options=options
+        )
+        if parts is not None:
+            self.parts = parts
+            self._join()
         return self
+
+    def keep_items(self, kept: KeptItems) -> None:
+        """See `Recommender.keep_items`."""
+        for part in self.parts:
+            part.keep_items(kept)
+        self._join()
 
     def _join(self) -> None:
         """Take over what the parts, once fitted, have in common."""

@@ -1,15 +1,12 @@
 """GRU4Rec as a recommender: settings, training, recommendation, saving and loading."""
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import Float32Array, IntArray, Rows
 from gru4rec.atomic import place_of
 from gru4rec.clicks import ClickSource
 from gru4rec.config import AUTO, Config
@@ -22,36 +19,29 @@ from gru4rec.model import (
     check_encoder,
     find_device,
     packed,
-    running_queries,
-    session_vectors,
-    states_after,
     unpacked,
 )
-from gru4rec.recommenders.added_items import NewItems, model_with, optimizer_with
+from gru4rec.recommenders.added_items import NewItems
 from gru4rec.recommenders.checkpoint import Checkpoint, write_checkpoint
-from gru4rec.recommenders.gru4rec_meta import meta_of, updated_meta
-from gru4rec.recommenders.indexed import Indexed
-from gru4rec.recommenders.meta import Meta
+from gru4rec.recommenders.gru4rec_meta import meta_of
+from gru4rec.recommenders.gru4rec_update import Known, learned_too
+from gru4rec.recommenders.kept_items import KeptItems
 from gru4rec.recommenders.neighbour_teacher import NeighbourTeacher
+from gru4rec.recommenders.of_model import OfModel, kept_vectors_of, vectors_of
 from gru4rec.recommenders.saved_model import model_of, placement_of
-from gru4rec.serving import AnyVectors, ItemIndex, RepeatHead
-from gru4rec.sessions import Catalog, RunningSession, SessionArrays, SideInputs, read_item_table
+from gru4rec.serving import ItemIndex
+from gru4rec.sessions import SideInputs, read_item_table
 from gru4rec.training import (
     LOSSES,
     Hooks,
     Progress,
     TrainingLog,
-    UpdateLog,
     decide,
-    scores_after,
     train,
-    update,
 )
 
-logger = logging.getLogger(__name__)
 
-
-class GRU4Rec(Indexed):
+class GRU4Rec(OfModel):
     """A trained encoder of the session's clicks, a GRU unless settings name another one.
 
     The algorithm is that of Hidasi et al. (arXiv 1511.06939 and 1706.03847).
@@ -60,9 +50,8 @@ class GRU4Rec(Indexed):
     `index` and `meta` (versions, seed, counts, metrics, history, seconds).
     """
 
-    # M clicks, N items, S sessions, D components of an item vector
-
     name = "gru4rec"
+    learns_by_steps = True
 
     def __init__(self, config: Config | None = None, *, device: str = "auto") -> None:
         """Take settings; what `config` leaves open, `auto` decides at `fit`.
@@ -126,7 +115,7 @@ class GRU4Rec(Indexed):
             keep=folder,
             resume=resume,
         )
-        index = ItemIndex.build(_vectors_of(trained.model))
+        index = ItemIndex.build(vectors_of(trained.model))
         meta = meta_of(trained, log, name=self.name, device=str(self.device))
         self._take(trained.config, trained.model, log.catalog, log.side_inputs, index, meta)
         self._optimizer = trained.optimizer if updatable else None
@@ -143,18 +132,15 @@ class GRU4Rec(Indexed):
         """
         new = NewItems.of(read_item_table(item_features), self.catalog, self.placement)
         if len(new.attributes) and self.placement is not None:
-            model = model_with(new, self.model, self.placement, self.config, self.side_inputs)
-            index = self.index.rebuilt(_vectors_of(model)).with_vectors(_kept_vectors_of(model))
-            self._optimizer = optimizer_with(new, self._optimizer)
-            counts = {**(self.meta.counts or {}), "items": len(new.catalog)}
-            meta = replace(self.meta, counts=counts, index=None)
-            self._take(self.config, model, new.catalog, self.side_inputs, index, meta)
+            self._become(self._known.with_items(new, self.placement))
         return self
 
     def update(
         self,
         clicks: ClickSource,
         *,
+        item_features: ClickSource | None = None,
+        drop_unseen: str | None = None,
         replay: ClickSource | None = None,
         replay_share: float = 1.0,
         half_life: str | None = None,
@@ -164,66 +150,58 @@ class GRU4Rec(Indexed):
     ) -> Self:
         """Learn from new clicks on top of what was learned; return self.
 
-        New items join the catalog behind the others, which keep their indexes. With `replay`, an
-        older log, so many of its sessions are learned again beside the new ones as `replay_share`
-        says, as a share of these. After a `half_life` ("7d") clicks count half as much in the
-        supports, by which negatives are drawn and popular items chosen. A log without a session of
-        two clicks changes nothing.
+        New items join the catalog behind the others, which keep their indexes. They begin where the
+        items lie that they are clicked beside, or, if the model has learned attributes, where those
+        of a table of items place them. With `drop_unseen`
+        items leave it that were not clicked for so long ("30d") before the newest click, once the
+        new ones are learned; then the indexes of the others close up.
+
+        With `replay`, an older log, so many of its sessions are learned again beside the new ones
+        as `replay_share` says, as a share of these. After a `half_life` ("7d") clicks count half as
+        much in the supports, by which negatives are drawn and popular items chosen. A log without a
+        session of two clicks changes nothing, and no item leaves.
 
         Running sessions end: a store takes them over by `save` and `restore`. Raise DataError for
-        ids of another type and for clicks older than all that was learned, CheckpointError for a
-        model that was shrunk, and DivergenceError. An update that fails changes nothing.
+        ids of another type, for clicks older than all that was learned and where `drop_unseen`
+        lacks the times of clicks or would leave one item, CheckpointError for a model that was
+        shrunk, and DivergenceError. An update that fails changes nothing.
         """
-        if self.meta.stored_as:
-            raise CheckpointError(
-                "a model that was shrunk cannot learn on; update the checkpoint it was made of"
-            )
-        number = 1 + (self.meta.updates[-1]["number"] if self.meta.updates else 0)
-        log = UpdateLog.read(
+        learned = learned_too(
+            self._known,
             clicks,
-            catalog=self.catalog,
-            side_inputs=self.side_inputs,
-            seen=self.meta.seen,
+            repeats=self.repeats,
+            placement=self.placement,
+            item_features=item_features,
+            device=self.device,
+            hooks=Hooks(on_progress=on_progress, stopping=stopping),
+            epochs=epochs,
+            drop_unseen=drop_unseen,
             replay=replay,
             replay_share=replay_share,
             half_life=half_life,
-            seed=self.config.seed + number,
         )
-        if not len(log.new):
-            logger.warning("no session has two clicks: nothing is learned, nothing has changed")
-            return self
-        updated = update(
-            self.model,
-            log,
-            self.config,
-            side_inputs=self.side_inputs,
-            optimizer=self._optimizer,
-            repeats=self.repeats,
-            epochs=epochs,
-            number=number,
-            device=self.device,
-            hooks=Hooks(on_progress=on_progress, stopping=stopping),
-        )
-        index = self.index.rebuilt(_vectors_of(updated.model))
-        meta = updated_meta(self.meta, updated, log, self.catalog)
-        self._take(self.config, updated.model, log.catalog, self.side_inputs, index, meta)
-        self._optimizer = updated.optimizer
+        if learned is not None:
+            self._become(learned)
         return self
 
-    def _take(
-        self,
-        config: Config,
-        model: Model,
-        catalog: Catalog,
-        side_inputs: SideInputs,
-        index: ItemIndex,
-        meta: Meta,
-    ) -> None:
-        """Become the recommender of a model. Raise ValueError if the head of `meta` is none."""
-        head = None if meta.repeats is None else RepeatHead.from_dict(meta.repeats)
-        self.repeats = None if head is None or head.is_neutral else head
-        self.config, self.model, self.index, self.meta = config, model, index, meta
-        self.catalog, self.side_inputs = catalog, side_inputs
+    def keep_items(self, kept: KeptItems) -> None:
+        """See `Recommender.keep_items`."""
+        if kept.num_dropped:
+            self._become(self._known.keeping(kept))
+        else:
+            self.meta = self.meta.keeping(kept)
+
+    @property
+    def _known(self) -> Known:
+        return Known(
+            self.config, self.side_inputs, self.model, self._optimizer, self.catalog, self.meta
+        )
+
+    def _become(self, known: Known) -> None:
+        index = self.index.rebuilt(vectors_of(known.model))
+        index = index.with_vectors(kept_vectors_of(known.model))
+        self._take(self.config, known.model, known.catalog, self.side_inputs, index, known.meta)
+        self._optimizer = known.optimizer
 
     def forget_optimizer(self) -> None:
         """Let go of the state of the optimisers, which nothing but an update needs."""
@@ -237,30 +215,6 @@ class GRU4Rec(Indexed):
         """
         log = TrainingLog.read(clicks, valid, self.inputs)
         return decide(self._asked, log.statistics, self.device)[0]
-
-    def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
-        """See `Scorer.score`."""
-        return scores_after(self.model, sessions, clicks, self.repeats)
-
-    @torch.inference_mode()
-    def queries(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
-        """See `Indexed.queries`."""
-        for rows, vectors in session_vectors(self.model, sessions, clicks):
-            yield rows, self.model.query_vectors(vectors)
-
-    def running_queries(self, sessions: Sequence[RunningSession]) -> Float32Array:
-        """See `Indexed.running_queries`: of the session vectors that are kept."""
-        return running_queries(self.model, sessions, self.side_inputs)
-
-    def next_states(
-        self, states: Sequence[Float32Array | None], items: IntArray, sides: IntArray
-    ) -> Sequence[Float32Array | None]:
-        """See `Scorer.next_states`: the encoder's state and vector, if it streams."""
-        return states_after(self.model, states, items, sides)
-
-    def settings_dict(self) -> dict[str, Any]:
-        """See `Scorer.settings_dict`."""
-        return self.config.to_dict()
 
     def contents(self) -> Checkpoint:
         """See `Scorer.contents`."""
@@ -287,7 +241,7 @@ class GRU4Rec(Indexed):
         """See `Scorer.of`."""
         recommender = cls(Config.from_dict(saved.config), device=device)
         model = model_of(recommender.config, saved).to(recommender.device)
-        vectors = _kept_vectors_of(model)
+        vectors = kept_vectors_of(model)
         size = len(saved.catalog), vectors.shape[1]
         if saved.index is None or (len(saved.index), saved.index.width) != size:
             raise CheckpointError(
@@ -306,28 +260,8 @@ class GRU4Rec(Indexed):
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
         model = Model(self.config, len(self.catalog), self.side_inputs)
         model.load(unpacked(packed(weights, **stored_as)))
-        index = self.index.with_vectors(_kept_vectors_of(model.to(copy.device)))
+        index = self.index.with_vectors(kept_vectors_of(model.to(copy.device)))
         meta = replace(self.meta, stored_as=stored_as)
         copy._take(self.config, model, self.catalog, self.side_inputs, index, meta)
         copy.placement = self.placement
         return copy
-
-    def item_vectors(self) -> Float32Array:
-        """See `Indexed.item_vectors`."""
-        return _vectors_of(self.model)
-
-    def kept_vectors(self) -> AnyVectors:
-        """See `Indexed.kept_vectors`."""
-        return _kept_vectors_of(self.model)
-
-
-@torch.inference_mode()
-def _vectors_of(model: Model) -> Float32Array:
-    vectors: Float32Array = model.item_vectors().cpu().numpy()
-    return vectors
-
-
-@torch.inference_mode()
-def _kept_vectors_of(model: Model) -> AnyVectors:
-    vectors: AnyVectors = model.item_vectors().to(model.output_table.dtype).cpu().numpy()
-    return vectors

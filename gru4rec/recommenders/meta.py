@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Self, get_type_hints
 
 from gru4rec.layout import META
+from gru4rec.recommenders.kept_items import KeptItems
 from gru4rec.sessions import SeenSessions
 from gru4rec.untrusted import fits, shown
 
@@ -69,6 +70,16 @@ class Meta:
         number = 1 + (self.updates[-1]["number"] if self.updates else 0)
         updates = [*(self.updates or ()), {"number": number, **said, **until, **row}]
         return replace(self, counts=counts, seen=seen, updates=updates[-_MOST_UPDATES:])
+
+    def keeping(self, kept: KeptItems) -> Self:
+        """Return what is said once items have left by the newest update: how many."""
+        updates = list(self.updates or ())
+        updates[-1:] = [{**row, "dropped": kept.num_dropped} for row in updates[-1:]]
+        if not kept.num_dropped:
+            return replace(self, updates=updates)
+        counts = {**(self.counts or {}), "items": len(kept.items)}
+        seen = None if self.seen is None else replace(self.seen, sketch=kept.sketch)
+        return replace(self, counts=counts, seen=seen, updates=updates)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the contents of the file, in the order in which they stand there."""

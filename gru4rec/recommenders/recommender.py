@@ -10,6 +10,7 @@ import polars as pl
 from gru4rec.clicks import ClickSource, plain_ids
 from gru4rec.errors import CheckpointError, DataError
 from gru4rec.recommenders.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from gru4rec.recommenders.kept_items import KeptItems
 from gru4rec.recommenders.scorer import Scorer
 from gru4rec.serving import (
     ItemFilter,
@@ -32,6 +33,11 @@ class Recommender(Scorer):
 
     parts: Sequence["Recommender"] = ()
     """The recommenders that make this one."""
+
+    @property
+    def learns_by_steps(self) -> bool:
+        """Whether an update is one of a model, to which options such as `epochs` say something."""
+        return any(part.learns_by_steps for part in self.parts)
 
     @property
     def reader(self) -> SessionReader:
@@ -133,6 +139,8 @@ class Recommender(Scorer):
         self,
         clicks: ClickSource,
         *,
+        item_features: ClickSource | None = None,
+        drop_unseen: str | None = None,
         replay: ClickSource | None = None,
         replay_share: float = 1.0,
         half_life: str | None = None,
@@ -142,10 +150,14 @@ class Recommender(Scorer):
     ) -> Self:
         """Learn from new clicks on top of what was learned; see `GRU4Rec.update`. Return self.
 
-        Neighbour methods keep the new sessions too, ensembles and fusions update their parts. Raise
-        DataError for other kinds: they are fitted again.
+        Baselines count the new clicks too, ensembles and fusions update their parts. Raise
+        DataError for kinds that cannot: they are fitted again.
         """
-        raise DataError(f"a {self.name} is not updated; fit it again, on the older clicks too")
+        raise DataError(f"{self.name} is not updated; fit it again, on the older clicks too")
+
+    def keep_items(self, kept: KeptItems) -> None:
+        """Forget all items but some of the catalog, whose indexes close up, after an update."""
+        raise DataError(f"{self.name} keeps all of its items; fit it again, without the others")
 
     def add_items(self, item_features: ClickSource) -> Self:
         """Put the items of a table into the catalog, without training; see `GRU4Rec.add_items`.

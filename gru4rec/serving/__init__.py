@@ -51,6 +51,7 @@ __all__ = [
     "retrieve",
     "row_blocks",
     "row_chunks",
+    "rule_sets",
     "top_k",
 ]
 

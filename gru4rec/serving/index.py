@@ -1,5 +1,6 @@
 """FAISS: build, search, save and load the index of item vectors."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +14,8 @@ from gru4rec.errors import ConfigError
 from gru4rec.serving.chunks import rows_at_once
 from gru4rec.serving.index_file import read_index
 from gru4rec.serving.selection import top_k
+
+logger = logging.getLogger(__name__)
 
 AnyVectors: TypeAlias = Float32Array | Float16Array
 
@@ -63,7 +66,10 @@ class ItemIndex:
         return ItemIndex(self._index, item_vectors)
 
     def rebuilt(self, item_vectors: Float32Array) -> "ItemIndex":
-        """Return an index of the same kind and effort over other vectors, more or fewer [N, D]."""
+        """Return an index of the same kind and effort over other vectors, more or fewer [N, D].
+
+        Where they are too few for the kind, it is an exact one, and that is logged.
+        """
         if self.is_exact:
             return self.build(item_vectors)
         vectors, index = np.ascontiguousarray(item_vectors), faiss.clone_index(self._index)
@@ -71,7 +77,13 @@ class ItemIndex:
         if isinstance(index, faiss.IndexIVF):
             index.quantizer.reset()  # the lists are those of the older vectors
             index.is_trained = False
-        index.train(vectors)
+        try:
+            index.train(vectors)
+        except RuntimeError:
+            logger.warning(
+                "%d items are too few for the kind of the index: it is exact", len(vectors)
+            )
+            return self.build(vectors)
         index.add(vectors)
         return ItemIndex(index, vectors)
 

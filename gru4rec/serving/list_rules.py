@@ -1,8 +1,9 @@
 """Rules for the lists that a shop shows: what may stand in one, what is favoured, how it varies."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -43,6 +44,10 @@ class HasItems(Protocol):
     def catalog(self) -> Catalog:
         """The items that it knows."""
 
+    @property
+    def parts(self) -> "Sequence[HasItems]":
+        """The recommenders that make it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ListRules:
@@ -76,15 +81,16 @@ class ListRules:
     items_table: ClickSource | None = field(default=None, repr=False, compare=False)
     """Columns `item_id` and whatever predicates and `per` name. An item without a row has NULL in
     all of them."""
+    _bound: list[tuple[Catalog, ItemIndex | None, ItemFilter]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
-        for spec in fields(self):
-            if spec.name in _KINDS and not fits(
-                _plain(getattr(self, spec.name)), _KINDS[spec.name]
-            ):
+        for name, kind in _KINDS.items():
+            if not fits(_plain(getattr(self, name)), kind):
                 raise ConfigError(
-                    f"{spec.name} of rules cannot be {shown(getattr(self, spec.name))}; give "
-                    f"{_SAID[spec.name]}"
+                    f"{name} of rules cannot be {shown(getattr(self, name))}; give {_SAID[name]}",
+                    mend_with=[name],
                 )
         if not 0 <= self.diversity <= 1:
             raise ConfigError(
@@ -110,7 +116,15 @@ class ListRules:
         What they read of the table is read here, once for all lists. Raise DataError if it cannot
         be, if no item may be shown, and for `diversity` of a recommender that has no item vectors.
         """
-        catalog = recommender.catalog
+        index = _index_of(recommender)
+        for catalog, known, bound in self._bound:
+            if catalog is recommender.catalog and known is index:
+                return bound
+        bound = self._made(recommender.catalog, index)
+        self._bound[:] = [(recommender.catalog, index, bound)]  # the last one
+        return bound
+
+    def _made(self, catalog: Catalog, index: ItemIndex | None) -> ItemFilter:
         allowed = ItemFilter.of(catalog, allow=self.allow, deny=self.deny)
         mask = np.ones(len(catalog), dtype=bool) if allowed is None else allowed.allowed
         boosts, kinds = None, None
@@ -132,7 +146,12 @@ class ListRules:
             )
         arrangement = None
         if self.diversity or self.at_most is not None:
-            vectors_of = _vectors_of(recommender) if self.diversity else None
+            if self.diversity and index is None:
+                raise DataError(
+                    "diversity needs vectors of items, and this recommender has none; leave it out",
+                    mend_with=["diversity"],
+                )
+            vectors_of = None if index is None else partial(_vectors_of, index)
             arrangement = Arrangement(self.diversity, vectors_of, self.at_most, kinds)
         return ItemFilter(mask, self.exclude_clicked, boosts, arrangement)
 
@@ -200,16 +219,17 @@ def _kinds(table: pl.DataFrame, column: str) -> IntArray:
     return codes.fill_null(-1).to_numpy()
 
 
-def _vectors_of(recommender: HasItems) -> Callable[[IntArray], Float32Array]:
-    """Return what gives the vectors of items. Raise DataError if the recommender has none."""
-    index = getattr(recommender, "index", None)
-    if not isinstance(index, ItemIndex):
-        raise DataError(
-            f"diversity needs vectors of items, and a {getattr(recommender, 'name', 'recommender')} "
-            "has none; leave it out",
-            mend_with=["diversity"],
-        )
-    return lambda items: index.vectors[items].astype(np.float32, copy=False)
+def _index_of(recommender: HasItems) -> ItemIndex | None:
+    """Return the index of a recommender, or of the first of its parts that has one."""
+    own = getattr(recommender, "index", None)
+    if isinstance(own, ItemIndex):
+        return own
+    return next(filter(None, map(_index_of, recommender.parts)), None)
+
+
+def _vectors_of(index: ItemIndex, items: IntArray) -> Float32Array:
+    """Return the vectors of some items [n, D]."""
+    return index.vectors[items].astype(np.float32, copy=False)
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,13 @@ from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
     from gru4rec.sessions.arrays import SessionArrays, offsets_of, ranges, sides_of
-    from gru4rec.sessions.attributes import Attributes, CodedItems, attributes_of, read_item_table
+    from gru4rec.sessions.attributes import (
+        Attributes,
+        CodedItems,
+        attributes_of,
+        coded_of,
+        read_item_table,
+    )
     from gru4rec.sessions.batching.background import prefetch
     from gru4rec.sessions.batching.batch import ORDINARY_CLICKS, SessionBatch
     from gru4rec.sessions.batching.packed_layout import PackedLayout
@@ -32,7 +38,12 @@ if TYPE_CHECKING:
         refuse_other,
         take_in,
     )
-    from gru4rec.sessions.seen_sessions import SeenSessions, hashes_of, warn_of_leaks
+    from gru4rec.sessions.seen_sessions import (
+        SeenSessions,
+        hashes_of,
+        sketch_of,
+        warn_of_leaks,
+    )
     from gru4rec.sessions.side_inputs import NO_SIDE_INPUTS, OF_TIME, SideInputs
 
 __all__ = [
@@ -61,6 +72,7 @@ __all__ = [
     "WholeSessions",
     "arrays_of",
     "attributes_of",
+    "coded_of",
     "from_lists",
     "hashes_of",
     "offsets_of",
@@ -71,6 +83,7 @@ __all__ = [
     "read_item_table",
     "refuse_other",
     "sides_of",
+    "sketch_of",
     "take_in",
     "to_arrays",
     "warn_of_leaks",

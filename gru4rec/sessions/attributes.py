@@ -149,7 +149,7 @@ def attributes_of(table: pl.DataFrame, catalog: Catalog) -> tuple[Attributes, Co
 
     Only what the table has of these counts. Raise DataError as `Attributes.of`, and if it has none.
     """
-    known = catalog.encode(table.lazy(), _INDEX).filter(pl.col(_INDEX).is_not_null()).collect()
+    known = _of_catalog(table, catalog)
     if known.is_empty():
         raise DataError(
             "the table of items has none of the items of the log; check item_id",
@@ -157,11 +157,22 @@ def attributes_of(table: pl.DataFrame, catalog: Catalog) -> tuple[Attributes, Co
         )
     logger.info("the table of items tells of %d of %d items", known.height, len(catalog))
     attributes = Attributes.of(known.drop(_INDEX))
-    row = np.full(len(catalog), -1)
+    return attributes, coded_of(table, catalog, attributes)
+
+
+def coded_of(table: pl.DataFrame, catalog: Catalog, attributes: Attributes) -> CodedItems:
+    """Return the attributes of the items of a catalog; those of which the table has none are 0."""
+    known, row = _of_catalog(table, catalog), np.full(len(catalog), -1)
+    coded = attributes.coded(known)
     row[known[_INDEX].to_numpy()] = np.arange(known.height)
-    coded = attributes.coded(known).take(row)
-    coded.codes[row < 0], coded.numbers[row < 0] = 0, 0.0
-    return attributes, coded
+    nothing = attributes.coded(known.clear(1))  # a row of nulls, which stands behind the others
+    codes = np.concatenate((coded.codes, nothing.codes))
+    return CodedItems(codes, np.concatenate((coded.numbers, nothing.numbers))).take(row)
+
+
+def _of_catalog(table: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
+    """Return the rows of items that a catalog has, with their item indexes."""
+    return catalog.encode(table.lazy(), _INDEX).filter(pl.col(_INDEX).is_not_null()).collect()
 
 
 def _kinds_of(column: pl.Series) -> dict[str, AttributeKind]:

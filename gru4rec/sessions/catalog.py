@@ -1,7 +1,7 @@
 """Number the items that a model knows: item_id ↔ item index, and each item's support."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -12,11 +12,11 @@ from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
 from gru4rec.clicks import id_as, ids_as, plain_id
 from gru4rec.errors import DataError
 from gru4rec.forks import refuse_forked
-from gru4rec.schema import ITEM_ID
+from gru4rec.schema import ITEM_ID, TIMESTAMP
 from gru4rec.untrusted import brief, shown
 
-_SUPPORT = "support"
-_INDEX = "_index"
+_SUPPORT, _LAST_CLICK, _INDEX = "support", "last_click", "_index"
+_YEARS = (-62_135_596_800_000_000, 253_402_300_800_000_000)  # 1 to 9999, as a calendar has them
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,16 @@ class Catalog:
 
     This order does not depend on the rows of the log. Items met often lie together in memory. And
     the rule "equal scores: the lower index first" prefers the more popular item. An update counts
-    more clicks, and adds its new items behind the others, but moves none: then supports no longer
-    fall.
+    more clicks, and adds its new items behind the others: then supports no longer fall. It moves no
+    index, unless items are dropped: then the others close up.
     """
 
     item_ids: pl.Series
     """Item ids by item index, in the type that the log has."""
     support: IntArray
     """Clicks on each item in the training log; 0 of one that was added by its attributes."""
+    last_click: IntArray | None = None
+    """Microseconds from 1970 to the last click on each item; None if a log had no times."""
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -40,23 +42,28 @@ class Catalog:
     def __getstate__(self) -> dict[str, Any]:
         """Return what a pickle has of it. Raise ForkedError as `refuse_forked` does."""
         refuse_forked()
-        return {"item_ids": self.item_ids, "support": self.support}
+        return {spec.name: getattr(self, spec.name) for spec in fields(self)}
 
     def __deepcopy__(self, memo: object) -> Self:
-        return type(self)(self.item_ids.clone(), self.support.copy())
+        last = None if self.last_click is None else self.last_click.copy()
+        return type(self)(self.item_ids.clone(), self.support.copy(), last)
 
     @classmethod
     def of(cls, clicks: pl.LazyFrame) -> Self:
         """Make the catalog of every item of a log."""
-        items = clicks.group_by(ITEM_ID).agg(pl.len().cast(pl.Int64).alias(_SUPPORT))
+        counted = [pl.len().cast(pl.Int64).alias(_SUPPORT)]
+        if TIMESTAMP in clicks.collect_schema():
+            counted.append(pl.col(TIMESTAMP).max().alias(_LAST_CLICK))
+        items = clicks.group_by(ITEM_ID).agg(counted)
         frame = items.sort([_SUPPORT, ITEM_ID], descending=[True, False]).collect()
-        return cls(frame[ITEM_ID], frame[_SUPPORT].to_numpy())
+        return cls(frame[ITEM_ID], frame[_SUPPORT].to_numpy(), _last_click_of(frame))
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame) -> Self:
         """Make a catalog of the frame that `to_frame` returns.
 
-        Raise DataError for another one: it must have items, each once, and clicks on them.
+        Raise DataError for another one: it must have items, each once, and clicks on them. The
+        times of last clicks may be missing, as they are in older checkpoints.
         """
         types = frame.schema
         if not {ITEM_ID, _SUPPORT} <= types.keys():
@@ -72,7 +79,14 @@ class Catalog:
         clicks = support.to_numpy()
         if support.null_count() or clicks.min() < 0 or not 0 < clicks.sum(dtype=float) <= 2**62:
             raise DataError("the supports of a catalog are clicks, 0 or more of each item")
-        return cls(ids, clicks)
+        if types.get(_LAST_CLICK, pl.Datetime("us")) != pl.Datetime("us"):
+            raise DataError(f"last clicks are times in UTC, got {brief(types[_LAST_CLICK])}")
+        last = _last_click_of(frame)
+        if last is not None and (
+            frame[_LAST_CLICK].null_count() or last.min() < _YEARS[0] or last.max() >= _YEARS[1]
+        ):
+            raise DataError("each item of a catalog has a last click, of a year up to 9999")
+        return cls(ids, clicks, last)
 
     def grown(self, clicks: pl.LazyFrame, *, fading: float = 1.0, seed: int = 0) -> Self:
         """Return the catalog with the clicks of a log counted too.
@@ -83,17 +97,37 @@ class Catalog:
         log whose ids are of another type.
         """
         counted = self.of(clicks)
-        counted = type(self)(self._as_own(counted.item_ids), counted.support)
+        counted = replace(counted, item_ids=self._as_own(counted.item_ids))
         known = np.array([self._index_by_id.get(item, -1) for item in counted._ids])
         support = self.support.copy()
         if fading < 1.0:
             chance = np.random.default_rng(seed).random(len(support))
             support = np.maximum(np.minimum(support, 1), np.floor(support * fading + chance))
             support = support.astype(np.int64)
-        support[known[known >= 0]] += counted.support[known >= 0]
+        again = known >= 0
+        support[known[again]] += counted.support[again]
         new = np.flatnonzero(known < 0)
         ids = pl.concat([self.item_ids, counted.item_ids.gather(new)])
-        return type(self)(ids, np.concatenate((support, counted.support[new])))
+        last = None
+        if self.last_click is not None and counted.last_click is not None:
+            last = np.concatenate((self.last_click, counted.last_click[new]))
+            last[known[again]] = np.maximum(last[known[again]], counted.last_click[again])
+        return type(self)(ids, np.concatenate((support, counted.support[new])), last)
+
+    def take(self, items: IntArray) -> Self:
+        """Return the catalog of the items of these indexes alone, in the order given."""
+        last = None if self.last_click is None else self.last_click[items]
+        return type(self)(self.item_ids.gather(items), self.support[items], last)
+
+    def clicked_within(self, seconds: float) -> IntArray:
+        """Return the indexes of items that were clicked so shortly before the newest click, rising.
+
+        Raise ValueError if last clicks are not known.
+        """
+        if self.last_click is None:
+            raise ValueError("the catalog does not know the last clicks on its items")
+        ago = self.last_click.max() - self.last_click
+        return np.flatnonzero(ago <= 1e6 * seconds)
 
     def has(self, item_ids: pl.Series) -> BoolArray:
         """Return whether each of some ids is known [n]; one of another type is cast."""
@@ -103,10 +137,14 @@ class Catalog:
     def extended(self, item_ids: pl.Series) -> Self:
         """Return the catalog with new items behind the others, on which nobody clicked yet.
 
-        Raise DataError for ids of another type.
+        They count as last clicked when the newest click was made. Raise DataError for ids of
+        another type.
         """
         ids = pl.concat([self.item_ids, self._as_own(item_ids)])
-        return type(self)(ids, np.concatenate((self.support, np.zeros(len(item_ids), np.int64))))
+        support, last = np.pad(self.support, (0, len(item_ids))), self.last_click
+        if last is not None:
+            last = np.pad(last, (0, len(item_ids)), constant_values=last.max())
+        return type(self)(ids, support, last)
 
     def _as_own(self, item_ids: pl.Series) -> pl.Series:
         """Return ids in the type of the catalog's. Raise DataError for ids of another type."""
@@ -122,8 +160,11 @@ class Catalog:
         return item_ids
 
     def to_frame(self) -> pl.DataFrame:
-        """Return the columns item_id and support, in the order of the item indexes."""
-        return pl.DataFrame({ITEM_ID: self.item_ids, _SUPPORT: self.support})
+        """Return item_id, support and, where it is known, last_click, by the item indexes."""
+        columns = {ITEM_ID: self.item_ids, _SUPPORT: pl.Series(self.support)}
+        if self.last_click is not None:
+            columns[_LAST_CLICK] = pl.Series(self.last_click).cast(pl.Datetime("us"))
+        return pl.DataFrame(columns)
 
     @cached_property
     def _ids(self) -> list[Any]:
@@ -184,3 +225,11 @@ class Catalog:
         ids = ids_as(pl.col(ITEM_ID), given, self.item_ids.dtype)
         known = ids.replace_strict(self.item_ids, index, default=None, return_dtype=pl.UInt32)
         return clicks.with_columns(known.alias(name))
+
+
+def _last_click_of(frame: pl.DataFrame) -> IntArray | None:
+    """Return the column of last clicks in microseconds; None if there is none."""
+    if _LAST_CLICK not in frame.columns:
+        return None
+    micros: IntArray = frame[_LAST_CLICK].cast(pl.Datetime("us")).cast(pl.Int64).to_numpy()
+    return micros

@@ -32,8 +32,7 @@ class SeenSessions:
     @classmethod
     def of(cls, log: pl.LazyFrame, sessions: SessionArrays) -> Self:
         """Return what is kept of a log and its sessions."""
-        smallest = np.sort(hashes_of(sessions))[:_KEPT]
-        return cls(_time_range(log), base64.b64encode(smallest.tobytes()).decode())
+        return cls(_time_range(log), sketch_of(sessions))
 
     def leaks(self, clicks: pl.LazyFrame, sessions: SessionArrays) -> list[str]:
         """Return what is wrong with measuring on `sessions` of `clicks`: a line each, mostly none.
@@ -99,6 +98,11 @@ def warn_of_leaks(
             names_by_line.setdefault(line, []).append(name)
     for line, names in names_by_line.items():
         logger.warning("%s: %s", ", ".join(names), line)
+
+
+def sketch_of(sessions: SessionArrays) -> str:
+    """Return what `SeenSessions.sketch` is of sessions."""
+    return base64.b64encode(np.sort(hashes_of(sessions))[:_KEPT].tobytes()).decode()
 
 
 def hashes_of(sessions: SessionArrays) -> UInt64Array:

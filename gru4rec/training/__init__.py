@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gru4rec.training.trainer import Hooks, Progress
     from gru4rec.training.training_log import TrainingLog, parts_of_log
     from gru4rec.training.update_log import UpdateLog
-    from gru4rec.training.updating import Updated, update
+    from gru4rec.training.updating import Updated, optimizer_of_items, update
 
 __all__ = [
     "LOSSES",
@@ -27,6 +27,7 @@ __all__ = [
     "Updated",
     "decide",
     "load_snapshot",
+    "optimizer_of_items",
     "parts_of_log",
     "preset",
     "queries_after",

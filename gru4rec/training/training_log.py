@@ -66,8 +66,8 @@ class TrainingLog:
     ) -> Self:
         """Read logs; `valid` may ask for a part of `clicks` to hold out ("1d", "10%").
 
-        `item_features` is a table of items as `read_item_table` returns it. Raise DataError if there is
-        nothing to learn from, or nothing to measure on, and as `attributes_of`.
+        `item_features` is a table of items as `read_item_table` returns it. Raise DataError if
+        there is nothing to learn from, or nothing to measure on, and as `attributes_of`.
         """
         log, held_out = parts_of_log(clicks, valid, inputs)
         catalog, sides = Catalog.of(log), SideInputs.of(log, inputs)

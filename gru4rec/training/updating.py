@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gru4rec.config import Config
 from gru4rec.errors import CheckpointError
-from gru4rec.model import Model, unit
+from gru4rec.model import Model, item_tables, unit
 from gru4rec.serving import RepeatHead
 from gru4rec.sessions import SessionArrays, SideInputs
 from gru4rec.training.batch import TrainingBatches
@@ -57,12 +57,15 @@ def update(
     number: int,
     device: torch.device,
     hooks: Hooks,
+    placed: Mapping[str, Tensor] | None = None,
 ) -> Updated:
     """Return a model that has learned a log too; the one that is given stays as it is.
 
-    `number` is that of the update, from 1: each has draws of its own. The repeat head is fitted
-    anew on the new sessions, before they are learned, if there are enough. Raise CheckpointError if
-    the optimisers' state is of another model, and as `Trainer.run` does.
+    `placed` are rows for all items by the name of the model's table, which new ones have at first
+    unless they are clicked beside others; zeros where there is none. `number` is that of the
+    update, from 1: each has draws of its own. The repeat head is fitted anew on the new sessions,
+    before they are learned, if there are enough. Raise CheckpointError if the optimisers' state is
+    of another model, and as `Trainer.run` does.
     """
     began = time.perf_counter()
     if config.encoder.repeats:
@@ -76,7 +79,7 @@ def update(
         }
     )
     random = torch.Generator().manual_seed(settings.seed)
-    grown = _grown(model, log, settings, side_inputs, random)
+    grown = _grown(model, log, settings, side_inputs, random, placed or {})
     batches = TrainingBatches(log.learned, log.catalog.support, settings)
     trainer = Trainer(grown, batches, settings, device)
     if optimizer is None:
@@ -96,6 +99,14 @@ def update(
     )
 
 
+def optimizer_of_items(optimizer: Mapping[str, Tensor], items: Tensor) -> dict[str, Tensor]:
+    """Return the state of the optimisers with the rows of these items [N] alone, as `Updated`'s."""
+    return {
+        name: state if name.startswith("dense.") else state.index_select(0, items.to(state.device))
+        for name, state in optimizer.items()
+    }
+
+
 def _refitted(repeats: RepeatHead | None, model: Model, log: UpdateLog) -> RepeatHead | None:
     """Return the repeat head fitted on what the model has not learned yet."""
     size, index = len(model.output_table), np.arange(len(log.catalog))
@@ -108,7 +119,12 @@ def _refitted(repeats: RepeatHead | None, model: Model, log: UpdateLog) -> Repea
 
 
 def _grown(
-    model: Model, log: UpdateLog, config: Config, side_inputs: SideInputs, random: torch.Generator
+    model: Model,
+    log: UpdateLog,
+    config: Config,
+    side_inputs: SideInputs,
+    random: torch.Generator,
+    placed: Mapping[str, Tensor],
 ) -> Model:
     """Return a copy of a model with rows for the new items."""
     grown = Model(config, len(log.catalog), side_inputs)
@@ -117,6 +133,11 @@ def _grown(
     with torch.no_grad():
         for name, old in model.state_dict().items():
             grown.state_dict()[name][: len(old)] = old  # item tables have more rows
+        for name, table in item_tables(grown).items():
+            if name in placed:
+                rows = placed[name][size:].to(table)
+                is_placed = rows.abs().sum(1) > 0
+                table[size:][is_placed] = rows.view_as(table[size:])[is_placed]
         _place(grown.output_table, size, log.learned)
         if not (grown.shared or grown.onehot):
             _place(grown.input_table, size, log.learned)

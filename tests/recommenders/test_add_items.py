@@ -156,6 +156,25 @@ def test_an_update_learns_the_clicks_on_added_items(log, items):
     }  # fmt: skip
 
 
+def test_an_update_places_new_items_that_are_clicked_alone_by_their_attributes(log, items):
+    clicks = pl.concat([clicks_of([["c00-0105"], ["c00-0000", "c00-0003"]]), clicks_of([["x"]])])
+    table = pl.concat([items, NEW])
+    with_table = fitted(log, items).update(clicks, item_features=table, epochs=0.001)
+    placed = fitted(log, items).add_items(NEW)
+    without = fitted(log, items).update(clicks, epochs=0.001)
+    rows = [each.model.output_table[each.catalog.find("c00-0105")] for each in (with_table, placed)]
+    assert torch.equal(*rows)
+    assert with_table.catalog.support[with_table.catalog.find("c00-0105")] == 1
+    drawn = without.catalog.find("x"), with_table.catalog.find("x")  # nothing is known of it
+    assert torch.equal(
+        without.model.output_table[drawn[0]], with_table.model.output_table[drawn[1]]
+    )
+    with pytest.raises(g4r.DataError, match="has learned no attributes"):
+        fitted(log, None).update(clicks, item_features=table)
+    with pytest.raises(g4r.ConfigError, match="item_features says how a model learns"):
+        g4r.Popularity().fit(log).update(clicks, item_features=table)
+
+
 def test_a_shrunk_model_and_copies_take_new_items_too(log, items):
     recommender = fitted(log, items)
     small = shrink(recommender, items="float16")

@@ -111,7 +111,10 @@ def test_meta_of_a_log_without_times_has_none(tmp_path: Path) -> None:
 
 
 def test_the_catalog_is_a_table_of_items_and_their_clicks(model: Path) -> None:
-    counted = LOG.group_by("item_id").agg(pl.len().cast(pl.Int64).alias("support"))
+    counted = LOG.group_by("item_id").agg(
+        pl.len().cast(pl.Int64).alias("support"), pl.col("timestamp").max().alias("last_click")
+    )
+    counted = counted.cast({"last_click": pl.Datetime("us")})
     saved = pl.read_parquet(model / "catalog.parquet")
     assert_frame_equal(saved.sort("item_id"), counted.sort("item_id"))
 
@@ -125,7 +128,7 @@ def test_weights_and_index_read_as_what_their_names_say(model: Path, ours: g4r.G
 def test_no_session_id_of_the_log_is_in_the_folder(model: Path) -> None:
     assert not any(b"visit-" in data for data in content(model).values())
     catalog = pl.read_parquet(model / "catalog.parquet")  # compressed, so bytes tell nothing
-    assert set(catalog.columns) == {"item_id", "support"}
+    assert set(catalog.columns) == {"item_id", "support", "last_click"}
 
 
 def test_every_file_of_a_checkpoint_may_be_read_by_whom_the_first_may(model: Path) -> None:

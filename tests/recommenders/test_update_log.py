@@ -85,6 +85,18 @@ def test_sessions_of_a_store_go_on_with_the_updated_model(parts, tmp_path):
     assert found == recommender.next_items(["c00-0000", "c01-0020"], 5)[0]
 
 
+@pytest.mark.parametrize(("factory", "exact"), [("IVF64,Flat", True), ("HNSW16", False)])
+def test_an_index_of_too_few_items_for_its_kind_is_exact(factory, exact, caplog):
+    vectors = np.random.default_rng(0).normal(size=(4000, 8)).astype(np.float32)
+    index = ItemIndex.build(vectors, factory).rebuilt(vectors[:50])
+    assert (len(index), index.is_exact) == (50, exact)
+    assert ("too few for the kind" in caplog.text) == exact
+    assert (
+        index.search(vectors[:1], 5)[1].tolist()
+        == ItemIndex.build(vectors[:50]).search(vectors[:1], 5)[1].tolist()
+    )
+
+
 @pytest.mark.parametrize("factory", ["Flat", "HNSW16_SQ8", "IVF4,Flat", "IVF4,SQ8"])
 def test_an_index_is_rebuilt_of_the_same_kind(factory):
     random = np.random.default_rng(0)

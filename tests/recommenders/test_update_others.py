@@ -60,9 +60,9 @@ def test_a_mixture_updates_its_parts(parts, tmp_path, kind):
 
 
 def test_a_mixture_with_a_part_that_cannot_be_updated_stays_as_it_is(parts):
-    mixture = g4r.Fusion([fitted(parts[0]), g4r.Markov().fit(parts[0])])
+    mixture = g4r.Fusion([fitted(parts[0]), g4r.ItemKNN().fit(parts[0])])
     before = mixture.recommend([["c00-0000"]], 5)
-    with pytest.raises(g4r.DataError, match="a markov is not updated"):
+    with pytest.raises(g4r.DataError, match="item_knn is not updated"):
         mixture.update(parts[1])
     assert mixture.recommend([["c00-0000"]], 5).equals(before)
 

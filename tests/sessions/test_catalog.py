@@ -1,5 +1,8 @@
 """item_id ↔ item index, and support."""
 
+import copy
+from datetime import datetime
+
 import numpy as np
 import polars as pl
 import pytest
@@ -24,6 +27,52 @@ def test_a_catalog_that_grows_moves_no_item():
     assert scores.tolist() == pytest.approx([5 / 13, 3 / 13, 2 / 13])
     assert grown.popular(2, np.array([True, False, False, True, True]))[1].tolist() == [0, 3]
     assert Catalog.from_frame(grown.to_frame()).support.tolist() == grown.support.tolist()
+
+
+def timed(clicks: list[tuple[str, int]]) -> pl.LazyFrame:
+    """A log of sessions of one click, each on an item on a day of March 2026."""
+    return pl.LazyFrame(
+        {
+            "session_id": range(len(clicks)),
+            "item_id": [item for item, _ in clicks],
+            "timestamp": [datetime(2026, 3, day) for _, day in clicks],
+        }
+    )
+
+
+def test_a_catalog_knows_the_last_click_on_each_item():
+    catalog = Catalog.of(timed([("a", 3), ("b", 2), ("a", 1)]))
+    grown = catalog.grown(timed([("c", 9), ("b", 4), ("b", 5), ("a", 1)]))
+    days = pl.col("last_click").dt.day()
+    assert catalog.to_frame().select("item_id", days).rows() == [("a", 3), ("b", 2)]
+    assert grown.to_frame().select("item_id", days).rows() == [("a", 3), ("b", 5), ("c", 9)]
+    again = Catalog.from_frame(grown.to_frame())
+    assert again.to_frame().equals(grown.to_frame())
+    day = 86_400
+    assert grown.clicked_within(6 * day).tolist() == [0, 1, 2]
+    assert grown.clicked_within(6 * day - 1).tolist() == [1, 2]
+    assert grown.clicked_within(1).tolist() == [2]
+    taken = grown.take(np.array([1, 2]))
+    assert taken.to_frame().equals(grown.to_frame()[1:])
+    assert (taken.find("b"), taken.find("a")) == (0, None)
+    copied = copy.deepcopy(grown)
+    assert copied.last_click is not grown.last_click
+    assert copied.to_frame().equals(grown.to_frame())
+
+
+def test_of_clicks_without_times_nobody_knows_the_last():
+    with_times, without = timed([("a", 3), ("b", 2)]), timed([("a", 3)]).drop("timestamp")
+    for catalog in (
+        Catalog.of(without),
+        Catalog.of(with_times).grown(without),
+        Catalog.of(without).grown(with_times),
+    ):
+        assert catalog.last_click is None
+        assert catalog.to_frame().columns == ["item_id", "support"]
+        assert Catalog.from_frame(catalog.to_frame()).last_click is None
+        assert catalog.take(np.array([0])).last_click is None
+        with pytest.raises(ValueError, match="does not know the last clicks"):
+            catalog.clicked_within(1)
 
 
 def test_a_catalog_takes_no_clicks_on_items_of_another_type():

@@ -2,7 +2,9 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
+from inspect import signature
 from typing import Any, ClassVar, Self
 
 import polars as pl
@@ -11,16 +13,21 @@ from torch import Tensor
 
 from gru4rec.arraytypes import FloatingArray, IntArray, Rows
 from gru4rec.clicks import ClickSource, read_clicks
-from gru4rec.errors import CheckpointError, ConfigError
+from gru4rec.errors import CheckpointError, ConfigError, DataError
 from gru4rec.layout import LEARNED, META
 from gru4rec.recommenders.baselines.choosing import Choosing
-from gru4rec.recommenders.baselines.learned import Column, check_learned
+from gru4rec.recommenders.baselines.learned import Column, check_learned, of_items
 from gru4rec.recommenders.checkpoint import Checkpoint
+from gru4rec.recommenders.kept_items import KeptItems
 from gru4rec.recommenders.meta import Meta
 from gru4rec.recommenders.recommender import Recommender
 from gru4rec.serving import row_chunks
 from gru4rec.sessions import Catalog, SeenSessions, SessionArrays, to_arrays
 from gru4rec.settings import Settings
+from gru4rec.training import parts_of_log
+
+_CALLED = ("on_progress", "stopping")  # while a model learns
+_OPTIONS = {name: each.default for name, each in signature(Recommender.update).parameters.items()}
 
 
 class Baseline(Recommender):
@@ -34,11 +41,14 @@ class Baseline(Recommender):
     settings: Settings
     settings_class: ClassVar[type[Settings]]
     columns: ClassVar[Mapping[str, Column]] = {}
-    """What the columns of the table are that it learns: checked when it comes from a file."""
+    """What the columns of the table are that it learns: checked when it comes from a file, and told
+    how to forget items."""
     published: ClassVar[Sequence[Mapping[str, object]]] = ({},)
     """Settings that its authors or others fitted to a log, as far as they are not the defaults."""
     steps: ClassVar[Mapping[str, Sequence[object]]] = {}
     """Values that a search tries of a setting."""
+    needs_whole_log: ClassVar[str | None] = "it learns from a whole log only"
+    """Why it is not updated; None where `learn_too` counts new clicks too."""
 
     def __init__(self, **settings: object) -> None:
         """Take settings. Raise ConfigError for a keyword that is none, or a value out of range."""
@@ -82,6 +92,67 @@ class Baseline(Recommender):
         self._restore(catalog, self.learn(sessions, catalog), sessions.timed, clicks)
         return self
 
+    def update(
+        self, clicks: ClickSource, *, drop_unseen: str | None = None, **options: Any
+    ) -> Self:
+        """Count new clicks beside those that were learned from; return self.
+
+        It then answers as if it had been fitted on all of them, with the settings that it has, but
+        for the order of equal scores; a session that goes on counts as another one. `drop_unseen`
+        is as for `GRU4Rec.update`. Raise DataError for a kind that needs the whole log, ids of
+        another type, and as `KeptItems.of` does; ConfigError for options that say how a model
+        learns.
+        """
+        if self.needs_whole_log is not None:
+            raise DataError(
+                f"{self.name} is not updated: {self.needs_whole_log}; fit it again, on the older "
+                "clicks too"
+            )
+        self._refuse(options)
+        log, _ = parts_of_log(clicks, None, ())
+        before, catalog = self.catalog, self.catalog.grown(log)
+        sessions = to_arrays(log, catalog, times=self.reads_times)
+        learned, kept = self.learn_too(sessions, catalog), None
+        added = {
+            "clicks": len(sessions.items),
+            "sessions": len(sessions),
+            "items": len(catalog) - len(before),
+        }
+        seen = SeenSessions.of(log, sessions)
+        seen = seen if self.meta.seen is None else self.meta.seen.merged(seen)
+        timed = self._timed and sessions.timed
+        meta = replace(self.meta.updated(added, seen), timed=timed)
+        if drop_unseen is not None:
+            kept = KeptItems.of(before, catalog, sessions, drop_unseen)
+            meta = meta.keeping(kept)
+        if kept is not None and kept.num_dropped:
+            learned = of_items(learned, self.columns, kept.items, len(catalog))
+            catalog = catalog.take(kept.items)
+        self._restore(catalog, learned, timed, self._num_clicks + len(sessions.items))
+        self.meta = meta
+        return self
+
+    def keep_items(self, kept: KeptItems) -> None:
+        """See `Recommender.keep_items`."""
+        self.meta = self.meta.keeping(kept)
+        if kept.num_dropped:
+            learned = of_items(self.learned, self.columns, kept.items, len(self.catalog))
+            catalog = self.catalog.take(kept.items)
+            self._restore(catalog, learned, self._timed, self._num_clicks)
+
+    def _refuse(self, options: Mapping[str, object]) -> None:
+        """Raise ConfigError for options of an update that would do nothing here."""
+        for name, value in options.items():
+            if name not in _OPTIONS:
+                raise TypeError(f"update() got an unexpected keyword argument {name!r}")
+            default = _OPTIONS[name]  # a log has no truth value to compare
+            given = value is not None if default is None else value != default
+            if given and name not in _CALLED:
+                raise ConfigError(
+                    f"{name} says how a model learns, and {self.name} counts clicks; leave it out",
+                    mend_with=[name],
+                )
+
     def _choose_settings(
         self, sessions: SessionArrays, catalog: Catalog, *, search: bool
     ) -> Settings:
@@ -108,6 +179,14 @@ class Baseline(Recommender):
     @abstractmethod
     def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
         """Return the table that is all it keeps of a log besides the catalog."""
+
+    def learn_too(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """Return the table once these sessions were learned from too.
+
+        `catalog` has grown by them. Raise DataError for a log that does not go with the older one.
+        Asked only where `needs_whole_log` is None.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def prepare(self) -> None:

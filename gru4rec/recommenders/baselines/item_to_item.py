@@ -85,6 +85,7 @@ class Markov(_ItemToItem):
     """
 
     name = "markov"
+    needs_whole_log = None
     settings: NoSettings
     settings_class: ClassVar[type[Settings]] = NoSettings
 
@@ -92,6 +93,12 @@ class Markov(_ItemToItem):
         """See `Baseline.learn`."""
         rules = _summed(_pairs(sessions, 1).with_columns(pl.lit(1.0).alias(WEIGHT)))
         return rules.sort(ITEM, OTHER)
+
+    def learn_too(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """See `Baseline.learn_too`."""
+        new = self.learn(sessions, catalog)
+        older = self.learned.select(new.columns).cast(new.schema)
+        return _summed(pl.concat([older, new])).sort(ITEM, OTHER)
 
     def prepare(self) -> None:
         """See `Baseline.prepare`."""
@@ -114,6 +121,7 @@ class SequentialRules(_ItemToItem):
     """
 
     name = "sr"
+    needs_whole_log = "of each item it keeps the heaviest rules alone"
     published = ({}, _SR_DIGINETICA)
     settings: SequentialRulesSettings
     settings_class: ClassVar[type[Settings]] = SequentialRulesSettings
@@ -139,6 +147,7 @@ class ItemKNN(_ItemToItem):
     """
 
     name = "item_knn"
+    needs_whole_log = "of each item it keeps the most similar ones alone"
     settings: ItemKNNSettings
     settings_class: ClassVar[type[Settings]] = ItemKNNSettings
 

@@ -37,10 +37,15 @@ class Popularity(Baseline):
     settings: Settings
     settings_class: ClassVar[type[Settings]] = NoSettings
     columns: ClassVar[Mapping[str, Column]] = {"clicks": counts}
+    needs_whole_log: ClassVar[str | None] = None
 
     def learn(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
         """See `Baseline.learn`."""
         return pl.DataFrame({"clicks": catalog.support})
+
+    def learn_too(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """See `Baseline.learn_too`."""
+        return self.learn(sessions, catalog)
 
     def prepare(self) -> None:
         """See `Baseline.prepare`."""
@@ -56,6 +61,7 @@ class RecentPopularity(Popularity):
 
     name = "recent_popularity"
     reads_times = True
+    needs_whole_log = "which clicks are the newest share of a log, the whole of it tells"
     settings: RecentPopularitySettings
     settings_class: ClassVar[type[Settings]] = RecentPopularitySettings
 

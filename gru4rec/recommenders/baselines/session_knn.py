@@ -2,20 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
 
 from gru4rec.arraytypes import Float64Array, FloatingArray, IntArray
-from gru4rec.clicks import ClickSource
 from gru4rec.errors import DataError
 from gru4rec.recommenders.baselines.baseline import Baseline
 from gru4rec.recommenders.baselines.learned import Column, items, number
 from gru4rec.recommenders.baselines.neighbours import ITEMS, TIME, Neighbours, Shared
-from gru4rec.sessions import Catalog, SeenSessions, SessionArrays, to_arrays
+from gru4rec.sessions import Catalog, SessionArrays
 from gru4rec.settings import Settings, setting
-from gru4rec.training import parts_of_log
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +45,7 @@ class SessionKNN(Baseline):
     """
 
     reads_times = True
+    needs_whole_log = None
     settings: SessionKNNSettings
     columns: ClassVar[Mapping[str, Column]] = {TIME: number, ITEMS: items}
 
@@ -61,17 +60,11 @@ class SessionKNN(Baseline):
         self._times = self._neighbours.times * second
         self._idf = self.idf(np.log(len(self._neighbours) / self.catalog.support))
 
-    def update(self, clicks: ClickSource, **options: Any) -> Self:
-        """Keep the sessions of new clicks beside those that are kept; return self.
+    def learn_too(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
+        """See `Baseline.learn_too`: the sessions are kept beside those that are.
 
-        It then answers as if it had been fitted on all of them, but for the order of equal scores.
-        There is nothing to learn again, so that `options`, those of `Recommender.update`, change
-        nothing. Raise DataError for ids of another type, and where times are known of either the
-        older or the new clicks alone.
+        Raise DataError where times are known of either the older or the new clicks alone.
         """
-        log, _ = parts_of_log(clicks, None, ())
-        catalog = self.catalog.grown(log)
-        sessions = to_arrays(log, catalog, times=True)
         if sessions.timed != self._timed:
             kinds = ["no times", "times"]
             raise DataError(
@@ -80,17 +73,7 @@ class SessionKNN(Baseline):
             )
         first = 0 if self._timed else self._num_clicks  # without times they stand in a row
         new = Neighbours.table(sessions).with_columns(pl.col(TIME) + first)
-        kept = pl.concat([self.learned.select(TIME, ITEMS), new.cast(self.learned.schema)])
-        seen = SeenSessions.of(log, sessions)
-        seen = seen if self.meta.seen is None else self.meta.seen.merged(seen)
-        added = {
-            "clicks": len(sessions.items),
-            "sessions": len(sessions),
-            "items": len(catalog) - len(self.catalog),
-        }
-        self._restore(catalog, kept, self._timed, self._num_clicks + len(sessions.items))
-        self.meta = self.meta.updated(added, seen)
-        return self
+        return pl.concat([self.learned.select(TIME, ITEMS), new.cast(self.learned.schema)])
 
     def scores(self, sessions: SessionArrays, clicks: IntArray) -> FloatingArray:
         """See `Baseline.scores`."""
