@@ -82,14 +82,14 @@ class Ensemble(Indexed):
         )
         if parts is not None:
             self.parts = parts
-            self._join()
+            self._join(self.index.rebuilt(self.item_vectors()))
         return self
 
     def keep_items(self, kept: KeptItems) -> None:
         """See `Recommender.keep_items`."""
         for part in self.parts:
             part.keep_items(kept)
-        self._join()
+        self._join(self.index.rebuilt(self.item_vectors()))
 
     def _join(self, index: ItemIndex | None = None) -> None:
         """Take over what the models, once fitted, have in common; make one index and one head."""

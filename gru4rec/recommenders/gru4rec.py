@@ -177,7 +177,7 @@ class GRU4Rec(Indexed):
 
     @property
     def _known(self) -> Known:
-        return Known(self.model, self._optimizer, self.catalog, self.meta)
+        return Known(self.catalog, self.model, self._optimizer, self.meta)
 
     def _become(self, known: Known) -> None:
         index = self.index.rebuilt(_vectors_of(known.model))

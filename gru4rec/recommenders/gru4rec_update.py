@@ -25,9 +25,10 @@ logger = logging.getLogger(__name__)
 class Known:
     """What a GRU4Rec knows, less the index of its vectors."""
 
+    catalog: Catalog
     model: Model
     optimizer: Mapping[str, Tensor] | None
-    catalog: Catalog
+    """The state of the optimisers, if it is kept."""
     meta: Meta
 
     def keeping(self, kept: KeptItems) -> "Known":
@@ -37,7 +38,7 @@ class Known:
             return replace(self, meta=meta)
         items = torch.from_numpy(kept.items)
         optimizer = None if self.optimizer is None else optimizer_of_items(self.optimizer, items)
-        return Known(self.model.of_items(items), optimizer, self.catalog.take(kept.items), meta)
+        return Known(self.catalog.take(kept.items), self.model.of_items(items), optimizer, meta)
 
 
 def learned_too(
@@ -96,5 +97,5 @@ def learned_too(
         hooks=hooks,
     )
     meta = updated_meta(known.meta, updated, log, known.catalog)
-    learned = Known(updated.model, updated.optimizer, log.catalog, meta)
+    learned = Known(log.catalog, updated.model, updated.optimizer, meta)
     return learned if kept is None else learned.keeping(kept)
