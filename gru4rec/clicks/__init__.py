@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gru4rec.clicks.parquet import read_parquet, scan_parquet, write_parquet
     from gru4rec.clicks.paths import CARD
     from gru4rec.clicks.pieces import SHARD_ROWS, session_runs, write_parquet_pieces
+    from gru4rec.clicks.predicates import predicate_of
     from gru4rec.clicks.reading import ArrowTable, ClickLog, ClickSource, read_clicks, read_log
     from gru4rec.clicks.split import (
         END,
@@ -48,6 +49,7 @@ __all__ = [
     "place",
     "plain_id",
     "plain_ids",
+    "predicate_of",
     "read_clicks",
     "read_items",
     "read_log",

@@ -82,7 +82,7 @@ class Ensemble(Indexed):
         )
         if parts is not None:
             self.parts = parts
-            self._join()
+            self._join(self.index.rebuilt(self.item_vectors()))
         return self
 
     def add_items(self, item_features: ClickSource) -> Self:
@@ -96,7 +96,7 @@ class Ensemble(Indexed):
         """See `Recommender.keep_items`."""
         for part in self.parts:
             part.keep_items(kept)
-        self._join()
+        self._join(self.index.rebuilt(self.item_vectors()))
 
     def _join(self, index: ItemIndex | None = None) -> None:
         """Take over what the models, once fitted, have in common; make one index and one head."""

@@ -194,7 +194,7 @@ class GRU4Rec(OfModel):
     @property
     def _known(self) -> Known:
         return Known(
-            self.config, self.side_inputs, self.model, self._optimizer, self.catalog, self.meta
+            self.catalog, self.config, self.side_inputs, self.model, self._optimizer, self.meta
         )
 
     def _become(self, known: Known) -> None:
@@ -218,12 +218,13 @@ class GRU4Rec(OfModel):
 
     def contents(self) -> Checkpoint:
         """See `Scorer.contents`."""
+        catalog = self.catalog
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
         weights = packed(weights, **(self.meta.stored_as or AS_TRAINED))
         return Checkpoint(
             self.settings_dict(),
             self.meta,
-            self.catalog,
+            catalog,
             weights,
             self.index,
             optimizer=self._optimizer,

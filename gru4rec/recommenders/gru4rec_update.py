@@ -26,11 +26,12 @@ logger = logging.getLogger(__name__)
 class Known:
     """What a GRU4Rec knows, less the index of its vectors."""
 
+    catalog: Catalog
     config: Config
     side_inputs: SideInputs
     model: Model
     optimizer: Mapping[str, Tensor] | None
-    catalog: Catalog
+    """The state of the optimisers, if it is kept."""
     meta: Meta
 
     def keeping(self, kept: KeptItems) -> "Known":

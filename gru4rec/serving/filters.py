@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -32,9 +31,7 @@ class ItemFilter:
     """What is added to the score of each item [N]."""
     arrangement: Arrangement | None = None
     """How a list is made of the best."""
-    _few: WeakKeyDictionary[ItemIndex, ItemIndex] = field(
-        default_factory=WeakKeyDictionary, repr=False, compare=False
-    )
+    _few: tuple[ItemIndex, ItemIndex] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -75,7 +72,7 @@ class ItemFilter:
                 within,
                 allowed=allowed,
                 exclude_clicked=exclude_clicked,
-                _few=WeakKeyDictionary(),
+                _few=None,
             )
         return None if allowed.all() and not exclude_clicked else cls(allowed, exclude_clicked)
 
@@ -129,10 +126,15 @@ class ItemFilter:
 
     def few_of(self, index: ItemIndex) -> ItemIndex:
         """Return an exact index of the items that pass, kept for the next time."""
-        kept = self._few.get(index)
-        if kept is None:
-            kept = self._few[index] = index.of_items(self.passing)
-        return kept
+        kept = self._few
+        if kept is None or kept[0] is not index:
+            kept = index, index.of_items(self.passing)
+            object.__setattr__(self, "_few", kept)  # it is no part of what the filter says
+        return kept[1]
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what a copy or a pickle has of it: all but the index of few items."""
+        return {**vars(self), "_few": None}
 
     @cached_property
     def share(self) -> float:

@@ -12,6 +12,7 @@ from updates import fitted, same_weights
 
 import gru4rec as g4r
 from gru4rec.recommenders.baselines import BASELINES
+from gru4rec.serving.index import ItemIndex
 
 _START = datetime(2026, 3, 1)
 
@@ -168,6 +169,30 @@ def test_the_same_items_leave_all_parts_whenever_these_saw_them_last():
         assert part.catalog.item_ids.equals(fusion.catalog.item_ids)
     assert markov.catalog is alone  # the parts it was made of stay
     assert "a" in markov.catalog.item_ids
+
+
+def test_an_item_that_left_comes_back_by_a_click_alone():
+    model = fitted(OLD).update(NEW, drop_unseen="5d")
+    newer = days_of([(11, ["b", "c", "e"])], first=200)
+    model.update(newer, replay=OLD, replay_share=9.0, drop_unseen="5d")
+    assert "a" not in model.catalog.item_ids
+    model.update(days_of([(12, ["b", "a"])], first=300), drop_unseen="5d")
+    assert model.catalog.item_ids[-1] == "a"
+    assert model.catalog.support[-1] == 1
+
+
+def test_an_ensemble_keeps_the_kind_of_its_index(parts):
+    ensemble = made("ensemble", parts[0])
+    ensemble.index = ItemIndex.build(ensemble.item_vectors(), "HNSW8")
+    ensemble.update(parts[2], drop_unseen="5d")
+    assert (ensemble.index.structure, len(ensemble.index)) == ("HNSW8_", len(ensemble.catalog))
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+def test_nothing_is_updated_before_it_was_fitted(kind):
+    for unfitted in (BASELINES[kind](), g4r.GRU4Rec(), g4r.Fusion([g4r.SKNN(), g4r.VSTAN()])):
+        with pytest.raises(g4r.NotFittedError, match="call fit first"):
+            unfitted.update(NEW, drop_unseen="5d")
 
 
 def test_of_a_chain_only_pairs_of_items_that_stay_are_kept():

@@ -103,6 +103,7 @@ class Baseline(Recommender):
         another type, and as `KeptItems.of` does; ConfigError for options that say how a model
         learns.
         """
+        before = self.catalog
         if self.needs_whole_log is not None:
             raise DataError(
                 f"{self.name} is not updated: {self.needs_whole_log}; fit it again, on the older "
@@ -110,7 +111,7 @@ class Baseline(Recommender):
             )
         self._refuse(options)
         log, _ = parts_of_log(clicks, None, ())
-        before, catalog = self.catalog, self.catalog.grown(log)
+        catalog = before.grown(log)
         sessions = to_arrays(log, catalog, times=self.reads_times)
         learned, kept = self.learn_too(sessions, catalog), None
         added = {
