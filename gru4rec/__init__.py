@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         SessionPopularity,
         load,
     )
-    from gru4rec.serving import SessionStore
+    from gru4rec.serving import ListRules, SessionStore
     from gru4rec.tuning import shrink, tune
 
 __version__ = version("gru4rec")
@@ -65,6 +65,7 @@ __all__ = [
     "GRU4Rec",
     "Gru4RecError",
     "ItemKNN",
+    "ListRules",
     "Markov",
     "MissingExtraError",
     "NotFittedError",

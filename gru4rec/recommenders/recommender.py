@@ -14,12 +14,14 @@ from gru4rec.recommenders.kept_items import KeptItems
 from gru4rec.recommenders.scorer import Scorer
 from gru4rec.serving import (
     ItemFilter,
+    ListRules,
     LiveSession,
     SessionId,
     SessionStore,
     answers_in_pieces,
     best_of_running,
     best_of_sessions,
+    filter_of,
 )
 from gru4rec.sessions import Prefixes, RunningSession, SessionReader, arrays_of, read_again
 from gru4rec.training import Progress
@@ -52,6 +54,7 @@ class Recommender(Scorer):
         exclude_clicked: bool = False,
         allow: Iterable[object] | None = None,
         deny: Iterable[object] = (),
+        rules: ListRules | None = None,
         explain: bool = False,
     ) -> pl.DataFrame:
         """Return the k best items of each session: session_id, rank (from 1), item_id, score.
@@ -61,7 +64,7 @@ class Recommender(Scorer):
         are passed over; a session without a known item gets the popular items, scored by their
         share of all clicks. Of equal scores the more popular item comes first. Only items of
         `allow` are recommended, none of `deny`, and with `exclude_clicked` none of the session.
-        Where fewer than k are left, all of them are returned.
+        Where fewer than k are left, all of them are returned. `rules` hold besides.
 
         With `explain` two columns more say how an answer came about: `reason`, "model", "repeat"
         for an item of the session that its repeat head scored, "attributes" for one that nobody
@@ -70,7 +73,7 @@ class Recommender(Scorer):
 
         Raise DataError for k < 1, and if no item may be recommended.
         """
-        asked = {"exclude_clicked": exclude_clicked, "allow": allow, "deny": deny}
+        asked = {"exclude_clicked": exclude_clicked, "allow": allow, "deny": deny, "rules": rules}
         return pl.concat(self.recommend_in_pieces(prefixes, k, explain=explain, **asked))
 
     def recommend_in_pieces(
@@ -80,7 +83,7 @@ class Recommender(Scorer):
 
         Of a log whose sessions each stand in one run only a part is in memory at once.
         """
-        item_filter = ItemFilter.of(self.catalog, **only)
+        item_filter = filter_of(self, **only)
         pieces = self.reader.pieces(prefixes)
         yield from answers_in_pieces(self, pieces, k, item_filter=item_filter, explain=explain)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gru4rec.serving.chunks import chunks_of_block, row_blocks, row_chunks
     from gru4rec.serving.filters import ItemFilter
     from gru4rec.serving.index import AnyVectors, ItemIndex
-    from gru4rec.serving.list_rules import ListRules, rule_sets
+    from gru4rec.serving.list_rules import ListRules, filter_of, rule_sets
     from gru4rec.serving.live_session import LiveSession
     from gru4rec.serving.plain_answer import PlainAnswer, plain_answers
     from gru4rec.serving.repeat_head import INDICATORS, RepeatHead
@@ -46,6 +46,7 @@ __all__ = [
     "best_of_running",
     "best_of_sessions",
     "chunks_of_block",
+    "filter_of",
     "is_of_others",
     "plain_answers",
     "retrieve",

@@ -15,6 +15,10 @@ class Answering(Follows, Protocol):
     repeats: RepeatHead | None
     """See `Recommender.repeats`."""
 
+    @property
+    def parts(self) -> "Sequence[Answering]":
+        """The recommenders that make it."""
+
     def top(
         self,
         sessions: SessionArrays,

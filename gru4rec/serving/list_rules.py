@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,7 @@ from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
 from gru4rec.clicks import ClickSource, predicate_of
 from gru4rec.errors import ConfigError, DataError, choose
 from gru4rec.schema import ITEM_ID
+from gru4rec.serving.answering import Answering
 from gru4rec.serving.arrangement import Arrangement
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.serving.index import ItemIndex
@@ -35,18 +36,6 @@ _SAID = {
     "exclude_clicked": "true or false", "boosts": 'numbers by predicates, { "price < 10" = 0.5 }',
     "diversity": "a number", "at_most": "a whole number", "per": "the name of a column",
 }  # fmt: skip
-
-
-class HasItems(Protocol):
-    """A recommender, as far as rules know it."""
-
-    @property
-    def catalog(self) -> Catalog:
-        """The items that it knows."""
-
-    @property
-    def parts(self) -> "Sequence[HasItems]":
-        """The recommenders that make it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +85,9 @@ class ListRules:
             raise ConfigError(
                 f"diversity lies between 0 and 1, got {self.diversity}", mend_with=["diversity"]
             )
-        if (self.at_most is None) != (self.per is None) or (self.at_most or 1) < 1:
+        if (self.at_most is None) != (self.per is None) or not (
+            self.at_most is None or self.at_most > 0
+        ):
             raise ConfigError(
                 "at_most (1 or more) and per (a column) go together, got "
                 f"{self.at_most} and {self.per}",
@@ -110,7 +101,7 @@ class ListRules:
         """Whether they ask for what only a table of items tells."""
         return bool(self.allow_where is not None or self.boosts or self.per is not None)
 
-    def on(self, recommender: HasItems) -> ItemFilter:
+    def on(self, recommender: Answering) -> ItemFilter:
         """Return these rules as a filter of the items of a recommender.
 
         What they read of the table is read here, once for all lists. Raise DataError if it cannot
@@ -177,6 +168,17 @@ class ListRules:
         return cls(**rules, items_table=items_table)
 
 
+def filter_of(
+    recommender: Answering, *, rules: ListRules | None = None, **only: Any
+) -> ItemFilter | None:
+    """Return the filter of rules and of what `ItemFilter.of` takes; None if all items may be shown.
+
+    Raise DataError as both do.
+    """
+    within = None if rules is None else rules.on(recommender)
+    return ItemFilter.of(recommender.catalog, within=within, **only)
+
+
 def rule_sets(path: str | Path, *, items_table: ClickSource | None = None) -> dict[str, ListRules]:
     """Return the sets of rules of a TOML file, a section each, by name.
 
@@ -198,6 +200,8 @@ def _where(table: pl.DataFrame, predicate: str, rule: str) -> BoolArray:
     """Return for which items a predicate is true [N]. Raise DataError if it cannot be read."""
     try:
         found = table.lazy().select(predicate_of(predicate).alias(_PLACE)).collect()[_PLACE]
+        if found.dtype not in (pl.Boolean, pl.Null):
+            raise DataError(f"it is of type {found.dtype}, and no condition")
         is_so = found.cast(pl.Boolean).fill_null(False)
     except (pl.exceptions.PolarsError, DataError) as error:
         columns = [name for name in table.columns if name not in (_PLACE, ITEM_ID)]
@@ -219,7 +223,7 @@ def _kinds(table: pl.DataFrame, column: str) -> IntArray:
     return codes.fill_null(-1).to_numpy()
 
 
-def _index_of(recommender: HasItems) -> ItemIndex | None:
+def _index_of(recommender: Answering) -> ItemIndex | None:
     """Return the index of a recommender, or of the first of its parts that has one."""
     own = getattr(recommender, "index", None)
     if isinstance(own, ItemIndex):

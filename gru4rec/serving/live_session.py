@@ -11,7 +11,7 @@ from gru4rec.errors import DataError
 from gru4rec.schema import ITEM_ID, RANK, SCORE
 from gru4rec.serving.answering import Answering
 from gru4rec.serving.best_items import best_of_running
-from gru4rec.serving.filters import ItemFilter
+from gru4rec.serving.list_rules import ListRules, filter_of
 from gru4rec.sessions import Click, RunningSession, refuse_other, take_in
 
 
@@ -57,6 +57,7 @@ class LiveSession:
         exclude_clicked: bool = False,
         allow: Iterable[object] | None = None,
         deny: Iterable[object] = (),
+        rules: ListRules | None = None,
     ) -> pl.DataFrame:
         """Return the k best next items: rank (from 1), item_id, score.
 
@@ -64,9 +65,8 @@ class LiveSession:
         Raise DataError for k < 1, if no item may be recommended, and after another fit.
         """
         refuse_other(self._recommender, self._catalog)
-        item_filter = ItemFilter.of(
-            self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked
-        )
+        only = {"allow": allow, "deny": deny, "exclude_clicked": exclude_clicked}
+        item_filter = filter_of(self._recommender, rules=rules, **only)
         with self._lock:
             (scores,), (items,) = best_of_running(
                 self._recommender, [self._session], k, item_filter

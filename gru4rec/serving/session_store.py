@@ -20,7 +20,7 @@ from gru4rec.schema import SESSION_ID
 from gru4rec.serving.answering import Answering
 from gru4rec.serving.answers import answer_table
 from gru4rec.serving.best_items import best_of_running
-from gru4rec.serving.filters import ItemFilter
+from gru4rec.serving.list_rules import ListRules, filter_of
 from gru4rec.serving.saved_session import SavedSession, SessionId
 from gru4rec.serving.session_store_file import read_sessions, write_sessions
 from gru4rec.sessions import Click, RunningSession, read_again, refuse_other, take_in
@@ -177,6 +177,7 @@ class SessionStore:
         exclude_clicked: bool = False,
         allow: Iterable[object] | None = None,
         deny: Iterable[object] = (),
+        rules: ListRules | None = None,
     ) -> pl.DataFrame:
         """Return the k best next items of sessions: session_id, rank (from 1), item_id, score.
 
@@ -184,9 +185,8 @@ class SessionStore:
         popular items. Raise DataError for k < 1, ids of different types, if no item may be
         recommended, and after another fit.
         """
-        item_filter = ItemFilter.of(
-            self._catalog, allow=allow, deny=deny, exclude_clicked=exclude_clicked
-        )
+        only = {"allow": allow, "deny": deny, "exclude_clicked": exclude_clicked}
+        item_filter = filter_of(self._recommender, rules=rules, **only)
         ids = plain_ids(ids, "session")
         scores, items = best_of_running(self._recommender, self.running(ids), k, item_filter)
         try:
