@@ -92,30 +92,21 @@ def _for_people(table: "pl.DataFrame") -> "pl.DataFrame":
     """
     import polars as pl
 
-    counted = table.filter(pl.col("metric").is_in(["recall_all", "mrr_all"]))
-    weight = pl.col("num_targets")
-    mean = (pl.col("value") * weight).sum() / weight.sum()
-    every = counted.group_by("way", "metric", "k", maintain_order=True).agg(mean)
-    later = table.filter((pl.col("step") > pl.col("step").min()) | (pl.col("step").n_unique() == 1))
-    seconds = later.unique(["way", "step"]).group_by("way").agg(pl.col("seconds").mean())
-    steps = counted.select(
-        pl.col("start").dt.to_string("%Y-%m-%d %H:%M").alias("step"), "way", "metric", "k", "value"
-    )
-    rows = pl.concat(
-        [steps, every.select(pl.lit("all").alias("step"), "way", "metric", "k", "value")]
-    )
-    both = rows.pivot("metric", index=["step", "way", "k"], values="value")
+    from gru4rec.evaluation import means_over_steps
+
+    of_all = pl.col("metric").is_in(["recall_all", "mrr_all"])
+    every = means_over_steps(table).filter(of_all).with_columns(step=pl.lit("all"))
+    steps = table.filter(of_all).with_columns(step=pl.col("start").dt.to_string("%Y-%m-%d %H:%M"))
+    shown = ["step", "way", "metric", "k", "value"]
+    rows = pl.concat([steps.select(shown), every.select(shown)])
+    if rows["k"].n_unique() > 1:
+        rows = rows.with_columns(way=pl.format("{} @{}", "way", "k"))
+        every = every.with_columns(way=pl.format("{} @{}", "way", "k"))
+    both = rows.pivot("metric", index=["step", "way"], values="value")
     pairs = zip(both["recall_all"], both["mrr_all"], strict=True)
-    text = pl.Series("text", [f"{recall:.3f} / {mrr:.3f}" for recall, mrr in pairs])
-    ways = table["way"].unique(maintain_order=True).to_list()
-    ks = table["k"].unique(maintain_order=True).to_list()
-    named = pl.format("{} @{}", "way", "k") if len(ks) > 1 else pl.col("way")
-    shown = both.with_columns(text, named.alias("column")).pivot(
-        "column", index="step", values="text"
-    )
-    spent = dict(seconds.iter_rows())
-    last = {"step": "seconds"} | {
-        column: f"{spent[next(way for way in ways if column.split(' @')[0] == way)]:.1f}"
-        for column in shown.columns[1:]
-    }
-    return pl.concat([shown, pl.DataFrame([last], schema=shown.schema)])
+    text = ["-" if recall is None else f"{recall:.3f} / {mrr:.3f}" for recall, mrr in pairs]
+    cells = both.with_columns(text=pl.Series(text, dtype=pl.String))
+    cells = cells.pivot("way", index="step", values="text")
+    seconds = dict(every.select("way", "seconds").iter_rows())
+    last = {"step": "seconds"} | {way: f"{seconds[way]:.1f}" for way in cells.columns[1:]}
+    return pl.concat([cells, pl.DataFrame([last], schema=cells.schema)])

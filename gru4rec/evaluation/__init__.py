@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
-    from gru4rec.evaluation.backtesting import WAYS, backtest
+    from gru4rec.evaluation.backtesting import backtest
     from gru4rec.evaluation.comparison import evaluate, extra_columns
     from gru4rec.evaluation.inspection import explain, neighbours, summary
     from gru4rec.evaluation.report import check_packages, evaluate_with_page
+    from gru4rec.evaluation.step_means import means_over_steps
+    from gru4rec.evaluation.upkeep import WAYS
 
 __all__ = [
     "WAYS",
@@ -18,6 +20,7 @@ __all__ = [
     "evaluate_with_page",
     "explain",
     "extra_columns",
+    "means_over_steps",
     "neighbours",
     "summary",
 ]
