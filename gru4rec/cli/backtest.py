@@ -1,10 +1,11 @@
 """`gru4rec backtest`: a log → `backtest` → a table of what freshness is worth."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gru4rec.cli.guard import Guarded, Reads
+from gru4rec.cli.guard import Guarded, Reads, WritesFolder
 from gru4rec.cli.options import (
     click_log_options,
     device_option,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _FORMATS = ("table", "json", "csv")
+_INTERRUPTED = "\ninterrupted; the same command with --resume goes on from there"
 
 
 @click.command("backtest", cls=Guarded)
@@ -43,6 +45,13 @@ _FORMATS = ("table", "json", "csv")
     "-k", "ks", multiple=True, type=int, default=(20,), show_default=True, metavar="N",
     help="Cut-off; may be repeated.",
 )  # fmt: skip
+@click.option(
+    "--keep", type=WritesFolder(), metavar="DIR",
+    help="Folder to keep what is done in, until the table is written.",
+)  # fmt: skip
+@click.option(
+    "--resume", is_flag=True, help="Go on with the backtest that was interrupted at --keep DIR."
+)
 @output_options(_FORMATS)
 @click_log_options
 @long_sessions_option
@@ -52,14 +61,18 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     """Measure what freshness is worth: go through the log CLICKS step by step.
 
     At each step a model that was left as it is, one that was updated and one that was trained anew
-    are measured on the sessions that begin after it.
+    are measured on the sessions that begin after it. With --keep a backtest that was interrupted
+    goes on by the same command and --resume.
     """
     import polars as pl
 
     from gru4rec.cli.output import choose_format, write_table
     from gru4rec.clicks import read_clicks
-    from gru4rec.evaluation import backtest
+    from gru4rec.evaluation import backtest, forget_steps
 
+    keep = options["keep"]
+    if options["resume"] and keep is None:
+        raise click.UsageError("--resume goes with --keep: it needs the folder to go on from.")
     form = choose_format(options["form"], options["output"], _FORMATS)
     config = config_of(options)
     read = {**read_options(options), "also": config.encoder.inputs}
@@ -77,11 +90,24 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
         ks=options["ks"],
         config=config,
         device=options["device"],
+        keep=keep,
+        resume=options["resume"],
         on_step=tell,
     )
-    table = pl.concat(steps)
+    try:
+        table = pl.concat(steps)
+    except KeyboardInterrupt:
+        if keep is None:
+            raise
+        try:
+            click.echo(_INTERRUPTED, err=True)
+        except KeyboardInterrupt:  # Polars raises one itself, beside the one of Python
+            click.echo(_INTERRUPTED, err=True)
+        sys.exit(130)
     people = form == "table" and options["output"] is None
     write_table(_for_people(table) if people else table, form, options["output"])
+    if keep is not None:
+        forget_steps(keep)
 
 
 def _for_people(table: "pl.DataFrame") -> "pl.DataFrame":

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from gru4rec.evaluation.backtesting import backtest
     from gru4rec.evaluation.comparison import evaluate, extra_columns
     from gru4rec.evaluation.inspection import explain, neighbours, summary
+    from gru4rec.evaluation.kept_steps import forget_steps
     from gru4rec.evaluation.report import check_packages, evaluate_with_page
     from gru4rec.evaluation.step_means import means_over_steps
     from gru4rec.evaluation.upkeep import WAYS
@@ -20,6 +21,7 @@ __all__ = [
     "evaluate_with_page",
     "explain",
     "extra_columns",
+    "forget_steps",
     "means_over_steps",
     "neighbours",
     "summary",

@@ -1,6 +1,10 @@
 """`gru4rec backtest`: a log in, a table out."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from datetime import timedelta
 
 import polars as pl
@@ -60,3 +64,60 @@ def test_an_unknown_way_is_one_line(long_log):
     result = run(long_log, "--ways", "fresh")
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1].startswith("Error: no way 'fresh'; choose from stale")
+
+
+def test_resume_goes_with_keep(long_log):
+    result = run(long_log, "--resume")
+    assert result.exit_code == 2
+    assert "--resume goes with --keep" in result.stderr
+
+
+def test_what_is_kept_is_no_place_for_an_output(long_log, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "notes.txt").write_text("mine")
+    result = run(long_log, "--keep", str(tmp_path / "kept"))
+    assert result.exit_code == 2
+    assert "choose another one for --keep" in result.stderr
+    assert run(long_log, "--keep", str(long_log)).exit_code == 2
+
+
+def test_once_the_table_is_written_nothing_is_kept(long_log, tmp_path):
+    keep, out = tmp_path / "kept", tmp_path / "table.json"
+    result = run(long_log, "--ways", "update", "--keep", str(keep), "-o", str(out))
+    assert result.exit_code == 0, result.stderr
+    assert out.exists()
+    assert not keep.exists()
+
+
+def figures(text: str) -> pl.DataFrame:
+    return pl.DataFrame(json.loads(text), infer_schema_length=None).drop("seconds")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_killed_or_interrupted_it_goes_on_to_the_same_figures(long_log, tmp_path, number):
+    keep = tmp_path / "kept"
+    program = [sys.executable, "-c", "from gru4rec.cli import main; main()", "backtest"]
+    options = ["--train", "1d", "--every", "6h", "--format", "json", *QUICK]
+    command = [*program, str(long_log), *options, "--keep", str(keep)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    give_up = time.monotonic() + 60
+    while not (keep / "done").exists():
+        assert time.monotonic() < give_up
+        time.sleep(0.002)
+    process.send_signal(number)
+    out, said = process.communicate(timeout=60)
+    status = 130 if number == signal.SIGINT else -number
+    assert (out, process.returncode) == ("", status), said
+    if number == signal.SIGINT:
+        assert said.endswith("interrupted; the same command with --resume goes on from there\n")
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 2
+    assert "go on from it with --resume" in again.stderr
+    resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on after step" in resumed.stderr
+    assert "step 1," not in resumed.stderr
+    whole = subprocess.run(command[:-2], capture_output=True, text=True, check=True)
+    assert figures(resumed.stdout).equals(figures(whole.stdout))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.parquet"]

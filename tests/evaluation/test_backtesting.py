@@ -172,7 +172,7 @@ def test_a_time_without_sessions_is_left_out_and_updates_nothing(long_log, caplo
     rows = pl.concat(backtest(gap, ways=["update"], **asked))
     assert rows["step"].unique().sort().to_list() == [2, 3, 4, 5]
     assert "step 1" in caplog.text
-    assert "no target to measure on" in caplog.text
+    assert "no target, left out" in caplog.text
 
 
 @pytest.mark.parametrize(
