@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gru4rec.cli.guard import Guarded, Reads, WritesFolder
+from gru4rec.cli.guard import Guarded, Reads, Writes, WritesFolder
 from gru4rec.cli.options import (
     click_log_options,
     device_option,
@@ -52,6 +52,10 @@ _INTERRUPTED = "\ninterrupted; the same command with --resume goes on from there
 @click.option(
     "--resume", is_flag=True, help="Go on with the backtest that was interrupted at --keep DIR."
 )
+@click.option(
+    "--report", type=Writes(), metavar="FILE.html",
+    help="Also write a page with pictures: figures, seconds and unknown items over time.",
+)  # fmt: skip
 @output_options(_FORMATS)
 @click_log_options
 @long_sessions_option
@@ -66,30 +70,37 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     """
     import polars as pl
 
+    from gru4rec.atomic import write_beside
     from gru4rec.cli.output import choose_format, write_table
     from gru4rec.clicks import read_clicks
-    from gru4rec.evaluation import backtest, forget_steps
+    from gru4rec.evaluation import backtest, backtest_page, check_packages, forget_steps
 
     keep = options["keep"]
     if options["resume"] and keep is None:
         raise click.UsageError("--resume goes with --keep: it needs the folder to go on from.")
     form = choose_format(options["form"], options["output"], _FORMATS)
     config = config_of(options)
+    if options["report"] is not None:  # before anything is measured
+        check_packages()
     read = {**read_options(options), "also": config.encoder.inputs}
 
     def tell(step: Any, way: str) -> None:
         click.echo(f"step {step.number}, {step.start:%Y-%m-%d %H:%M}: {way}", err=True)
 
+    log = read_clicks(clicks, **read).collect()
+    asked = {
+        "train": options["duration"],
+        "every": options["every"],
+        "test": options["test"],
+        "config": config,
+        "device": options["device"],
+    }
     steps = backtest(
-        read_clicks(clicks, **read),
-        train=options["duration"],
-        every=options["every"],
-        test=options["test"],
+        log,
+        **asked,
         ways=[way for way in options["ways"].split(",") if way],
         baselines=options["baselines"],
         ks=options["ks"],
-        config=config,
-        device=options["device"],
         keep=keep,
         resume=options["resume"],
         on_step=tell,
@@ -106,6 +117,9 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
         sys.exit(130)
     people = form == "table" and options["output"] is None
     write_table(_for_people(table) if people else table, form, options["output"])
+    if options["report"] is not None:
+        page = backtest_page(table, log, **asked)
+        write_beside(options["report"], lambda file: file.write_text(page, encoding="utf-8"))
     if keep is not None:
         forget_steps(keep)
 
