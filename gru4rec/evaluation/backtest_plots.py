@@ -1,5 +1,6 @@
 """Draw a table of a backtest over time as SVG pictures."""
 
+import math
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WIDE, _HIGH = 1.6, 3.0
+_MARKS = 6  # steps that bear their time below a picture, at most
 _FAR_APART = 20  # times the least seconds, from which they are drawn by their logarithms
 
 
@@ -49,6 +51,8 @@ def costs_over_time(table: pl.DataFrame) -> list[str]:
         least, most = spent[panel].min(), spent[panel].max()
         if least is not None and most > _FAR_APART * least:  # type: ignore[operator]
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.minorticks_off()
         else:
             axes.set_ylim(bottom=0)
 
@@ -57,8 +61,6 @@ def costs_over_time(table: pl.DataFrame) -> list[str]:
 
 def _draw_lines(axes: "Axes", rows: pl.DataFrame, column: str) -> None:
     """Draw a line for each way, the first the broadest: one that lies on another shows."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
     names = colours(rows, "way")
     for place, (name, colour) in enumerate(names.items()):
         of_way = rows.filter(way=name).sort("start")
@@ -67,8 +69,8 @@ def _draw_lines(axes: "Axes", rows: pl.DataFrame, column: str) -> None:
             of_way["start"].to_numpy(), of_way[column].to_numpy(), color=colour, linewidth=width,
             marker="o", markersize=2.2 + width,
         )  # fmt: skip
-    locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(locator)
-    formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_formatter(formatter)
+    starts = rows["start"].unique().sort()
+    marked = starts.gather_every(math.ceil(len(starts) / _MARKS))
+    form = "%Y-%m-%d" if starts.dt.time().n_unique() == 1 else "%m-%d %H:%M"
+    axes.set_xticks(marked.to_numpy(), marked.dt.to_string(form).to_list())
     axes.grid(alpha=0.3)

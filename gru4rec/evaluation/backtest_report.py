@@ -34,6 +34,7 @@ def backtest_page(
     ks = table["k"].unique().sort().to_list()
     config = config if config is not None else Config()
     asked = {"train": train, "every": every, "test": test or every, "device": device}
+    settings = [*asked.items(), *flat_values(config.to_dict())]
     return rendered(
         "backtest.html.jinja",
         colours=colours,
@@ -42,50 +43,38 @@ def backtest_page(
         first=table["start"].min(),
         last=table["start"].max(),
         ways={name: WAYS.get(name, "fitted anew at each step") for name in colours},
-        titles=list(_titles(ks)),
+        titles=_titles(ks),
         rows=list(_rows(table)),
         figures=[sources(backtest_plots.figures_over_time(table, k=k)) for k in ks],
         costs=sources(backtest_plots.costs_over_time(table)),
         data=[row_of_log("all", read_clicks(clicks).collect())],
-        settings=[
-            [name, text_of(value)]
-            for name, value in [*asked.items(), *flat_values(config.to_dict())]
-        ],
+        settings=[[name, text_of(value)] for name, value in settings],
     )
 
 
-def _titles(ks: list[int]) -> Iterator[str]:
-    for k in ks:
-        yield from (f"Recall@{k}", f"MRR@{k}")
-    for k in ks:
-        yield from (f"Recall@{k} of known", f"MRR@{k} of known")
-    yield from ("targets", "on unknown items", "seconds a step")
+def _titles(ks: list[int]) -> list[str]:
+    of_all = [f"{name}@{k}" for k in ks for name in ("Recall", "MRR")]
+    of_known = [f"{title} of known" for title in of_all]
+    return [*of_all, "seconds a step", "targets", "unknown", *of_known]
 
 
 def _rows(table: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    """The name of each way and what it comes to over all steps, the best marked."""
+    """The name of each way and what it comes to over all steps, in the order of the titles."""
     means = means_over_steps(table)
-    best = {
-        key: value
-        for *key_parts, value in means.group_by("metric", "k")
-        .agg(pl.col("value").max())
-        .iter_rows()
-        for key in [tuple(key_parts)]
-    }
+    best = means.with_columns(best=pl.col("value") == pl.col("value").max().over("metric", "k"))
     for name in means["way"].unique(maintain_order=True):
-        of_way = means.filter(way=name).sort("k").to_dicts()
-        figures = []
-        for suffix in ("_all", ""):
-            for row in (row for row in of_way if row["metric"].endswith("_all") == bool(suffix)):
-                value = row["value"]
-                is_best = value is not None and value == best[row["metric"], row["k"]]
-                text = "" if value is None else f"{value:.4f}"
-                figures.append({"value": text, "kind": "best" if is_best else ""})
-        counts = {row["metric"]: row["num_targets"] for row in of_way}
-        unknown = 1 - counts["recall"] / counts["recall_all"] if counts["recall_all"] else 0.0
-        figures += [
-            {"value": f"{counts['recall_all']:,}"},
-            {"value": f"{unknown:.2%}"},
-            {"value": f"{of_way[0]['seconds']:,.1f}"},
-        ]
-        yield {"name": name, "figures": figures}
+        of_way = best.filter(way=name).sort("k", maintain_order=True).to_dicts()
+        of_all = [row for row in of_way if row["metric"].endswith("_all")]
+        of_known = [row for row in of_way if row not in of_all]
+        every, known = of_all[0]["num_targets"], of_known[0]["num_targets"]
+        unknown = f"{1 - known / every:.1%}" if every else ""
+        counts = [f"{of_way[0]['seconds']:,.1f}", f"{every:,}", unknown]
+        figures = [*map(_figure, of_all), *({"value": text} for text in counts)]
+        yield {"name": name, "figures": [*figures, *map(_figure, of_known)]}
+
+
+def _figure(row: dict[str, Any]) -> dict[str, str]:
+    """A mean, marked if it is the best; nothing where there was no target."""
+    if row["value"] is None:
+        return {}
+    return {"value": f"{row['value']:.4f}", "kind": "best" if row["best"] else ""}

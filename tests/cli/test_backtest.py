@@ -1,6 +1,7 @@
 """`gru4rec backtest`: a log in, a table out."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -87,6 +88,42 @@ def test_once_the_table_is_written_nothing_is_kept(long_log, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert out.exists()
     assert not keep.exists()
+
+
+def test_a_page_is_written_beside_the_table(long_log, tmp_path):
+    page = tmp_path / "page.html"
+    result = run(long_log, "--ways", "stale,update", "--test", "6h", "--report", str(page))
+    assert result.exit_code == 0, result.stderr
+    text = page.read_text(encoding="utf-8")
+    assert "<h1>Backtest: stale, update</h1>" in text
+    assert "<tr><td>test</td><td>6h</td></tr>" in text
+    assert "<tr><td>encoder.hidden_size</td><td>8</td></tr>" in text
+    every = next(line for line in result.stdout.splitlines() if line.startswith("| all"))
+    for figure in every.replace("|", " ").replace("/", " ").split()[1:]:
+        assert re.search(rf">{float(figure):.3f}\d<|>{float(figure) - 0.001:.3f}[5-9]<", text)
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
+def test_packages_of_a_page_are_checked_for_before_the_work(
+    long_log, tmp_path, monkeypatch, package
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    result = run(long_log, "--report", str(tmp_path / "page.html"))
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {package} is not installed")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_way_that_knows_nothing_has_its_zeros_in_the_table(long_log, tmp_path):
+    clicks = pl.read_parquet(long_log)
+    first = pl.col("timestamp").min()
+    late = pl.col("timestamp") >= first + timedelta(days=1.5)
+    renamed = pl.when(late).then(pl.col("item_id") + "-late").otherwise("item_id")
+    clicks.with_columns(item_id=renamed).write_parquet(tmp_path / "renamed.parquet")
+    result = run(tmp_path / "renamed.parquet", "--ways", "stale")
+    lines = [line for line in result.stdout.splitlines() if line.startswith("| 2026")]
+    assert lines[-1].split("|")[2].strip() == "0.000 / 0.000"
+    assert "null" not in result.stdout
 
 
 def figures(text: str) -> pl.DataFrame:
