@@ -68,7 +68,7 @@ def _rows(table: pl.DataFrame) -> Iterator[dict[str, Any]]:
         of_known = [row for row in of_way if row not in of_all]
         every, known = of_all[0]["num_targets"], of_known[0]["num_targets"]
         unknown = f"{1 - known / every:.1%}" if every else ""
-        counts = [f"{of_way[0]['seconds']:,.1f}", f"{every:,}", unknown]
+        counts = [f"{of_way[0]['seconds']:,.2f}", f"{every:,}", unknown]
         figures = [*map(_figure, of_all), *({"value": text} for text in counts)]
         yield {"name": name, "figures": [*figures, *map(_figure, of_known)]}
 

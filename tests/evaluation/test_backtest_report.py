@@ -101,8 +101,8 @@ def test_the_figures_are_the_means_over_steps(log):
         ]
         assert [text for _, text in cells[7:]] == [figures[key] for key in order]
     # 15 of 30 targets are on items that the first knows; it learned nothing after the first step
-    assert [text for _, text in cells_of(page, "stale")[4:7]] == ["0.0", "30", "50.0%"]
-    assert [text for _, text in cells_of(page, "update")[4:7]] == ["1.5", "30", "3.3%"]
+    assert [text for _, text in cells_of(page, "stale")[4:7]] == ["0.00", "30", "50.0%"]
+    assert [text for _, text in cells_of(page, "update")[4:7]] == ["1.50", "30", "3.3%"]
 
 
 def test_the_best_of_each_column_is_marked(log):
