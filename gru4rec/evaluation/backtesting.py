@@ -1,31 +1,21 @@
 """Say what freshness is worth: ways to keep a model, measured step by step through a log."""
 
-import copy
 import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
-from typing import Any
+from pathlib import Path
 
 import polars as pl
 
-from gru4rec.clicks import ClickSource, read_clicks
+from gru4rec.clicks import ClickSource, at_least_one, read_clicks
 from gru4rec.config import Config
 from gru4rec.errors import ConfigError, DataError, choose
-from gru4rec.evaluation.comparison import evaluate
+from gru4rec.evaluation.kept_steps import KeptSteps, fingerprint_of_log
+from gru4rec.evaluation.step_figures import FIGURES, figures_at
 from gru4rec.evaluation.steps import Step, steps_of
-from gru4rec.recommenders import BASELINES, GRU4Rec, Recommender, make_baseline
+from gru4rec.evaluation.upkeep import WAYS, Upkeep
+from gru4rec.recommenders import BASELINES
 
 logger = logging.getLogger(__name__)
-
-WAYS = {
-    "stale": "trained at the first step, and left as it is",
-    "update": "trained at the first step, and updated at each other one",
-    "full": "trained anew at each step",
-}
-"""The ways to keep a GRU4Rec."""
-
-_METRICS = ("recall", "mrr")
 
 
 def backtest(
@@ -39,6 +29,8 @@ def backtest(
     ks: Sequence[int] = (20,),
     config: Config | None = None,
     device: str = "auto",
+    keep: str | Path | None = None,
+    resume: bool = False,
     on_step: Callable[[Step, str], None] = lambda step, way: None,
 ) -> Iterator[pl.DataFrame]:
     """Yield the figures of one step after the other; see `steps_of` for what a step is.
@@ -46,13 +38,21 @@ def backtest(
     At each the ways of `WAYS` and the baselines, which are fitted anew, have learned from what was
     known by then: the sessions of the `train` before, of an update those since the step before.
     They are measured on the sessions of the `test` after, as long as `every` unless said. A step
-    without a target is left out, and logged; a way that knows none of a step's targets has no row
-    there, so that its mean is one over other steps. `on_step` is told what comes next.
+    without a target is left out, and logged. `on_step` is told what comes next.
 
     Columns: way, step, start, metric (recall, mrr, and recall_all, mrr_all with targets on unknown
     items as misses), k, value, low, high, num_targets, share_unknown (of the targets), seconds (of
-    fitting, 0 for one that was left as it is). Raise ConfigError for an unknown way or baseline,
-    DataError as `steps_of` and `GRU4Rec.fit` do.
+    fitting, 0 for one that was left as it is). Without targets a value is null: recall and mrr of a
+    way that knows none of a step's items, whose recall_all and mrr_all are 0.
+
+    With `keep`, a folder, what is done is kept there after each step. With `resume` the steps that
+    are done are read from it, if there are any, and it goes on behind them to the same figures: to
+    the bit on a CPU with as many threads; seconds are those that were spent. It stays there until
+    `forget_steps`, so that a table that was not written yet can be had again.
+
+    Raise ConfigError for an unknown way or baseline, DataError as `steps_of` and `GRU4Rec.fit` do,
+    and for a recommender that has learned from what it is to be measured on. Raise CheckpointError
+    if steps cannot be kept, or are of another log or other settings.
     """
     names = [*ways, *baselines]
     for way in ways:
@@ -61,71 +61,42 @@ def backtest(
         choose("baseline", name, BASELINES)
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"give ways or baselines, each once, got {names}", mend_with=["ways"])
-    inputs = () if config is None else config.encoder.inputs
-    log = read_clicks(clicks, also=inputs).collect()
-    keeper = _Keeper(config or Config(), device)
-    measured = False
-    for step in steps_of(log, train=train, every=every, test=test or every):
-        rows = []
+    cut_offs = sorted({at_least_one(k, "k") for k in ks})
+    if not cut_offs:
+        raise DataError("nothing to measure: give a k of at least 1")
+    if resume and keep is None:
+        raise ConfigError(
+            "there is nothing to go on from: resume needs the folder of keep", mend_with=["keep"]
+        )
+    config = config if config is not None else Config()
+    log = read_clicks(clicks, also=config.encoder.inputs).collect()
+    times = {"train": train, "every": every, "test": test or every}
+    kept, done = None, None
+    if keep is not None:
+        lists = {"ways": [*ways], "baselines": [*baselines], "ks": cut_offs}
+        kept = KeptSteps(keep, {"log": fingerprint_of_log(log), **times, **lists, **config.flat()})
+        done = kept.begin(resume=resume, device=device)
+    rows, upkeep = pl.DataFrame(schema=FIGURES), Upkeep(config, device)
+    if done is not None:
+        rows, upkeep = done.rows, Upkeep(config, device, first=done.first, updated=done.updated)
+        yield from rows.partition_by("step", maintain_order=True)
+    for step in steps_of(log, **times):
+        if done is not None and step.number <= done.step:
+            continue
+        tables = []
         for name in names:
             on_step(step, name)
-            recommender, seconds = keeper.at(step, name)
-            if (figures := _figures(recommender, step, ks)) is not None:
-                rows.append(figures.with_columns(way=pl.lit(name), seconds=pl.lit(seconds)))
-        if rows:
-            measured = True
-            yield pl.concat(rows).select(
-                "way", "step", "start", "metric", "k", "value", "low", "high", "num_targets",
-                "share_unknown", "seconds",
-            )  # fmt: skip
+            recommender, seconds = upkeep.at(step, name)
+            tables.append(figures_at(step, name, recommender, seconds, cut_offs))
+        table = pl.concat(tables)
+        has_targets = bool(table["num_targets"].sum())
+        if has_targets:
+            rows = pl.concat([rows, table])
         else:
-            logger.warning(
-                "step %d, %s: no target to measure on, left out", step.number, step.start
-            )
-    if not measured:
+            logger.warning("step %d, %s: no target, left out", step.number, step.start)
+        if kept is not None:
+            kept.save(step.number, rows, upkeep)
+        if has_targets:
+            yield table
+    if rows.is_empty():
         raise DataError("no step has a target to measure on; check train, every and test")
-
-
-class _Keeper:
-    """Has for each way the recommender as it is at a step."""
-
-    def __init__(self, config: Config, device: str) -> None:
-        self._config, self._device = config, device
-        self._first: GRU4Rec | None = None
-        self._first_seconds = 0.0
-        self._updated: Recommender | None = None
-
-    def at(self, step: Step, name: str) -> tuple[Recommender, float]:
-        """Return the recommender of a way, and the seconds that it learned at this step."""
-        began = time.perf_counter()
-        if name in BASELINES:
-            recommender: Recommender = make_baseline(name).fit(step.known)
-        elif self._first is None or (name == "full" and step.number > 1):
-            recommender = self._fitted(step)
-        elif name == "update" and step.number > 1:
-            recommender = self._updated or copy.deepcopy(self._first)
-            self._updated = recommender.update(step.new)
-        else:  # all ways begin with the same one
-            return self._first, self._first_seconds if step.number == 1 else 0.0
-        return recommender, time.perf_counter() - began
-
-    def _fitted(self, step: Step) -> GRU4Rec:
-        began = time.perf_counter()
-        recommender = GRU4Rec(self._config, device=self._device).fit(step.known, updatable=True)
-        if self._first is None:
-            self._first, self._first_seconds = recommender, time.perf_counter() - began
-        return recommender
-
-
-def _figures(recommender: Recommender, step: Step, ks: Sequence[int]) -> pl.DataFrame | None:
-    """Return the figures of a recommender at a step; None where there is no target."""
-    try:
-        table = evaluate({"this": recommender}, step.test, ks=ks, metrics=_METRICS)
-    except DataError as error:
-        logger.info("step %d: %s", step.number, error)
-        return None
-    targets = dict(table.group_by("metric").agg(pl.col("num_targets").max()).iter_rows())
-    unknown = 1 - targets["recall"] / targets["recall_all"]
-    start: datetime = step.start
-    added: dict[str, Any] = {"step": step.number, "share_unknown": unknown}
-    return table.with_columns(start=pl.lit(start), **{n: pl.lit(v) for n, v in added.items()})

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 _COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999",
 )  # fmt: skip
-_NAMES = {"recall": "Recall", "mrr": "MRR", "ndcg": "NDCG"}
+METRIC_NAMES = {"recall": "Recall", "mrr": "MRR", "ndcg": "NDCG"}
 _NO_XML = re.compile(r"[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INCHES = 3.6
 _WIDE = 1.35
 
 
-def colours(table: pl.DataFrame) -> dict[str, str]:
-    """Return the colour that each recommender of a table has in all pictures."""
-    names = table["recommender"].unique(maintain_order=True)
+def colours(table: pl.DataFrame, by: str = "recommender") -> dict[str, str]:
+    """Return the colour that each name in a column of a table has in all pictures."""
+    names = table[by].unique(maintain_order=True)
     return {name: _COLOURS[number % len(_COLOURS)] for number, name in enumerate(names)}
 
 
@@ -36,14 +36,14 @@ def comparison(table: pl.DataFrame, *, k: int) -> list[str]:
         for place, name in enumerate(rows["recommender"]):
             value, error = _with_errors(rows[place])
             axes.errorbar(value, [place], xerr=error, fmt="o", color=of_names[name], capsize=3)
-        axes.set_yticks(range(rows.height), [_legible(name) for name in rows["recommender"]])
-        axes.set_title(f"{_NAMES[metric]}@{k}, 95 % intervals")
+        axes.set_yticks(range(rows.height), [legible(name) for name in rows["recommender"]])
+        axes.set_title(f"{METRIC_NAMES[metric]}@{k}, 95 % intervals")
         axes.margins(y=0.1)
         axes.grid(axis="x", alpha=0.3)
 
     of_names = colours(table)
     height = 0.9 + 0.28 * len(of_names)
-    return _pictures(["recall", "mrr"], draw, height=height, width=_WIDE)
+    return pictures(["recall", "mrr"], draw, height=height, width=_WIDE)
 
 
 def curves(table: pl.DataFrame) -> list[str]:
@@ -58,10 +58,10 @@ def curves(table: pl.DataFrame) -> list[str]:
         axes.set_xticks(ks, [str(k) for k in ks])
         axes.minorticks_off()
         axes.set_xlabel("k")
-        axes.set_title(f"{_NAMES[metric]}@k")
+        axes.set_title(f"{METRIC_NAMES[metric]}@k")
         axes.grid(alpha=0.3)
 
-    return _pictures(["recall", "mrr", "ndcg"], draw)
+    return pictures(["recall", "mrr", "ndcg"], draw)
 
 
 def slices(table: pl.DataFrame, by: str, *, k: int) -> list[str]:
@@ -81,10 +81,10 @@ def slices(table: pl.DataFrame, by: str, *, k: int) -> list[str]:
             places = [parts.index(part) + shift for part in rows["slice"]]
             axes.errorbar(places, values, yerr=errors, fmt="o", ms=4, color=colour)
         axes.set_xticks(range(len(parts)), [_short(part.removeprefix(f"{by} ")) for part in parts])
-        axes.set_title(f"{_NAMES[metric]}@{k} by {by}")
+        axes.set_title(f"{METRIC_NAMES[metric]}@{k} by {by}")
         axes.grid(axis="y", alpha=0.3)
 
-    return _pictures(["recall", "mrr"], draw, width=_WIDE)
+    return pictures(["recall", "mrr"], draw, width=_WIDE)
 
 
 def history(epochs: Sequence[dict[str, float]]) -> list[str]:
@@ -99,16 +99,19 @@ def history(epochs: Sequence[dict[str, float]]) -> list[str]:
         axes.grid(alpha=0.3)
 
     shown = [name for name in ("loss", "recall@20", "mrr@20") if name in epochs[0]]
-    return _pictures(shown, draw, height=2.4)
+    return pictures(shown, draw, height=2.4)
 
 
 def _short(part: str) -> str:
     """The name of a slice, short enough to stand beside its neighbours."""
-    return _legible(part.replace(" to ", "-").replace(" or more", "+"))
+    return legible(part.replace(" to ", "-").replace(" or more", "+"))
 
 
-def _legible(text: str) -> str:
-    """Replace what no picture can hold: XML has no control characters and no half of a pair."""
+def legible(text: str) -> str:
+    """Return a text with marks for what no picture can hold.
+
+    XML has no control characters and no half of a pair.
+    """
     return _NO_XML.sub("\ufffd", text)
 
 
@@ -119,14 +122,14 @@ def _with_errors(rows: pl.DataFrame) -> tuple[Any, Any]:
     return values, [(values - low).clip(0).tolist(), (high - values).clip(0).tolist()]
 
 
-def _pictures(
+def pictures(
     panels: Sequence[str],
     draw: Callable[["Axes", str], None],
     *,
     height: float = 2.8,
     width: float = 1.0,
 ) -> list[str]:
-    """A picture as SVG text for each panel; `height` in inches, `width` in usual ones."""
+    """Return a picture as SVG text for each panel; `height` in inches, `width` in usual ones."""
     import_extra("matplotlib", extra="report")
     import matplotlib
     from matplotlib.figure import Figure

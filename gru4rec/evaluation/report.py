@@ -1,21 +1,15 @@
-"""An evaluation as one page of HTML that opens from disk, with pictures and no network."""
+"""An evaluation as one page of HTML."""
 
-import base64
-import os
-import platform
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
-from importlib.resources import files
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
-import torch
 
 from gru4rec.clicks import ClickSource, ids_as, read_clicks
-from gru4rec.errors import import_extra
 from gru4rec.evaluation import plots
 from gru4rec.evaluation.comparison import evaluate, extra_columns
 from gru4rec.evaluation.inspection import explain, flat_values
+from gru4rec.evaluation.page import check_packages, rendered, row_of_log, sources, text_of
 from gru4rec.evaluation.slices import SLICES
 from gru4rec.recommenders import GRU4Rec, Recommender
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
@@ -26,7 +20,6 @@ KS = (1, 2, 3, 5, 10, 20, 50)
 _K = 20
 _METRICS = ("recall", "mrr", "ndcg")
 _SHOWN_CLICKS = range(4, 9)
-_TEMPLATE = "report.html.jinja"
 
 
 def evaluate_with_page(
@@ -44,12 +37,6 @@ def evaluate_with_page(
     peer = asked["against"] or next(iter(recommenders), "")
     table = evaluate(recommenders, clicks, **{**asked, **_needs(asked), "against": peer})
     return _asked_for(table, asked), _page(table, recommenders, clicks, peer)
-
-
-def check_packages() -> None:
-    """Raise MissingExtraError unless the packages that a page is made with are there."""
-    for package in ("matplotlib", "jinja2"):
-        import_extra(package, extra="report")
 
 
 def _needs(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,23 +67,19 @@ def _page(
     table: pl.DataFrame, recommenders: Mapping[str, Recommender], clicks: pl.DataFrame, peer: str
 ) -> str:
     """The page of a table made for it, with differences to `peer`, on the sessions `clicks`."""
-    jinja2 = import_extra("jinja2", extra="report")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string((files("gru4rec.evaluation") / _TEMPLATE).read_text("utf-8"))
     whole = table.filter(slice="all")
-    page: str = template.render(
+    return rendered(
+        "report.html.jinja",
         colours=plots.colours(table),
         peer=peer,
         comparison=_comparison(whole, peer),
-        curves=_sources(plots.curves(whole)),
-        slices={by: _sources(plots.slices(table, by, k=_K)) for by in SLICES},
+        curves=sources(plots.curves(whole)),
+        slices={by: sources(plots.slices(table, by, k=_K)) for by in SLICES},
         session=_session(_explained(recommenders), clicks),
         trainings=list(_trainings(recommenders)),
         data=list(_data(clicks, recommenders)),
         settings=list(_settings(recommenders)),
-        made_with=_made_with(),
     )
-    return page
 
 
 def _comparison(whole: pl.DataFrame, peer: str) -> dict[str, Any]:
@@ -123,7 +106,7 @@ def _comparison(whole: pl.DataFrame, peer: str) -> dict[str, Any]:
         of_all = metrics["recall_all"]
         figures += [{"value": f"{of_all['value']:.4f}"}, {"value": f"{of_all['num_targets']:,}"}]
         rows.append({"name": name, "figures": figures})
-    pictures = _sources(plots.comparison(whole, k=_K))
+    pictures = sources(plots.comparison(whole, k=_K))
     return {"titles": titles, "rows": rows, "pictures": pictures}
 
 
@@ -180,16 +163,13 @@ def _trainings(recommenders: Mapping[str, Recommender]) -> Iterator[dict[str, An
         epochs = recommender.meta.history
         if epochs:
             seconds = f"{recommender.meta.seconds:.0f}"
-            pictures = _sources(plots.history(epochs))
+            pictures = sources(plots.history(epochs))
             yield {"name": name, "seconds": seconds, "pictures": pictures}
 
 
 def _data(clicks: pl.DataFrame, recommenders: Mapping[str, Recommender]) -> Iterator[list[object]]:
     """The rows on the logs: sessions, clicks, items, first click, last click."""
-    times = clicks[TIMESTAMP] if TIMESTAMP in clicks.columns else None
-    ends = ["", ""] if times is None else [times.min(), times.max()]
-    counts = [clicks[SESSION_ID].n_unique(), clicks.height, clicks[ITEM_ID].n_unique()]
-    yield ["test", *(f"{count:,}" for count in counts), *ends]
+    yield row_of_log("test", clicks)
     for name, recommender in recommenders.items():
         seen, support = recommender.meta.seen, recommender.catalog.support
         trained = (seen.times if seen else None) or {}
@@ -209,23 +189,11 @@ def _settings(recommenders: Mapping[str, Recommender]) -> Iterator[dict[str, Any
             "name": name,
             "kind": recommender.name,
             "rows": [
-                [key, _text(value), reasons.get(key, "")]
+                [key, text_of(value), reasons.get(key, "")]
                 for key, value in flat_values(recommender.settings_dict())
             ],
             "versions": ", ".join(f"{package} {number}" for package, number in versions.items()),
         }
-
-
-def _made_with() -> list[tuple[str, str]]:
-    packages = ("gru4rec", "torch", "polars", "numpy", "matplotlib")
-    return [
-        *((package, version(package)) for package in packages),
-        ("Python", platform.python_version()),
-        ("system", platform.platform()),
-        ("processor", f"{platform.machine()}, {os.cpu_count()} cores"),
-        ("threads", str(torch.get_num_threads())),
-        ("GPU", torch.cuda.get_device_name() if torch.cuda.is_available() else "none"),
-    ]
 
 
 def _with_parts(recommenders: Mapping[str, Recommender]) -> Iterator[tuple[str, Recommender]]:
@@ -233,15 +201,3 @@ def _with_parts(recommenders: Mapping[str, Recommender]) -> Iterator[tuple[str, 
         yield name, recommender
         parts = {f"{name}: {part.name} {n}": part for n, part in enumerate(recommender.parts, 1)}
         yield from _with_parts(parts)
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _sources(pictures: Sequence[str]) -> list[str]:
-    """The addresses of SVG pictures that hold the pictures themselves."""
-    data = (base64.b64encode(svg.encode()).decode() for svg in pictures)
-    return [f"data:image/svg+xml;base64,{text}" for text in data]

@@ -9,13 +9,17 @@ import polars as pl
 from gru4rec.clicks import seconds_of
 from gru4rec.errors import DataError
 from gru4rec.schema import SESSION_ID, TIMESTAMP
+from gru4rec.untrusted import shown
 
 _START, _LAST = "_start", "_last"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One cut through a log. No session is on both sides of it."""
+    """One cut through a log. No session is on both sides of it.
+
+    Raise DataError for parts of which one could be learned that is measured.
+    """
 
     number: int
     """From 1."""
@@ -27,6 +31,24 @@ class Step:
     """Those of all sessions that ended since the step before; of the first step none."""
     test: pl.DataFrame
     """Sessions that begin within the time that is measured."""
+
+    def __post_init__(self) -> None:
+        for name, learned in (("known", self.known), ("new", self.new)):
+            late = learned.filter(pl.col(TIMESTAMP) >= self.start)
+            both = learned.join(self.test, on=SESSION_ID, how="semi")
+            self._refuse(late, f"of what is {name} has a click at or after the cut")
+            self._refuse(both, f"of what is {name} is measured too")
+        early = self.test.filter(pl.col(TIMESTAMP) < self.start)
+        self._refuse(early, "that is measured has a click before the cut")
+
+    def _refuse(self, clicks: pl.DataFrame, why: str) -> None:
+        """Raise DataError if there is a click that must not be."""
+        if not clicks.is_empty():
+            session = shown(clicks[SESSION_ID][0])
+            raise DataError(
+                f"step {self.number}, {self.start}: a leak, session {session} {why}; cut the log "
+                "between sessions"
+            )
 
 
 def steps_of(clicks: pl.DataFrame, *, train: str, every: str, test: str) -> Iterator[Step]:

@@ -1,6 +1,11 @@
 """`gru4rec backtest`: a log in, a table out."""
 
 import json
+import re
+import signal
+import subprocess
+import sys
+import time
 from datetime import timedelta
 
 import polars as pl
@@ -60,3 +65,96 @@ def test_an_unknown_way_is_one_line(long_log):
     result = run(long_log, "--ways", "fresh")
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1].startswith("Error: no way 'fresh'; choose from stale")
+
+
+def test_resume_goes_with_keep(long_log):
+    result = run(long_log, "--resume")
+    assert result.exit_code == 2
+    assert "--resume goes with --keep" in result.stderr
+
+
+def test_what_is_kept_is_no_place_for_an_output(long_log, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "notes.txt").write_text("mine")
+    result = run(long_log, "--keep", str(tmp_path / "kept"))
+    assert result.exit_code == 2
+    assert "choose another one for --keep" in result.stderr
+    assert run(long_log, "--keep", str(long_log)).exit_code == 2
+
+
+def test_once_the_table_is_written_nothing_is_kept(long_log, tmp_path):
+    keep, out = tmp_path / "kept", tmp_path / "table.json"
+    result = run(long_log, "--ways", "update", "--keep", str(keep), "-o", str(out))
+    assert result.exit_code == 0, result.stderr
+    assert out.exists()
+    assert not keep.exists()
+
+
+def test_a_page_is_written_beside_the_table(long_log, tmp_path):
+    page = tmp_path / "page.html"
+    result = run(long_log, "--ways", "stale,update", "--test", "6h", "--report", str(page))
+    assert result.exit_code == 0, result.stderr
+    text = page.read_text(encoding="utf-8")
+    assert "<h1>Backtest: stale, update</h1>" in text
+    assert "<tr><td>test</td><td>6h</td></tr>" in text
+    assert "<tr><td>encoder.hidden_size</td><td>8</td></tr>" in text
+    every = next(line for line in result.stdout.splitlines() if line.startswith("| all"))
+    for figure in every.replace("|", " ").replace("/", " ").split()[1:]:
+        assert re.search(rf">{float(figure):.3f}\d<|>{float(figure) - 0.001:.3f}[5-9]<", text)
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
+def test_packages_of_a_page_are_checked_for_before_the_work(
+    long_log, tmp_path, monkeypatch, package
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    result = run(long_log, "--report", str(tmp_path / "page.html"))
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {package} is not installed")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_way_that_knows_nothing_has_its_zeros_in_the_table(long_log, tmp_path):
+    clicks = pl.read_parquet(long_log)
+    first = pl.col("timestamp").min()
+    late = pl.col("timestamp") >= first + timedelta(days=1.5)
+    renamed = pl.when(late).then(pl.col("item_id") + "-late").otherwise("item_id")
+    clicks.with_columns(item_id=renamed).write_parquet(tmp_path / "renamed.parquet")
+    result = run(tmp_path / "renamed.parquet", "--ways", "stale")
+    lines = [line for line in result.stdout.splitlines() if line.startswith("| 2026")]
+    assert lines[-1].split("|")[2].strip() == "0.000 / 0.000"
+    assert "null" not in result.stdout
+
+
+def figures(text: str) -> pl.DataFrame:
+    return pl.DataFrame(json.loads(text), infer_schema_length=None).drop("seconds")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_killed_or_interrupted_it_goes_on_to_the_same_figures(long_log, tmp_path, number):
+    keep = tmp_path / "kept"
+    program = [sys.executable, "-c", "from gru4rec.cli import main; main()", "backtest"]
+    options = ["--train", "1d", "--every", "6h", "--format", "json", *QUICK]
+    command = [*program, str(long_log), *options, "--keep", str(keep)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    give_up = time.monotonic() + 60
+    while not (keep / "done").exists():
+        assert time.monotonic() < give_up
+        time.sleep(0.002)
+    process.send_signal(number)
+    out, said = process.communicate(timeout=60)
+    status = 130 if number == signal.SIGINT else -number
+    assert (out, process.returncode) == ("", status), said
+    if number == signal.SIGINT:
+        assert said.endswith("interrupted; the same command with --resume goes on from there\n")
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 2
+    assert "go on from it with --resume" in again.stderr
+    resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on after step" in resumed.stderr
+    assert "step 1," not in resumed.stderr
+    whole = subprocess.run(command[:-2], capture_output=True, text=True, check=True)
+    assert figures(resumed.stdout).equals(figures(whole.stdout))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.parquet"]

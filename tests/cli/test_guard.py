@@ -14,8 +14,7 @@ from gru4rec.errors import DataError
 
 PATHS = {
     "checkpoint", "clicks", "raw", "output", "report", "valid", "train", "allow", "deny", "config",
-    "recipe", "study", "others", "sessions", "items_table", "token_file", "replay",
-    "item_features", "table",
+    "recipe", "study", "others", "sessions", "items_table", "token_file", "replay", "item_features", "table", "keep",
 }  # fmt: skip
 
 

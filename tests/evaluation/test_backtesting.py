@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from toys import TINY
 
 import gru4rec as g4r
-from gru4rec.evaluation import backtest, evaluate
-from gru4rec.evaluation.steps import steps_of
+from gru4rec.evaluation import backtest, evaluate, means_over_steps
+from gru4rec.evaluation.steps import Step, steps_of
+from gru4rec.recommenders import BASELINES
 
 DAY, FIRST = timedelta(days=1), datetime(2026, 1, 1)
 
@@ -110,23 +111,68 @@ def test_every_way_is_what_it_says(long_log):
         assert (found["share_unknown"] >= 0).all()
 
 
-def test_targets_on_items_that_a_way_does_not_know_are_counted(long_log):
-    late = pl.col("timestamp") >= long_log["timestamp"].min() + timedelta(days=3)
-    renamed = pl.when(late).then(pl.col("item_id") + "-late").otherwise(pl.col("item_id"))
-    rows = pl.concat(
-        backtest(
-            long_log.with_columns(item_id=renamed),
-            train="2d",
-            every="1d",
-            ways=["stale", "update"],
-            config=config(),
-            device="cpu",
-        )
+def renamed_from_day(log: pl.DataFrame, day: int) -> pl.DataFrame:
+    """The log, with other items from a day on."""
+    late = pl.col("timestamp") >= log["timestamp"].min() + day * DAY
+    return log.with_columns(pl.when(late).then(pl.col("item_id") + "-late").otherwise("item_id"))
+
+
+def test_a_way_that_knows_no_target_misses_all_of_them(long_log):
+    log = renamed_from_day(long_log, 3)
+    asked = {"train": "2d", "every": "1d", "config": config(), "device": "cpu"}
+    rows = pl.concat(backtest(log, ways=["stale", "update"], ks=[20, 5], **asked))
+    stale = rows.filter(way="stale", step=3)
+    (step,) = (
+        step for step in steps_of(log, train="2d", every="1d", test="1d") if step.number == 3
     )
-    shares = rows.filter(pl.col("metric") == "recall", pl.col("step") == 3)
-    shares = dict(shares.select("way", "share_unknown").iter_rows())
-    assert "stale" not in shares  # it knows none of the items: it has no target at all
-    assert shares["update"] < 0.5
+    clicks = step.test.group_by("session_id").len()
+    of_all = {"recall_all": (clicks["len"] - 1).sum(), "mrr_all": (clicks["len"] - 1).sum()}
+    for row in stale.to_dicts():
+        value = 0.0 if row["metric"] in of_all else None  # of no known target nothing is known
+        assert (row["value"], row["low"], row["high"]) == (value, value, value)
+        assert row["num_targets"] == of_all.get(row["metric"], 0)
+        assert (row["share_unknown"], row["seconds"]) == (1.0, 0.0)
+    assert stale.select("metric", "k").rows() == [
+        (metric, k) for metric in ("recall", "mrr", "recall_all", "mrr_all") for k in (5, 20)
+    ]
+    update = rows.filter(way="update", step=3)
+    assert update.select("metric", "k").equals(stale.select("metric", "k"))
+    assert (update["share_unknown"] < 0.5).all()
+    assert update["value"].null_count() == 0
+
+
+def test_a_mean_over_steps_counts_the_steps_where_a_way_knows_nothing():
+    rows = [
+        ("stale", 1, "recall", 0.8, 10, 5.0), ("stale", 1, "recall_all", 0.8, 10, 5.0),
+        ("stale", 2, "recall", None, 0, 0.0), ("stale", 2, "recall_all", 0.0, 30, 0.0),
+        ("full", 1, "recall", 0.8, 10, 5.0), ("full", 1, "recall_all", 0.8, 10, 5.0),
+        ("full", 2, "recall", 0.6, 20, 3.0), ("full", 2, "recall_all", 0.4, 30, 3.0),
+    ]  # fmt: skip
+    columns = ["way", "step", "metric", "value", "num_targets", "seconds"]
+    table = pl.DataFrame(rows, schema=columns, orient="row").with_columns(k=20)
+    found = means_over_steps(table)
+    expected = [
+        ("stale", "recall", 20, 0.8, 10, 0.0),
+        ("stale", "recall_all", 20, 0.8 * 10 / 40, 40, 0.0),
+        ("full", "recall", 20, (0.8 * 10 + 0.6 * 20) / 30, 30, 3.0),
+        ("full", "recall_all", 20, (0.8 * 10 + 0.4 * 30) / 40, 40, 3.0),
+    ]
+    for row, wanted in zip(found.rows(), expected, strict=True):
+        assert row == pytest.approx(wanted)
+    nothing = means_over_steps(table.filter(way="stale", step=2, metric="recall"))
+    assert nothing.row(0) == ("stale", "recall", 20, None, 0, 0.0)
+
+
+def test_a_time_without_sessions_is_left_out_and_updates_nothing(long_log, caplog):
+    later = pl.col("timestamp") >= long_log["timestamp"].min() + 3 * DAY
+    gap = long_log.with_columns(
+        pl.col("timestamp") + pl.when(later).then(2 * DAY).otherwise(0 * DAY)
+    )
+    asked = {"train": "4d", "every": "1d", "config": config(), "device": "cpu"}
+    rows = pl.concat(backtest(gap, ways=["update"], **asked))
+    assert rows["step"].unique().sort().to_list() == [2, 3, 4, 5]
+    assert "step 1" in caplog.text
+    assert "no target, left out" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -138,6 +184,8 @@ def test_targets_on_items_that_a_way_does_not_know_are_counted(long_log):
         ({"baselines": ["fresh"]}, g4r.ConfigError, "no baseline 'fresh'"),
         ({"train": "90d"}, g4r.DataError, "give a shorter train"),
         ({"every": "soon"}, g4r.DataError, "'soon' as a duration"),
+        ({"ks": [0]}, g4r.DataError, "k must be at least 1"),
+        ({"ks": []}, g4r.DataError, "give a k"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(long_log, changed, error, message):
@@ -149,3 +197,50 @@ def test_what_cannot_be_asked_is_refused(long_log, changed, error, message):
 def test_a_log_without_times_has_no_steps(long_log):
     with pytest.raises(g4r.DataError, match="steps are cut by time"):
         list(backtest(long_log.drop("timestamp"), train="2d", every="1d"))
+
+
+@pytest.mark.parametrize(
+    ("planted", "message"),
+    [
+        ({"known": [0, 1]}, "session 1 of what is known is measured too"),
+        ({"new": [1]}, "session 1 of what is new is measured too"),
+        ({"known": [2]}, "session 2 of what is known has a click at or after the cut"),
+        ({"new": [2]}, "session 2 of what is new has a click at or after the cut"),
+        ({"test": [0, 1]}, "session 0 that is measured has a click before the cut"),
+    ],
+)
+def test_a_step_with_a_leak_is_refused(planted, message):
+    log = log_of([[0, 0.1], [1.0, 1.1], [0.5, 1.0]])
+    sessions = {"known": [], "new": [], "test": [1], **planted}
+    # 1 is measured; where it is planted, only its clicks before the cut would be known
+    early = pl.col("timestamp") < FIRST + DAY
+    parts = {
+        name: log.filter(pl.col("session_id").is_in(ids), (name == "test") | early | (ids == [2]))
+        for name, ids in sessions.items()
+    }
+    if 1 in sessions["known"] + sessions["new"]:
+        begun = log.filter(pl.col("session_id") == 1).with_columns(pl.col("timestamp") - DAY)
+        parts |= {name: pl.concat([parts[name], begun]) for name in planted}
+    with pytest.raises(g4r.DataError, match=message):
+        Step(1, FIRST + DAY, **parts)
+
+
+class Cheat(g4r.Markov):
+    """Learns what it was shown, and one session more."""
+
+    more = pl.DataFrame()
+
+    def fit(self, clicks, **how):
+        return super().fit(pl.concat([clicks, self.more.cast(clicks.schema)]), **how)
+
+
+@pytest.mark.parametrize("moved", [timedelta(0), 30 * DAY])
+def test_a_recommender_that_has_learned_a_measured_session_is_refused(long_log, monkeypatch, moved):
+    step = next(steps_of(long_log, train="2d", every="1d", test="1d"))
+    lengths = step.test.group_by("session_id", maintain_order=True).len()
+    session = lengths.filter(pl.col("len") > 1)["session_id"][0]
+    leak = step.test.filter(session_id=session).with_columns(pl.col("timestamp") - moved)
+    monkeypatch.setattr(Cheat, "more", leak)
+    monkeypatch.setitem(BASELINES, "markov", Cheat)
+    with pytest.raises(g4r.DataError, match="markov has learned what step 1 measures"):
+        next(backtest(long_log, train="2d", every="1d", ways=[], baselines=["markov"]))
