@@ -29,7 +29,7 @@ from gru4rec.untrusted import brief, fits, read_json, shown
 
 logger = logging.getLogger(__name__)
 
-_FIRST, _DONE = "first", "done"
+_FIRST, _DONE = "backtest-first", "backtest-done"
 _STATE, _ROWS, _UPDATED = "backtest.json", "rows.parquet", "updated"
 _KEYS = {"step": int, "models": Sequence[str], "asked": Mapping[str, Any]}
 _LONGEST = 1_000_000  # characters of the settings
@@ -55,7 +55,7 @@ class KeptSteps:
     """Keeps one backtest in the folder `path`."""
 
     def __init__(self, path: str | Path, asked: Mapping[str, Any]) -> None:
-        """Take what tells this backtest from another: its log and settings.
+        """Take what tells this backtest from another: its log, its settings, and the ways.
 
         Raise CheckpointError for a name that no folder can have.
         """
@@ -137,14 +137,16 @@ class KeptSteps:
         """
         try:
             self._path.mkdir(parents=True, exist_ok=True)
-            if upkeep.first is not None and not self._has_first:
-                upkeep.first.save(self._path / _FIRST, force=True)
+            goes_on = not {"stale", "update"}.isdisjoint(self._asked["ways"])
+            first = upkeep.first if goes_on else None
+            if first is not None and not self._has_first:
+                first.save(self._path / _FIRST, force=True)
                 self._has_first = True
             with atomic.replaced(self._path / _DONE, error=CheckpointError) as new:
                 if upkeep.updated is not None:
                     upkeep.updated.save(new / _UPDATED)
                 write_parquet(rows, new / _ROWS)
-                models = {_FIRST: upkeep.first, _UPDATED: upkeep.updated}
+                models = {_FIRST: first, _UPDATED: upkeep.updated}
                 names = [name for name, model in models.items() if model is not None]
                 state = {"step": step, "models": names, "asked": self._asked}
                 (new / _STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")

@@ -139,7 +139,7 @@ def test_killed_or_interrupted_it_goes_on_to_the_same_figures(long_log, tmp_path
     command = [*program, str(long_log), *options, "--keep", str(keep)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     give_up = time.monotonic() + 60
-    while not (keep / "done").exists():
+    while not (keep / "backtest-done").exists():
         assert time.monotonic() < give_up
         time.sleep(0.002)
     process.send_signal(number)

@@ -79,6 +79,13 @@ def test_a_step_without_a_target_is_among_them(uninterrupted):
     assert uninterrupted["step"].unique().sort().to_list() == [1, 2, 4]
 
 
+@pytest.mark.parametrize("way", ["stale", "update", "full"])
+def test_each_way_alone_goes_on_too(log, keep, uninterrupted, way):
+    interrupt(log, keep, at=(3, way), ways=[way], baselines=[])
+    rows = run(log, keep=keep, resume=True, ways=[way], baselines=[])
+    assert rows.equals(uninterrupted.filter(way=way))
+
+
 @pytest.mark.parametrize("at", [(1, "full"), (2, "stale"), (3, "full"), (4, "update"), (4, "full")])
 def test_it_goes_on_to_the_same_figures(log, keep, uninterrupted, at):
     interrupt(log, keep, at=at)
@@ -107,16 +114,16 @@ def test_seconds_are_those_that_were_spent(log, keep):
     interrupt(log, keep, at=(2, "stale"))
     first = next(backtest(log, keep=keep, resume=True, **ASKED))
     assert (first.filter(way="update")["seconds"] > 0).all()
-    assert first.equals(pl.read_parquet(keep / "done" / "rows.parquet"))
+    assert first.equals(pl.read_parquet(keep / "backtest-done" / "rows.parquet"))
 
 
 def test_only_what_is_needed_is_kept(log, keep):
     interrupt(log, keep, ways=["full"])
-    assert sorted(path.name for path in keep.iterdir()) == ["done", "first"]
+    assert [path.name for path in keep.iterdir()] == ["backtest-done"]
     forget_steps(keep)
-    interrupt(log, keep, ways=[], at=(2, "markov"))
-    assert [path.name for path in keep.iterdir()] == ["done"]
-    assert sorted(path.name for path in (keep / "done").iterdir()) == [
+    interrupt(log, keep, ways=["stale"], baselines=["sr", "markov"], at=(2, "markov"))
+    assert sorted(path.name for path in keep.iterdir()) == ["backtest-done", "backtest-first"]
+    assert sorted(path.name for path in (keep / "backtest-done").iterdir()) == [
         "backtest.json", "rows.parquet",
     ]  # fmt: skip
 
@@ -178,11 +185,11 @@ def test_a_folder_of_something_else_is_left_alone(log, keep):
 @pytest.mark.parametrize(
     ("file", "content"),
     [
-        ("done/backtest.json", b"{"),
-        ("done/backtest.json", b'{"step": "two", "models": [], "asked": {}}'),
-        ("done/rows.parquet", b"PAR1"),
-        ("first/weights.safetensors", b""),
-        ("done/updated/meta.json", None),
+        ("backtest-done/backtest.json", b"{"),
+        ("backtest-done/backtest.json", b'{"step": "two", "models": [], "asked": {}}'),
+        ("backtest-done/rows.parquet", b"PAR1"),
+        ("backtest-first/weights.safetensors", b""),
+        ("backtest-done/updated/meta.json", None),
     ],
 )
 def test_what_is_damaged_is_one_line(log, keep, file, content):
@@ -198,15 +205,15 @@ def test_what_is_damaged_is_one_line(log, keep, file, content):
 
 def test_rows_of_another_table_are_refused(log, keep):
     interrupt(log, keep)
-    rows = pl.read_parquet(keep / "done" / "rows.parquet")
-    rows.drop("low").write_parquet(keep / "done" / "rows.parquet")
+    rows = pl.read_parquet(keep / "backtest-done" / "rows.parquet")
+    rows.drop("low").write_parquet(keep / "backtest-done" / "rows.parquet")
     with pytest.raises(g4r.CheckpointError, match=r"rows\.parquet has the columns"):
         run(log, keep=keep, resume=True)
 
 
 def test_settings_can_be_read_by_a_person(log, keep):
     interrupt(log, keep)
-    state = json.loads((keep / "done" / "backtest.json").read_text())
+    state = json.loads((keep / "backtest-done" / "backtest.json").read_text())
     assert state["step"] == 2
-    assert state["models"] == ["first", "updated"]
+    assert state["models"] == ["backtest-first", "updated"]
     assert state["asked"]["training.epochs"] == 1
