@@ -14,7 +14,8 @@ from gru4rec.errors import DataError
 
 PATHS = {
     "checkpoint", "clicks", "raw", "output", "report", "valid", "train", "allow", "deny", "config",
-    "recipe", "study", "others", "sessions", "items_table", "token_file", "replay", "item_features", "table", "keep",
+    "recipe", "study", "others", "sessions", "items_table", "token_file", "replay", "keep",
+    "item_features", "table",
 }  # fmt: skip
 
 
