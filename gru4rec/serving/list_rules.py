@@ -15,7 +15,7 @@ from gru4rec.clicks import ClickSource, predicate_of
 from gru4rec.errors import ConfigError, DataError, choose
 from gru4rec.schema import ITEM_ID
 from gru4rec.serving.answering import Answering
-from gru4rec.serving.arrangement import Arrangement
+from gru4rec.serving.arrangement import Arrangement, VectorsOf
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.serving.index import ItemIndex
 from gru4rec.sessions import Catalog, read_item_table
@@ -120,7 +120,7 @@ class ListRules:
         mask = np.ones(len(catalog), dtype=bool) if allowed is None else allowed.allowed
         boosts, kinds = None, None
         if self.reads_table:
-            table = self._table(catalog)
+            table = _rows_of(self.items_table, catalog)
             if self.allow_where is not None:
                 mask = mask & _where(table, self.allow_where, "allow_where")
             if self.boosts:
@@ -142,20 +142,9 @@ class ListRules:
                     "diversity needs vectors of items, and this recommender has none; leave it out",
                     mend_with=["diversity"],
                 )
-            vectors_of = None if index is None else partial(_vectors_of, index)
-            arrangement = Arrangement(self.diversity, vectors_of, self.at_most, kinds)
+            vectors = None if index is None else partial(_vectors_of, index)
+            arrangement = Arrangement(self.diversity, vectors, self.at_most, kinds)
         return ItemFilter(mask, self.exclude_clicked, boosts, arrangement)
-
-    def _table(self, catalog: Catalog) -> pl.DataFrame:
-        """Return the rows of the table by item index, nulls where it has none."""
-        if self.items_table is None:
-            raise DataError(
-                "the rules read attributes of items, and there is no table of these; give one",
-                mend_with=["items_table"],
-            )
-        rows = catalog.encode(read_item_table(self.items_table).lazy(), _PLACE)
-        places = pl.LazyFrame({_PLACE: pl.int_range(len(catalog), dtype=pl.UInt32, eager=True)})
-        return places.join(rows, on=_PLACE, how="left", maintain_order="left").collect()
 
     @classmethod
     def from_dict(cls, rules: Mapping[str, Any], *, items_table: ClickSource | None = None) -> Self:
@@ -194,6 +183,32 @@ def rule_sets(path: str | Path, *, items_table: ClickSource | None = None) -> di
         except ConfigError as error:
             raise ConfigError(f"rules [{brief(name, most=50)}] of {path}: {error}") from error
     return made
+
+
+def vectors_of(recommender: Answering) -> VectorsOf | None:
+    """Return what gives the item vectors that `diversity` goes by; None where there are none."""
+    index = _index_of(recommender)
+    return None if index is None else partial(_vectors_of, index)
+
+
+def kinds_of(catalog: Catalog, items_table: ClickSource, column: str) -> IntArray:
+    """Return the kind of each item by a column of a table of items [N], −1 where it has none.
+
+    Raise DataError if the table cannot be read, ConfigError if it has no such column.
+    """
+    return _kinds(_rows_of(items_table, catalog), column)
+
+
+def _rows_of(items_table: ClickSource | None, catalog: Catalog) -> pl.DataFrame:
+    """Return the rows of a table by item index, nulls where it has none."""
+    if items_table is None:
+        raise DataError(
+            "the rules read attributes of items, and there is no table of these; give one",
+            mend_with=["items_table"],
+        )
+    rows = catalog.encode(read_item_table(items_table).lazy(), _PLACE)
+    places = pl.LazyFrame({_PLACE: pl.int_range(len(catalog), dtype=pl.UInt32, eager=True)})
+    return places.join(rows, on=_PLACE, how="left", maintain_order="left").collect()
 
 
 def _where(table: pl.DataFrame, predicate: str, rule: str) -> BoolArray:
