@@ -156,7 +156,7 @@ def test_another_log_is_refused(log, stopped, column):
 
 
 def test_without_resume_nothing_is_thrown_away(log, stopped):
-    with pytest.raises(g4r.CheckpointError, match="go on from it with resume, or remove") as error:
+    with pytest.raises(g4r.CheckpointError, match="go on from it with resume, or start afresh") as error:
         run(log, keep=stopped)
     assert error.value.mend_with == ("resume",)
 
