@@ -69,7 +69,7 @@ class ListRules:
     """The column of the table of items that says the kind; items without one are not counted."""
     items_table: ClickSource | None = field(default=None, repr=False, compare=False)
     """Columns `item_id` and whatever predicates and `per` name. An item without a row has NULL in
-    all of them."""
+    all of them. Left out, it is what the recommender keeps of the table that it learned by."""
     _bound: list[tuple[Catalog, ItemIndex | None, ItemFilter]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
@@ -111,16 +111,18 @@ class ListRules:
         for catalog, known, bound in self._bound:
             if catalog is recommender.catalog and known is index:
                 return bound
-        bound = self._made(recommender.catalog, index)
+        bound = self._made(recommender.catalog, index, _items_of(recommender))
         self._bound[:] = [(recommender.catalog, index, bound)]  # the last one
         return bound
 
-    def _made(self, catalog: Catalog, index: ItemIndex | None) -> ItemFilter:
+    def _made(
+        self, catalog: Catalog, index: ItemIndex | None, items: pl.DataFrame | None
+    ) -> ItemFilter:
         allowed = ItemFilter.of(catalog, allow=self.allow, deny=self.deny)
         mask = np.ones(len(catalog), dtype=bool) if allowed is None else allowed.allowed
         boosts, kinds = None, None
         if self.reads_table:
-            table = self._table(catalog)
+            table = self._table(catalog, items)
             if self.allow_where is not None:
                 mask = mask & _where(table, self.allow_where, "allow_where")
             if self.boosts:
@@ -146,14 +148,16 @@ class ListRules:
             arrangement = Arrangement(self.diversity, vectors_of, self.at_most, kinds)
         return ItemFilter(mask, self.exclude_clicked, boosts, arrangement)
 
-    def _table(self, catalog: Catalog) -> pl.DataFrame:
+    def _table(self, catalog: Catalog, items: pl.DataFrame | None) -> pl.DataFrame:
         """Return the rows of the table by item index, nulls where it has none."""
-        if self.items_table is None:
+        if self.items_table is not None:
+            items = read_item_table(self.items_table)
+        if items is None:
             raise DataError(
                 "the rules read attributes of items, and there is no table of these; give one",
                 mend_with=["items_table"],
             )
-        rows = catalog.encode(read_item_table(self.items_table).lazy(), _PLACE)
+        rows = catalog.encode(items.lazy(), _PLACE)
         places = pl.LazyFrame({_PLACE: pl.int_range(len(catalog), dtype=pl.UInt32, eager=True)})
         return places.join(rows, on=_PLACE, how="left", maintain_order="left").collect()
 
@@ -229,6 +233,16 @@ def _index_of(recommender: Answering) -> ItemIndex | None:
     if isinstance(own, ItemIndex):
         return own
     return next(filter(None, map(_index_of, recommender.parts)), None)
+
+
+def _items_of(recommender: Answering) -> pl.DataFrame | None:
+    """Return what a recommender, or the first of its parts that does, keeps of a table of items."""
+    own = getattr(recommender, "items", None)
+    if isinstance(own, pl.DataFrame):
+        return own
+    return next(
+        (found for part in recommender.parts if (found := _items_of(part)) is not None), None
+    )
 
 
 def _vectors_of(index: ItemIndex, items: IntArray) -> Float32Array:

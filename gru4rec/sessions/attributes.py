@@ -58,6 +58,22 @@ def read_item_table(
     return table
 
 
+def without_vectors(
+    table: pl.DataFrame, catalog: Catalog, before: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Return what a table says of the items of a catalog in columns of single values.
+
+    Rows of `before` come first, and count where an item has two.
+    """
+    plain = [name for name, dtype in table.schema.items() if not dtype.is_nested()]
+    known = table.select(plain).filter(catalog.has(table[ITEM_ID]))
+    known = known.with_columns(pl.col(ITEM_ID).cast(catalog.item_ids.dtype))
+    if before is None:
+        return known
+    both = pl.concat([before, known], how="diagonal_relaxed")
+    return both.unique(ITEM_ID, keep="first", maintain_order=True)
+
+
 # N items, J columns of codes, L numbers
 @dataclass(frozen=True)
 class CodedItems:
