@@ -85,9 +85,8 @@ class ListRules:
             raise ConfigError(
                 f"diversity lies between 0 and 1, got {self.diversity}", mend_with=["diversity"]
             )
-        if (self.at_most is None) != (self.per is None) or not (
-            self.at_most is None or self.at_most > 0
-        ):
+        one_alone = (self.at_most is None) != (self.per is None)
+        if one_alone or (self.at_most is not None and self.at_most < 1):
             raise ConfigError(
                 "at_most (1 or more) and per (a column) go together, got "
                 f"{self.at_most} and {self.per}",
