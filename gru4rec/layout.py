@@ -7,6 +7,7 @@
     ├── weights.safetensors   what a neural model has learned
     ├── optimizer.safetensors the state of its optimisers, from which an update goes on
     ├── placement.safetensors where the attributes of an item place it
+    ├── items.parquet        what a table told of the items
     ├── index.faiss           the index of its item vectors
     ├── learned.parquet       what a baseline has learned
     ├── parts/                the recommenders that one is made of, a checkpoint each
@@ -28,10 +29,11 @@ CATALOG = "catalog.parquet"
 WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 PLACEMENT = "placement.safetensors"
+ITEMS = "items.parquet"
 INDEX = "index.faiss"
 LEARNED = "learned.parquet"
 PARTS = "parts"
-_NAMES = {CONFIG, META, CATALOG, WEIGHTS, OPTIMIZER, PLACEMENT, INDEX, LEARNED, PARTS}
+_NAMES = {CONFIG, META, CATALOG, WEIGHTS, OPTIMIZER, PLACEMENT, ITEMS, INDEX, LEARNED, PARTS}
 
 RESUME = "resume"
 UNFINISHED = {RESUME, *(atomic.beside(Path(RESUME), role).name for role in ("new", "old"))}

@@ -52,6 +52,7 @@ _INTERRUPTED = "\ninterrupted; the same command with --resume goes on from there
 @click.option(
     "--resume", is_flag=True, help="Go on with the backtest that was interrupted at --keep DIR."
 )
+@click.option("--force", is_flag=True, help="Start afresh where one was interrupted at --keep DIR.")
 @click.option(
     "--report", type=Writes(), metavar="FILE.html",
     help="Also write a page with pictures: figures, seconds and unknown items over time.",
@@ -76,8 +77,10 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     from gru4rec.evaluation import backtest, backtest_page, check_packages, forget_steps
 
     keep = options["keep"]
-    if options["resume"] and keep is None:
-        raise click.UsageError("--resume goes with --keep: it needs the folder to go on from.")
+    if keep is None and (options["resume"] or options["force"]):
+        raise click.UsageError("--resume and --force go with --keep: they need its folder.")
+    if options["resume"] and options["force"]:
+        raise click.UsageError("--resume goes on, --force starts afresh; take one of them.")
     form = choose_format(options["form"], options["output"], _FORMATS)
     config = config_of(options)
     if options["report"] is not None:  # before anything is measured
@@ -88,6 +91,8 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
         click.echo(f"step {step.number}, {step.start:%Y-%m-%d %H:%M}: {way}", err=True)
 
     log = read_clicks(clicks, **read).collect()
+    if options["force"]:
+        forget_steps(keep)
     asked = {
         "train": options["duration"],
         "every": options["every"],

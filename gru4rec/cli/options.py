@@ -21,33 +21,22 @@ def chain(*decorators: Callable[[Any], Any]) -> Callable[[Function], Function]:
     return decorate
 
 
-_item_col = click.option("--item-col", metavar="C", help="Column of the item id.")
-_null = click.option(
-    "--null",
-    multiple=True,
-    metavar="TEXT",
-    help="Text that stands for a missing value, such as NULL; may be repeated.",
-)
-
 click_log_options = chain(
     click.option("--session-col", metavar="C", help="Column of the session id."),
-    _item_col,
+    click.option("--item-col", metavar="C", help="Column of the item id."),
     click.option("--time-col", metavar="C", help="Column of the time."),
     click.option(
         "--where", metavar="SQL", help="Rows of CLICKS to take, e.g. \"split = 'train'\"."
     ),
-    _null,
+    click.option(
+        "--null",
+        multiple=True,
+        metavar="TEXT",
+        help="Text that stands for a missing value, such as NULL; may be repeated.",
+    ),
     click.option("--drop-invalid", is_flag=True, help="Drop and count rows with bad ids or times."),
 )
 """How to read CLICKS: keyword arguments of `read_clicks`."""
-
-item_table_options = chain(
-    _item_col,
-    click.option("--where", metavar="SQL", help="Rows of TABLE to take."),
-    _null,
-    click.option("--drop-invalid", is_flag=True, help="Drop and count rows with bad ids."),
-)
-"""How to read a TABLE of items: keyword arguments of `read_item_table`."""
 
 item_features_option = click.option(
     "--item-features",

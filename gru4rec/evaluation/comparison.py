@@ -55,7 +55,8 @@ def evaluate(
     - `rules`, sets of rules of lists by name, adds rows for each recommender under each set, named
       such as "gru4rec, front-page". A rank there is the place in the list of the largest k that is
       shown, as through an index. `against` then gives what a rule costs.
-    - `category` names the column of `items_table` that `category_diversity` and `calibration` read.
+    - `category` names the column of `items_table`, or of what a recommender keeps of one, that
+      `category_diversity` and `calibration` read.
     - `on_progress` is told how many targets are done, and how many there are, of all recommenders.
 
     Sessions that a recommender was trained on, or that begin before the end of its training log,

@@ -86,15 +86,16 @@ class KeptSteps:
         if not resume:
             raise CheckpointError(
                 f"{self._path} holds a backtest that was interrupted; go on from it with resume, "
-                "or remove the folder",
-                mend_with=["resume"],
+                "or start afresh with force",
+                mend_with=["resume", "force"],
             )
         try:
             done = self._read(folder, device)
         except _DAMAGE as error:
             raise CheckpointError(
-                f"cannot read the backtest in {self._path}: {brief(error)}; remove the folder, and "
-                "start afresh"
+                f"cannot read the backtest in {self._path}: {brief(error)}; remove the folder, or "
+                "start afresh with force",
+                mend_with=["force"],
             ) from error
         logger.info("going on after step %d", done.step)
         return done

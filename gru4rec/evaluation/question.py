@@ -60,13 +60,7 @@ class Question:
                 "through an index and under rules there are no ties: of equal scores one stands "
                 "first; leave out ties and tie_rate"
             )
-        needs = bool(OF_CATEGORIES & set(self.metrics))
-        if {self.items_table is not None, self.category is not None} != {needs}:
-            raise ConfigError(
-                f"{' and '.join(sorted(OF_CATEGORIES))} read a column of a table of items, and "
-                "no other metric does: give items_table and category with them, and only then",
-                mend_with=["items_table", "category"],
-            )
+        self._check_category()
         names = [name for name, _, _ in self._named(recommenders)]
         if doubled := {name for name in names if names.count(name) > 1}:
             raise ConfigError(
@@ -74,6 +68,22 @@ class Question:
             )
         if self.against is not None:
             choose("recommender to compare with", self.against, dict.fromkeys(names))
+
+    def _check_category(self) -> None:
+        reads = ", ".join(sorted(OF_CATEGORIES))
+        needs = bool(OF_CATEGORIES & set(self.metrics))
+        if needs and self.category is None:
+            raise ConfigError(
+                f"the metrics {reads} need category, the name of a column of the table of items",
+                mend_with=["category"],
+            )
+        given = {"category": self.category, "items_table": self.items_table}
+        idle = [name for name, value in given.items() if value is not None and not needs]
+        if idle:
+            raise ConfigError(
+                f"{' and '.join(idle)} say nothing without a metric that reads them, of {reads}",
+                mend_with=idle,
+            )
 
     def candidates(self, recommenders: Mapping[str, Recommender]) -> Iterator[Candidate]:
         """Yield each recommender as it is, then under each set of rules.
@@ -90,8 +100,8 @@ class Question:
     def facts_of(self, name: str, recommender: Recommender) -> ItemFacts:
         """Return what the metrics read of the items of a recommender.
 
-        Raise DataError if it has no vectors and a metric needs some, or if the table cannot be
-        read, ConfigError if it lacks the column.
+        Raise DataError if it has no vectors and a metric needs some, or if there is no table that
+        can be read, ConfigError if it lacks the column.
         """
         vectors = vectors_of(recommender) if OF_VECTORS & set(self.metrics) else None
         if vectors is None and OF_VECTORS & set(self.metrics):
@@ -100,8 +110,8 @@ class Question:
                 "out the metric or the recommender"
             )
         kinds = None
-        if self.items_table is not None and self.category is not None:
-            kinds = kinds_of(recommender.catalog, self.items_table, self.category)
+        if self.category is not None:
+            kinds = kinds_of(recommender, self.items_table, self.category)
         return ItemFacts(recommender.catalog.support, vectors, kinds)
 
     def _named(

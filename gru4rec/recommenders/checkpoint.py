@@ -21,6 +21,7 @@ from gru4rec.layout import (
     CATALOG,
     CONFIG,
     INDEX,
+    ITEMS,
     LEARNED,
     META,
     OPTIMIZER,
@@ -78,6 +79,8 @@ class Checkpoint:
     """The state of the optimisers, if it is kept for updates."""
     placement: Mapping[str, Tensor] | None = None
     """What places items by their attributes, if the model knows any."""
+    items: pl.DataFrame | None = None
+    """What the table of items had of them besides vectors, for the rules of lists."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = False) -> None:
@@ -97,6 +100,8 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path, *, force: bool = 
             _write_tensors(checkpoint.weights, new / WEIGHTS)
             _write_tensors(checkpoint.optimizer, new / OPTIMIZER)
             _write_tensors(checkpoint.placement, new / PLACEMENT)
+            if checkpoint.items is not None:
+                write_parquet(checkpoint.items, new / ITEMS)
             if checkpoint.index is not None:
                 checkpoint.index.save(new / INDEX)
             if checkpoint.learned is not None:
@@ -177,6 +182,7 @@ def _read(folder: Path, path: Path) -> Checkpoint:
         part_folders=[(folder / name).parent for name in _parts(len(files)) if name in files],
         optimizer=load_file(folder / OPTIMIZER) if OPTIMIZER in files else None,
         placement=load_file(folder / PLACEMENT) if PLACEMENT in files else None,
+        items=_read_table(folder / ITEMS) if ITEMS in files else None,
     )
 
 

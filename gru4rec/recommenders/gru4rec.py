@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+import polars as pl
 from torch import Tensor
 
 from gru4rec.atomic import place_of
@@ -28,9 +29,9 @@ from gru4rec.recommenders.gru4rec_update import Known, learned_too
 from gru4rec.recommenders.kept_items import KeptItems
 from gru4rec.recommenders.neighbour_teacher import NeighbourTeacher
 from gru4rec.recommenders.of_model import OfModel, kept_vectors_of, vectors_of
-from gru4rec.recommenders.saved_model import model_of, placement_of
+from gru4rec.recommenders.saved_model import items_of, model_of, placement_of
 from gru4rec.serving import ItemIndex
-from gru4rec.sessions import SideInputs, read_item_table
+from gru4rec.sessions import SideInputs, read_item_table, without_vectors
 from gru4rec.training import (
     LOSSES,
     Hooks,
@@ -67,6 +68,7 @@ class GRU4Rec(OfModel):
         self._keep: Path | None = None
         self._optimizer: Mapping[str, Tensor] | None = None
         self.placement: Placement | None = None
+        self.items: pl.DataFrame | None = None
 
     def fit(
         self,
@@ -120,6 +122,7 @@ class GRU4Rec(OfModel):
         self._take(trained.config, trained.model, log.catalog, log.side_inputs, index, meta)
         self._optimizer = trained.optimizer if updatable else None
         self._keep, self.placement = folder, trained.placement
+        self.items = None if items is None else without_vectors(items, log.catalog)
         return self
 
     def add_items(self, item_features: ClickSource) -> Self:
@@ -130,9 +133,11 @@ class GRU4Rec(OfModel):
         the model has learned no attributes, if it knows none of any new item, and for ids of
         another type.
         """
-        new = NewItems.of(read_item_table(item_features), self.catalog, self.placement)
+        table = read_item_table(item_features)
+        new = NewItems.of(table, self.catalog, self.placement)
         if len(new.attributes) and self.placement is not None:
             self._become(self._known.with_items(new, self.placement))
+            self.items = without_vectors(table, self.catalog, self.items)
         return self
 
     def update(
@@ -166,6 +171,8 @@ class GRU4Rec(OfModel):
         lacks the times of clicks or would leave one item, CheckpointError for a model that was
         shrunk, and DivergenceError. An update that fails changes nothing.
         """
+        if item_features is not None:
+            item_features = read_item_table(item_features)
         learned = learned_too(
             self._known,
             clicks,
@@ -182,6 +189,8 @@ class GRU4Rec(OfModel):
         )
         if learned is not None:
             self._become(learned)
+            if item_features is not None:
+                self.items = without_vectors(item_features, self.catalog, self.items)
         return self
 
     def keep_items(self, kept: KeptItems) -> None:
@@ -229,6 +238,7 @@ class GRU4Rec(OfModel):
             self.index,
             optimizer=self._optimizer,
             placement=None if self.placement is None else self.placement.state_dict(),
+            items=self.items,
         )
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
@@ -253,6 +263,7 @@ class GRU4Rec(OfModel):
         recommender._take(recommender.config, model, saved.catalog, side_inputs, index, saved.meta)
         recommender._optimizer = saved.optimizer
         recommender.placement = placement_of(model, saved)
+        recommender.items = items_of(saved)
         return recommender
 
     def with_weights_as(self, stored_as: Mapping[str, str]) -> Self:
@@ -264,5 +275,5 @@ class GRU4Rec(OfModel):
         index = self.index.with_vectors(kept_vectors_of(model.to(copy.device)))
         meta = replace(self.meta, stored_as=stored_as)
         copy._take(self.config, model, self.catalog, self.side_inputs, index, meta)
-        copy.placement = self.placement
+        copy.placement, copy.items = self.placement, self.items
         return copy

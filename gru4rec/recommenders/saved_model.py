@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -9,6 +10,7 @@ from gru4rec.config import Config
 from gru4rec.errors import CheckpointError
 from gru4rec.model import AS_TRAINED, Model, Placement, file_layout, unpacked
 from gru4rec.recommenders.checkpoint import Checkpoint
+from gru4rec.schema import ITEM_ID
 from gru4rec.sessions import OF_TIME, Attributes, SideInputs
 from gru4rec.untrusted import shown
 
@@ -51,6 +53,23 @@ def placement_of(model: Model, saved: Checkpoint) -> Placement | None:
     placement = Placement.of(Attributes.from_dict(saved.meta.attributes), model)
     placement.load(saved.placement)
     return placement.to(model.output_table.device)
+
+
+def items_of(saved: Checkpoint) -> pl.DataFrame | None:
+    """Return what a checkpoint keeps of its table of items.
+
+    Raise CheckpointError if it is no such table.
+    """
+    items = saved.items
+    if items is not None and (
+        items.schema.get(ITEM_ID) != saved.catalog.item_ids.dtype
+        or items[ITEM_ID].is_duplicated().any()
+        or items[ITEM_ID].null_count()
+    ):
+        raise CheckpointError(
+            "the items of the checkpoint are not those of its catalog; train again"
+        )
+    return items
 
 
 def _side_inputs_of(config: Config, saved: Checkpoint) -> SideInputs:

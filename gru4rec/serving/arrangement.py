@@ -94,7 +94,6 @@ def _spread(
     """Return the places of so many items by maximal marginal relevance; see the module."""
     lengths = np.linalg.norm(vectors_LD, axis=1, keepdims=True)
     unit_LD = vectors_LD / np.maximum(lengths, 1e-12)
-    cosines_LL = unit_LD @ unit_LD.T
     spread = scores_L[0] - scores_L[-1]
     relevance_L = (scores_L - scores_L[-1]) / spread if spread else np.zeros_like(scores_L)
     worth_L = (1 - weight) * relevance_L
@@ -103,7 +102,8 @@ def _spread(
     chosen[0] = 0
     for place in range(1, count):
         worth_L[chosen[place - 1]] = -np.inf
-        np.maximum(nearest_L, cosines_LL[chosen[place - 1]], out=nearest_L)
+        # A dot product each: those of equal vectors are equal, and no thread waits for another.
+        np.maximum(nearest_L, np.vecdot(unit_LD, unit_LD[chosen[place - 1]]), out=nearest_L)
         marginal_L = worth_L - weight * nearest_L
         best = np.flatnonzero(marginal_L == marginal_L.max())
         chosen[place] = best[items_L[best].argmin()]

@@ -69,7 +69,7 @@ class ListRules:
     """The column of the table of items that says the kind; items without one are not counted."""
     items_table: ClickSource | None = field(default=None, repr=False, compare=False)
     """Columns `item_id` and whatever predicates and `per` name. An item without a row has NULL in
-    all of them."""
+    all of them. Left out, it is what the recommender keeps of the table that it learned by."""
     _bound: list[tuple[Catalog, ItemIndex | None, ItemFilter]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
@@ -85,9 +85,8 @@ class ListRules:
             raise ConfigError(
                 f"diversity lies between 0 and 1, got {self.diversity}", mend_with=["diversity"]
             )
-        if (self.at_most is None) != (self.per is None) or not (
-            self.at_most is None or self.at_most > 0
-        ):
+        one_alone = (self.at_most is None) != (self.per is None)
+        if one_alone or (self.at_most is not None and self.at_most < 1):
             raise ConfigError(
                 "at_most (1 or more) and per (a column) go together, got "
                 f"{self.at_most} and {self.per}",
@@ -111,16 +110,17 @@ class ListRules:
         for catalog, known, bound in self._bound:
             if catalog is recommender.catalog and known is index:
                 return bound
-        bound = self._made(recommender.catalog, index)
+        bound = self._made(recommender, index)
         self._bound[:] = [(recommender.catalog, index, bound)]  # the last one
         return bound
 
-    def _made(self, catalog: Catalog, index: ItemIndex | None) -> ItemFilter:
+    def _made(self, recommender: Answering, index: ItemIndex | None) -> ItemFilter:
+        catalog = recommender.catalog
         allowed = ItemFilter.of(catalog, allow=self.allow, deny=self.deny)
         mask = np.ones(len(catalog), dtype=bool) if allowed is None else allowed.allowed
         boosts, kinds = None, None
         if self.reads_table:
-            table = _rows_of(self.items_table, catalog)
+            table = _rows_of(self.items_table, recommender)
             if self.allow_where is not None:
                 mask = mask & _where(table, self.allow_where, "allow_where")
             if self.boosts:
@@ -191,24 +191,27 @@ def vectors_of(recommender: Answering) -> VectorsOf | None:
     return None if index is None else partial(_vectors_of, index)
 
 
-def kinds_of(catalog: Catalog, items_table: ClickSource, column: str) -> IntArray:
+def kinds_of(recommender: Answering, items_table: ClickSource | None, column: str) -> IntArray:
     """Return the kind of each item by a column of a table of items [N], −1 where it has none.
 
-    Raise DataError if the table cannot be read, ConfigError if it has no such column.
+    Without a table it is what the recommender keeps of one. Raise DataError if there is none or it
+    cannot be read, ConfigError if it has no such column.
     """
-    return _kinds(_rows_of(items_table, catalog), column)
+    return _kinds(_rows_of(items_table, recommender), column)
 
 
-def _rows_of(items_table: ClickSource | None, catalog: Catalog) -> pl.DataFrame:
-    """Return the rows of a table by item index, nulls where it has none."""
-    if items_table is None:
+def _rows_of(items_table: ClickSource | None, recommender: Answering) -> pl.DataFrame:
+    """Return the rows of a table, or of the kept one, by item index, nulls where it has none."""
+    items = _items_of(recommender) if items_table is None else read_item_table(items_table)
+    if items is None:
         raise DataError(
-            "the rules read attributes of items, and there is no table of these; give one",
+            "attributes of items are asked for, and there is no table of these; give items_table",
             mend_with=["items_table"],
         )
-    rows = catalog.encode(read_item_table(items_table).lazy(), _PLACE)
-    places = pl.LazyFrame({_PLACE: pl.int_range(len(catalog), dtype=pl.UInt32, eager=True)})
-    return places.join(rows, on=_PLACE, how="left", maintain_order="left").collect()
+    rows = recommender.catalog.encode(items.lazy(), _PLACE)
+    places = pl.int_range(len(recommender.catalog), dtype=pl.UInt32, eager=True)
+    every = pl.LazyFrame({_PLACE: places})
+    return every.join(rows, on=_PLACE, how="left", maintain_order="left").collect()
 
 
 def _where(table: pl.DataFrame, predicate: str, rule: str) -> BoolArray:
@@ -244,6 +247,16 @@ def _index_of(recommender: Answering) -> ItemIndex | None:
     if isinstance(own, ItemIndex):
         return own
     return next(filter(None, map(_index_of, recommender.parts)), None)
+
+
+def _items_of(recommender: Answering) -> pl.DataFrame | None:
+    """Return what a recommender, or the first of its parts that does, keeps of a table of items."""
+    own = getattr(recommender, "items", None)
+    if isinstance(own, pl.DataFrame):
+        return own
+    return next(
+        (found for part in recommender.parts if (found := _items_of(part)) is not None), None
+    )
 
 
 def _vectors_of(index: ItemIndex, items: IntArray) -> Float32Array:

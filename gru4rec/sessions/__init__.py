@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         attributes_of,
         coded_of,
         read_item_table,
+        without_vectors,
     )
     from gru4rec.sessions.batching.background import prefetch
     from gru4rec.sessions.batching.batch import ORDINARY_CLICKS, SessionBatch
@@ -87,6 +88,7 @@ __all__ = [
     "take_in",
     "to_arrays",
     "warn_of_leaks",
+    "without_vectors",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__)

@@ -11,7 +11,7 @@ import polars as pl
 
 from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
 from gru4rec.clicks import ClickSource, read_log
-from gru4rec.errors import DataError
+from gru4rec.errors import DataError, choose
 from gru4rec.schema import ITEM_ID
 from gru4rec.sessions.attribute_kinds import KINDS, AttributeKind
 from gru4rec.sessions.catalog import Catalog
@@ -23,12 +23,18 @@ _INDEX = "_item_index"
 
 
 def read_item_table(
-    source: ClickSource, *, item_col: str | None = None, **read: Any
+    source: ClickSource,
+    *,
+    item_col: str | None = None,
+    session_col: str | None = None,
+    time_col: str | None = None,
+    **read: Any,
 ) -> pl.DataFrame:
     """Return a table of items: item_id, and whatever other columns it has.
 
-    `read` are keywords of `read_log`. Of several rows of an item the first counts. Raise DataError
-    if the table cannot be read or has no other column.
+    Columns of sessions and times, if they are named, are left out: they are no attributes. `read`
+    are further keywords of `read_log`. Of several rows of an item the first counts. Raise DataError
+    if the table cannot be read, lacks a column that is named, or has no other column.
     """
     try:
         rows = read_log(source, {ITEM_ID: item_col}, other_columns=True, **read).clicks.collect()
@@ -36,6 +42,9 @@ def read_item_table(
         raise DataError(
             f"cannot take the table of items: {error}", mend_with=error.mend_with
         ) from error
+    for name in filter(None, (session_col, time_col)):
+        choose("column of the table of items", name, rows.schema)
+        rows = rows.drop(name)
     table = rows.unique(ITEM_ID, keep="first", maintain_order=True)
     if table.width < 2:
         raise DataError(
@@ -47,6 +56,22 @@ def read_item_table(
             "%d rows are of items that had one: the first counts", rows.height - table.height
         )
     return table
+
+
+def without_vectors(
+    table: pl.DataFrame, catalog: Catalog, before: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Return what a table says of the items of a catalog in columns of single values.
+
+    Rows of `before` come first, and count where an item has two.
+    """
+    plain = [name for name, dtype in table.schema.items() if not dtype.is_nested()]
+    known = table.select(plain).filter(catalog.has(table[ITEM_ID]))
+    known = known.with_columns(pl.col(ITEM_ID).cast(catalog.item_ids.dtype))
+    if before is None:
+        return known
+    both = pl.concat([before, known], how="diagonal_relaxed")
+    return both.unique(ITEM_ID, keep="first", maintain_order=True)
 
 
 # N items, J columns of codes, L numbers

@@ -70,7 +70,8 @@ def test_an_unknown_way_is_one_line(long_log):
 def test_resume_goes_with_keep(long_log):
     result = run(long_log, "--resume")
     assert result.exit_code == 2
-    assert "--resume goes with --keep" in result.stderr
+    assert "--resume and --force go with --keep" in result.stderr
+    assert "take one of them" in run(long_log, "--resume", "--force", "--keep", "x").stderr
 
 
 def test_what_is_kept_is_no_place_for_an_output(long_log, tmp_path):
@@ -150,11 +151,20 @@ def test_killed_or_interrupted_it_goes_on_to_the_same_figures(long_log, tmp_path
         assert said.endswith("interrupted; the same command with --resume goes on from there\n")
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 2
-    assert "go on from it with --resume" in again.stderr
+    assert "go on from it with --resume, or start afresh with --force" in again.stderr
     resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True)
     assert resumed.returncode == 0, resumed.stderr
     assert "going on after step" in resumed.stderr
     assert "step 1," not in resumed.stderr
     whole = subprocess.run(command[:-2], capture_output=True, text=True, check=True)
     assert figures(resumed.stdout).equals(figures(whole.stdout))
+
+
+@pytest.mark.process
+def test_force_starts_an_interrupted_one_afresh(long_log, tmp_path):
+    (tmp_path / "keep" / "backtest-done").mkdir(parents=True)
+    (tmp_path / "keep" / "backtest-done" / "backtest.json").write_text("damaged")
+    asked = ["--keep", str(tmp_path / "keep"), "--ways", "stale"]
+    assert run(long_log, *asked, "--force").exit_code == 0
+    assert not (tmp_path / "keep").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.parquet"]

@@ -156,9 +156,11 @@ def test_another_log_is_refused(log, stopped, column):
 
 
 def test_without_resume_nothing_is_thrown_away(log, stopped):
-    with pytest.raises(g4r.CheckpointError, match="go on from it with resume, or remove") as error:
+    with pytest.raises(
+        g4r.CheckpointError, match="go on from it with resume, or start afresh"
+    ) as error:
         run(log, keep=stopped)
-    assert error.value.mend_with == ("resume",)
+    assert error.value.mend_with == ("resume", "force")
 
 
 def test_resume_without_a_folder_is_refused(log):

@@ -173,9 +173,10 @@ def test_an_evaluation_has_them_with_intervals_but_for_those_of_sets():
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"metrics": ["calibration"]}, "give items_table and category with them"),
-        ({"category": "brand"}, "only then"),
-        ({"metrics": ["calibration"], "category": "brand"}, "give items_table and category"),
+        ({"metrics": ["calibration"]}, "calibration, category_diversity need category"),
+        ({"category": "brand"}, "category say nothing without a metric"),
+        ({"items_table": pl.DataFrame({"item_id": ["a"]})}, "items_table say nothing"),
+        ({"metrics": ["calibration"], "category": "brand"}, "there is no table of these"),
         ({"metrics": ["intra_list_diversity"]}, "needs vectors of items, and p has none"),
     ],
 )

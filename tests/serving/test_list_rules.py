@@ -278,3 +278,18 @@ def test_rules_are_made_for_a_catalog_once_and_anew_for_another(log, table):
     model.fit(log.filter(pl.col("session_id") > 20))
     assert asked.on(model) is not first
     assert len(asked.on(model).allowed) == len(model.catalog)
+
+
+def test_a_model_that_learned_by_a_table_keeps_it_for_rules(log, table, tmp_path):
+    items = table.with_columns(text=pl.Series([[float(n), 1.0] for n in range(table.height)]))
+    model = g4r.GRU4Rec(g4r.Config().replace(TINY), device="cpu").fit(log, item_features=items)
+    model.add_items(pl.DataFrame({"item_id": ["new"], "brand": ["b"], "colour": ["red"]}))
+    model.save(tmp_path / "model")
+    again = g4r.load(tmp_path / "model", device="cpu")
+    for one in (model, again, g4r.Fusion([again, again])):
+        found = one.recommend([["c00-0000"]], 61, rules=g4r.ListRules(allow_where="brand = 'b'"))
+        expected = set(table.filter(brand="b")["item_id"]) | {"new"}
+        assert set(found["item_id"]) == expected
+        red = one.recommend([["c00-0000"]], 61, rules=g4r.ListRules(allow_where="colour = 'red'"))
+        assert red["item_id"].to_list() == ["new"]
+    assert "text" not in again.items.columns

@@ -151,6 +151,10 @@ def test_a_table_is_read_from_any_file_and_the_first_row_of_an_item_counts(tmp_p
         {"item_id": "b", "category": "hats"},
     ]
     assert "the first counts" in caplog.text
+    table.with_columns(at=pl.lit(1)).write_parquet(tmp_path / "timed.parquet")
+    assert read_item_table(tmp_path / "timed.parquet", time_col="at").equals(table)
+    with pytest.raises(g4r.ConfigError, match="no column of the table of items 'x'"):
+        read_item_table(tmp_path / "timed.parquet", session_col="x")
     (tmp_path / "bare.csv").write_text("item_id\na\n")
     with pytest.raises(g4r.DataError, match="no column besides item_id"):
         read_item_table(tmp_path / "bare.csv")
