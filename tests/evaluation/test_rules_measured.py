@@ -6,6 +6,7 @@ import pytest
 from toys import TINY, clicks_of
 
 import gru4rec as g4r
+from gru4rec.evaluation import evaluate_with_page
 from gru4rec.serving import lists_after
 
 TRAIN = clicks_of([["a", "a", "a", "b", "b", "c"], ["d"]])  # popularity: a, b, then c and d
@@ -150,3 +151,18 @@ def test_lists_are_even_of_a_log_with_one_table():
     assert value["p, one of each", "category_diversity"] == 1  # a, c
     assert value["p", "calibration"] == pytest.approx(0)  # of x alone, as what was clicked
     assert value["p, one of each", "calibration"] == pytest.approx(-np.log(0.495 + 0.01))
+
+
+def test_the_page_draws_recall_against_variety_where_there_are_two_degrees_of_it(model, log):
+    both = {f"diversity {x}": g4r.ListRules(diversity=x) for x in (0.0, 0.4)}
+    table, page = evaluate_with_page({"m": model}, log, ks=[5], rules=both)
+    assert "Recall against variety" in page
+    assert table["metric"].unique().sort().to_list() == ["mrr", "mrr_all", "recall", "recall_all"]
+    assert table.equals(g4r.evaluate({"m": model}, log, ks=[5], rules=both))
+    for rules in (
+        None,
+        {"diversity": g4r.ListRules(diversity=0.4)},
+        {"diversity": g4r.ListRules(diversity=0.4), "new": g4r.ListRules(exclude_clicked=True)},
+    ):
+        page = evaluate_with_page({"m": model}, log, ks=[5], rules=rules)[1]
+        assert "Recall against variety" not in page
