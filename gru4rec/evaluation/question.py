@@ -81,7 +81,7 @@ class Question:
         idle = [name for name, value in given.items() if value is not None and not needs]
         if idle:
             raise ConfigError(
-                f"{' and '.join(idle)} say nothing without a metric that reads them, of {reads}",
+                f"no metric of {reads} is asked for, and no other reads {' and '.join(idle)}",
                 mend_with=idle,
             )
 

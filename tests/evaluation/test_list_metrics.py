@@ -174,8 +174,8 @@ def test_an_evaluation_has_them_with_intervals_but_for_those_of_sets():
     ("asked", "message"),
     [
         ({"metrics": ["calibration"]}, "calibration, category_diversity need category"),
-        ({"category": "brand"}, "category say nothing without a metric"),
-        ({"items_table": pl.DataFrame({"item_id": ["a"]})}, "items_table say nothing"),
+        ({"category": "brand"}, "no other reads category"),
+        ({"items_table": pl.DataFrame({"item_id": ["a"]})}, "no other reads items_table"),
         ({"metrics": ["calibration"], "category": "brand"}, "there is no table of these"),
         ({"metrics": ["intra_list_diversity"]}, "needs vectors of items, and p has none"),
     ],
