@@ -76,7 +76,7 @@ def test_rules_that_are_not_varied_are_one_set(
         (("--items-table", "ITEMS", "--diversity", ".2"), "--items-table is read by no rule"),
         (
             ("--items-table", "ITEMS", "--category", "brand"),
-            "no other reads --category and --items-table",
+            "reads --category and --items-table",
         ),
         (("--category", "brand"), "no other reads --category"),
         (("--metric", "calibration"), "need --category"),
