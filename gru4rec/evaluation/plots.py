@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ METRIC_NAMES = {"recall": "Recall", "mrr": "MRR", "ndcg": "NDCG"}
 _NO_XML = re.compile(r"[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INCHES = 3.6
 _WIDE = 1.35
+_ROOM = 0.06  # of the range of points: what a label takes
 
 
 def colours(table: pl.DataFrame, by: str = "recommender") -> dict[str, str]:
@@ -84,14 +85,29 @@ def diversity_curves(
                 y, y_error = _with_errors(of_row.filter(metric=metric))
                 style: dict[str, Any] = {"fmt": ".", "color": of_names[name], "elinewidth": 1}
                 axes.errorbar(x, y, xerr=x_error, yerr=y_error, **style)
-                points.append((x[0], y[0]))
-                axes.annotate(f"{degree:g}", points[-1], (4, 4), textcoords="offset points")
-            axes.plot(*zip(*points, strict=True), color=of_names[name], alpha=0.6)
+                points.append((degree, x[0], y[0]))
+            axes.plot(*zip(*[point[1:] for point in points], strict=True), color=of_names[name])
+            for degree, x, y in _apart(points):
+                axes.annotate(f"{degree:g}", (x, y), (4, 4), textcoords="offset points")
         axes.set_xlabel(f"intra-list diversity@{k}")
         axes.set_title(f"{METRIC_NAMES[metric]}@{k}, 95 % intervals")
         axes.grid(alpha=0.3)
 
     return pictures(["recall", "mrr"], draw, width=_WIDE)
+
+
+def _apart(points: Sequence[tuple[float, ...]]) -> Iterator[tuple[float, ...]]:
+    """Yield points (label, x, y) that leave room for their labels, from the first on."""
+    reach = [max(values) - min(values) or 1.0 for values in zip(*points, strict=True)][1:]
+    shown: list[tuple[float, ...]] = []
+    for label, *place in points:
+        far = [
+            max(abs(a - b) / r for a, b, r in zip(place, other[1:], reach, strict=True)) > _ROOM
+            for other in shown
+        ]
+        if all(far):
+            shown.append((label, *place))
+            yield shown[-1]
 
 
 def slices(table: pl.DataFrame, by: str, *, k: int) -> list[str]:

@@ -105,6 +105,7 @@ def _page(
     whole = table.filter(slice="all")
     return rendered(
         "report.html.jinja",
+        names=list(recommenders),
         colours=plots.colours(table),
         peer=peer,
         comparison=_comparison(whole, peer),
