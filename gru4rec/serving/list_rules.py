@@ -1,5 +1,6 @@
 """Rules for the lists that a shop shows: what may stand in one, what is favoured, how it varies."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from gru4rec.serving.index import ItemIndex
 from gru4rec.sessions import Catalog, read_item_table
 from gru4rec.settings import read_toml
 from gru4rec.untrusted import brief, fits, shown
+
+logger = logging.getLogger(__name__)
 
 _PLACE = "_place"
 _HIGHEST = 80.0  # of a boost: e^80 is still a float32
@@ -111,7 +114,8 @@ class ListRules:
             if catalog is recommender.catalog and known is index:
                 return bound
         bound = self._made(recommender.catalog, index, _items_of(recommender))
-        self._bound[:] = [(recommender.catalog, index, bound)]  # the last one
+        # The last two: while a new model takes over, the older one still answers.
+        self._bound[:] = [(recommender.catalog, index, bound), *self._bound[:1]]
         return bound
 
     def _made(
@@ -136,6 +140,7 @@ class ListRules:
                 "allow_where, allow and deny",
                 mend_with=["allow_where", "allow", "deny"],
             )
+        logger.info("rules: %d of %d items may be shown", np.count_nonzero(mask), len(catalog))
         arrangement = None
         if self.diversity or self.at_most is not None:
             if self.diversity and index is None:
