@@ -12,6 +12,7 @@ import click
 
 from gru4rec.cli.guard import Guarded, Reads, Writes
 from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
+from gru4rec.cli.rule_options import rule_options, rule_sets_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gru4rec.recommenders import Recommender
 
 _FORMATS = ("table", "json", "csv")
-_ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index")
+_ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index", "category")
 
 
 @click.command("evaluate", cls=Guarded)
@@ -65,7 +66,13 @@ _ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index"
     default=("recall", "mrr"),
     show_default=True,
     metavar="NAME",
-    help="recall, mrr, ndcg, popularity, coverage or tie_rate; may be repeated.",
+    help="recall, mrr, ndcg, tie_rate, serendipity, popularity, novelty, tail_share, "
+    "intra_list_diversity, category_diversity, calibration, coverage or gini; may be repeated.",
+)
+@click.option(
+    "--category",
+    metavar="COLUMN",
+    help="Column of the items table for category_diversity and calibration.",
 )
 @click.option(
     "--by",
@@ -100,6 +107,7 @@ _ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index"
     metavar="RULE",
     help="Equal scores: conservative, standard or median.",
 )
+@rule_options
 @output_options(_FORMATS)
 @click_log_options
 @device_option
@@ -122,12 +130,13 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     if bool(options["baselines"]) != bool(options["train"]):
         raise click.UsageError("--baseline and --train go together: baselines are fitted on a log.")
     form = choose_format(options["form"], options["output"], _FORMATS)
+    asked = {name: options[name] for name in _ASKED}
+    asked |= _rules_and_table(options)
     if options["report"] is not None:  # before anything is measured
         check_packages()
     read = read_options(options)
     recommenders = _recommenders(checkpoint, options, read)
     log = read_clicks(clicks, **read, also=extra_columns(recommenders)).collect()
-    asked = {name: options[name] for name in _ASKED}
     with Display("evaluating") as display:
         asked["on_progress"] = display.show
         if options["report"] is None:
@@ -137,6 +146,24 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     _show(table, form, options)
     if options["report"] is not None:
         write_beside(options["report"], lambda file: file.write_text(page, encoding="utf-8"))
+
+
+def _rules_and_table(options: dict[str, Any]) -> dict[str, Any]:
+    """The sets of rules, and the table of items for the metrics.
+
+    Raise ConfigError for a table that nothing reads.
+    """
+    from gru4rec.errors import ConfigError
+
+    rules, table = rule_sets_of(options), options["items_table"]
+    by_metrics = table is not None and options["category"] is not None
+    if table is not None and not by_metrics and not any(one.reads_table for one in rules.values()):
+        raise ConfigError(
+            "items_table is read by no rule and no metric here; leave it out, or ask for what "
+            "reads it, such as allow_where, at_most and category",
+            mend_with=["items_table", "allow_where", "at_most", "category"],
+        )
+    return {"rules": rules, "items_table": table if by_metrics else None}
 
 
 def _recommenders(

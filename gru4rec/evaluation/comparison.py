@@ -8,20 +8,14 @@ import polars as pl
 
 from gru4rec.arraytypes import Float64Array
 from gru4rec.clicks import ClickSource, at_least_one, read_clicks
-from gru4rec.errors import ConfigError, DataError, choose
+from gru4rec.errors import DataError
 from gru4rec.evaluation.bootstrap import Resamples, interval
-from gru4rec.evaluation.measurements import (
-    METRICS,
-    OF_LISTS,
-    TIE_RATE,
-    Measurement,
-    drawn,
-    measurements,
-)
-from gru4rec.evaluation.outcomes import outcomes_of
-from gru4rec.evaluation.slices import SLICES
-from gru4rec.metrics import TIES
+from gru4rec.evaluation.list_metrics import ItemFacts
+from gru4rec.evaluation.measurements import TIE_RATE, Measurement, drawn, measurements
+from gru4rec.evaluation.outcomes import Outcomes, outcomes_of
+from gru4rec.evaluation.question import Candidate, Question
 from gru4rec.recommenders import Recommender
+from gru4rec.serving import ListRules
 from gru4rec.sessions import SessionArrays, warn_of_leaks
 
 
@@ -36,6 +30,9 @@ def evaluate(
     against: str | None = None,
     intervals: bool = True,
     through_index: bool = False,
+    rules: Mapping[str, ListRules] | None = None,
+    items_table: ClickSource | None = None,
+    category: str | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pl.DataFrame:
     """Return Recall@k and MRR@k of next-click prediction: a row per recommender, metric and k.
@@ -55,62 +52,43 @@ def evaluate(
       interval of the difference by the same draws.
     - `through_index` reads ranks from what each recommender's own retrieval returns: the figures
       differ by what its index loses. Of equal scores the lower item index stands first there.
+    - `rules`, sets of rules of lists by name, adds rows for each recommender under each set, named
+      such as "gru4rec, front-page". A rank there is the place in the list of the largest k that is
+      shown, as through an index. `against` then gives what a rule costs.
+    - `category` names the column of `items_table`, or of what a recommender keeps of one, that
+      `category_diversity` and `calibration` read.
     - `on_progress` is told how many targets are done, and how many there are, of all recommenders.
 
     Sessions that a recommender was trained on, or that begin before the end of its training log,
     are warned of.
 
     Columns: recommender, slice if `by`, metric, k (null for `tie_rate`), value, num_targets,
-    num_unknown and those above. Raise ConfigError for an unknown name, DataError if there is no
-    recommender or metric, if a k is below 1, or if no target is left for a recommender.
+    num_unknown and those above. Raise ConfigError for an unknown name and for what would do
+    nothing, DataError if there is no recommender or metric, if a k is below 1, if no target is left
+    for a recommender, if rules cannot be applied to it, or if it lacks vectors that a metric needs.
     """
     counts = tuple(at_least_one(k, "k") for k in ks)
-    question = _Question(counts, ties, metrics, by, against, through_index)
+    question = Question(
+        counts, ties, metrics, by, against, through_index, rules or {}, items_table, category
+    )
     question.check(recommenders)
+    candidates = list(question.candidates(recommenders))
+    facts = {name: question.facts_of(name, each) for name, each in recommenders.items()}
     read = _read(recommenders, sessions)
     resamples = Resamples(max(map(len, read.values()))) if intervals else None
-    done, total = 0, sum(len(arrays.prefixes()) for arrays in read.values())
+    done, total = 0, sum(len(read[each.recommender].prefixes()) for each in candidates)
 
     def tell(count: int) -> None:
         nonlocal done
         done += count
         on_progress(done, total)
 
-    answers = {
-        name: _measure(name, recommender, read[name], question, resamples, tell)
-        for name, recommender in recommenders.items()
-    }
+    answers = {}
+    for each in candidates:
+        name = each.recommender
+        outcomes = _outcomes(each, recommenders[name], read[name], question, tell)
+        answers[each.name] = _answer(outcomes, facts[name], question, resamples)
     return _table(answers, question)
-
-
-@dataclass(frozen=True)
-class _Question:
-    """What is asked of every recommender; see `evaluate`."""
-
-    ks: Sequence[int]
-    ties: str
-    metrics: Sequence[str]
-    by: Sequence[str]
-    against: str | None
-    through_index: bool
-
-    def check(self, recommenders: Mapping[str, Recommender]) -> None:
-        """Raise ConfigError or DataError for what cannot be answered."""
-        if not recommenders or not self.metrics:
-            raise DataError("nothing to evaluate: give at least one recommender and one metric")
-        if not self.ks:
-            raise DataError("nothing to evaluate: give a k of at least 1")
-        choose("tie rule", self.ties, TIES)
-        if self.through_index and (self.ties != "conservative" or TIE_RATE in self.metrics):
-            raise ConfigError(
-                "through an index there are no ties: of equal scores one stands first"
-            )
-        for metric in self.metrics:
-            choose("metric", metric, dict.fromkeys(METRICS))
-        for name in self.by:
-            choose("slice", name, SLICES)
-        if self.against is not None:
-            choose("recommender to compare with", self.against, recommenders)
 
 
 @dataclass(frozen=True)
@@ -141,39 +119,47 @@ def extra_columns(recommenders: Mapping[str, Recommender]) -> list[str]:
     ]
 
 
-def _measure(
-    name: str,
+def _outcomes(
+    candidate: Candidate,
     recommender: Recommender,
     sessions: SessionArrays,
-    question: _Question,
-    resamples: Resamples | None,
+    question: Question,
     tell: Callable[[int], None],
-) -> _Answer:
-    """Measure one recommender. Raise DataError if no target is left."""
-    metrics = question.metrics
-    asks_for_lists = question.through_index or OF_LISTS & set(metrics)
+) -> Outcomes:
+    """Return what became of the targets. Raise DataError if none is left."""
     outcomes = outcomes_of(
         recommender,
         sessions,
         ties=question.ties,
-        count_ties=TIE_RATE in metrics,
-        depth=max(question.ks) if asks_for_lists else 0,
+        count_ties=TIE_RATE in question.metrics,
+        depth=question.depth,
         through_index=question.through_index,
+        item_filter=candidate.item_filter,
         on_targets=tell,
     )
     if not len(outcomes.ranks):
         raise DataError(
-            f"nothing to evaluate {name} on: no session has two clicks on known items "
+            f"nothing to evaluate {candidate.name} on: no session has two clicks on known items "
             f"({sessions.num_unknown} clicks are on unknown ones); check the log and its columns"
         )
-    support = recommender.catalog.support
-    asked: dict[str, Any] = {"ks": sorted(set(question.ks)), "metrics": metrics, "by": question.by}
-    rows = list(measurements(outcomes, support, resamples, **asked))
+    return outcomes
+
+
+def _answer(
+    outcomes: Outcomes, facts: ItemFacts, question: Question, resamples: Resamples | None
+) -> _Answer:
+    """Measure one candidate."""
+    asked: dict[str, Any] = {
+        "ks": sorted(set(question.ks)),
+        "metrics": question.metrics,
+        "by": question.by,
+    }
+    rows = list(measurements(outcomes, facts, resamples, **asked))
     draws = [None] * len(rows) if resamples is None else list(drawn(rows, resamples))
-    return _Answer(rows, draws, sessions.num_unknown)
+    return _Answer(rows, draws, outcomes.num_unknown)
 
 
-def _table(answers: Mapping[str, _Answer], question: _Question) -> pl.DataFrame:
+def _table(answers: Mapping[str, _Answer], question: Question) -> pl.DataFrame:
     """The rows of all recommenders one after the other."""
     peer = None if question.against is None else answers[question.against]
     rows = [row for name, answer in answers.items() for row in _rows(name, answer, peer)]

@@ -2,45 +2,72 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from gru4rec.arraytypes import BoolArray, Float64Array, Int32Array, IntArray
+from gru4rec.arraytypes import BoolArray, Float64Array, IntArray
+from gru4rec.evaluation import list_metrics
 from gru4rec.evaluation.bootstrap import Resamples
+from gru4rec.evaluation.list_metrics import ItemFacts, OfTargets
 from gru4rec.evaluation.outcomes import Outcomes
 from gru4rec.evaluation.slices import SLICES
 from gru4rec.metrics import GAINS
 
-COVERAGE, TIE_RATE = "coverage", "tie_rate"
+TIE_RATE = "tie_rate"
 
 
-def _gain(metric: str) -> Callable[[Outcomes, IntArray, int], Float64Array]:
-    return lambda outcomes, support, k: GAINS[metric](k, outcomes.ranks).numpy()
+def _gain(metric: str) -> OfTargets:
+    return lambda outcomes, facts, k: GAINS[metric](k, outcomes.ranks).numpy()
 
 
-def _popularity(outcomes: Outcomes, support: IntArray, k: int) -> Float64Array:
-    shares: Float64Array = (support / support.sum())[_asked(outcomes.best)[:, :k]].mean(axis=1)
-    return shares
+def _is_tied(outcomes: Outcomes, facts: ItemFacts, k: int) -> Float64Array:
+    if outcomes.tied is None:
+        raise ValueError("these outcomes were made without ties")
+    return (outcomes.tied > 0).astype(np.float64)
 
 
-def _is_tied(outcomes: Outcomes, support: IntArray, k: int) -> Float64Array:
-    return (_asked(outcomes.tied) > 0).astype(np.float64)
-
-
-_OF_TARGETS: Mapping[str, Callable[[Outcomes, IntArray, int], Float64Array]] = {
+_OF_RANKS: Mapping[str, OfTargets] = {
     **{metric: _gain(metric) for metric in GAINS},
-    "popularity": _popularity,
     TIE_RATE: _is_tied,
+    "serendipity": list_metrics.serendipity,
 }
-METRICS: Sequence[str] = (*_OF_TARGETS, COVERAGE)
-"""What can be measured.
+_OF_VECTORS: Mapping[str, OfTargets] = {"intra_list_diversity": list_metrics.intra_list_diversity}
+_OF_CATEGORIES: Mapping[str, OfTargets] = {
+    "category_diversity": list_metrics.category_diversity,
+    "calibration": list_metrics.calibration,
+}
+_OF_ITEMS: Mapping[str, OfTargets] = {
+    "popularity": list_metrics.popularity,
+    "novelty": list_metrics.novelty,
+    "tail_share": list_metrics.tail_share,
+    **_OF_VECTORS,
+    **_OF_CATEGORIES,
+}
+_OF_SETS: Mapping[str, Callable[[IntArray, int], float]] = {
+    "coverage": list_metrics.coverage,
+    "gini": list_metrics.gini,
+}
+_OF_TARGETS = {**_OF_RANKS, **_OF_ITEMS}
+METRICS: Sequence[str] = (*_OF_TARGETS, *_OF_SETS)
+"""What can be measured; the formulas, and where they are from, are in `list_metrics`.
 
-`recall`, `mrr`, `ndcg`: see `metrics.GAINS`. `popularity`: mean share of the training clicks that
-the k recommended items have. `tie_rate`: share of targets that score as another item does.
-`coverage`: share of the catalog that is among the k of some target."""
+`recall`, `mrr`, `ndcg`: see `metrics.GAINS`. `tie_rate`: share of targets that score as another
+item does. `serendipity`: recall of targets that are none of the k most popular items.
 
-OF_LISTS = {"popularity", COVERAGE}
+Means over the lists of k recommended items: `popularity`, their mean share of the training clicks;
+`novelty`, the mean of −log₂ of these shares; `tail_share`, the share of them that are not among the
+most clicked, which make up 80 % of the clicks; `intra_list_diversity`, the mean of 1 − cosine over
+their pairs, by item vectors; `category_diversity`, the share of pairs of different categories;
+`calibration`, how far their categories are from those that the session has clicked.
+
+Of all lists together, so without intervals: `coverage`, the share of the catalog that is in some;
+`gini`, how unequally the items of the catalog are shown, from 0 for equally."""
+
+OF_LISTS = {*_OF_ITEMS, *_OF_SETS}
 """Those that need the recommended items, not ranks alone."""
+OF_VECTORS, OF_CATEGORIES = set(_OF_VECTORS), set(_OF_CATEGORIES)
+"""Those that need vectors of items, and categories of them."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +117,7 @@ class _Part:
 
 def measurements(
     outcomes: Outcomes,
-    support: IntArray,
+    facts: ItemFacts,
     resamples: Resamples | None,
     *,
     ks: Sequence[int],
@@ -99,45 +126,33 @@ def measurements(
 ) -> Iterator[Measurement]:
     """Yield each metric at each k: of all known targets, with the unknown ones, slice by slice.
 
-    `support` are the clicks on each item in training [N]. With `resamples` means can be drawn
-    again.
+    With `resamples` means can be drawn again.
     """
-    every = np.ones(len(outcomes.ranks), dtype=bool)
-    yield from _of_slice("all", every, outcomes, support, resamples, ks, metrics)
+
+    @cache  # every slice asks
+    def gains(metric: str, k: int) -> Float64Array:
+        return _OF_TARGETS[metric](outcomes, facts, k)
+
+    def of_slice(name: str, mask: BoolArray) -> Iterator[Measurement]:
+        part = _Part(name, outcomes.session[mask], resamples)
+        for metric in metrics:
+            if metric == TIE_RATE:  # it is the same at every k
+                yield part.mean(metric, None, gains(metric, 0)[mask])
+                continue
+            for k in ks:
+                if metric in _OF_SETS:
+                    value = _OF_SETS[metric](outcomes.lists(k)[mask], len(facts.support))
+                    yield Measurement(name, metric, k, value, int(mask.sum()))
+                else:
+                    yield part.mean(metric, k, gains(metric, k)[mask])
+
+    yield from of_slice("all", np.ones(len(outcomes.ranks), dtype=bool))
     unknown = np.repeat(np.arange(len(outcomes.lengths)), outcomes.unknown_targets)
     both = _Part("all", np.concatenate((outcomes.session, unknown)), resamples)
     for metric in filter(GAINS.__contains__, metrics):
         for k in ks:
-            known = _OF_TARGETS[metric](outcomes, support, k)
+            known = gains(metric, k)
             yield both.mean(f"{metric}_all", k, np.concatenate((known, np.zeros(len(unknown)))))
     for name in by:
-        for part, mask in SLICES[name](outcomes, support).items():
-            yield from _of_slice(f"{name} {part}", mask, outcomes, support, resamples, ks, metrics)
-
-
-def _of_slice(
-    name: str,
-    mask: BoolArray,
-    outcomes: Outcomes,
-    support: IntArray,
-    resamples: Resamples | None,
-    ks: Sequence[int],
-    metrics: Sequence[str],
-) -> Iterator[Measurement]:
-    part = _Part(name, outcomes.session[mask], resamples)
-    for metric in metrics:
-        if metric == TIE_RATE:  # it is the same at every k
-            yield part.mean(metric, None, _is_tied(outcomes, support, 0)[mask])
-            continue
-        for k in ks:
-            if metric == COVERAGE:
-                covered = len(np.unique(_asked(outcomes.best)[mask, :k])) / len(support)
-                yield Measurement(name, metric, k, covered, int(mask.sum()))
-            else:
-                yield part.mean(metric, k, _OF_TARGETS[metric](outcomes, support, k)[mask])
-
-
-def _asked(array: Int32Array | None) -> Int32Array:
-    if array is None:
-        raise ValueError("these outcomes were made without what the metric needs")
-    return array
+        for part, mask in SLICES[name](outcomes, facts.support).items():
+            yield from of_slice(f"{name} {part}", mask)

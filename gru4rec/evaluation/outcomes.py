@@ -9,7 +9,7 @@ import torch
 from gru4rec.arraytypes import Int32Array, IntArray
 from gru4rec.metrics import num_tied, ranks
 from gru4rec.recommenders import Recommender
-from gru4rec.serving import top_k
+from gru4rec.serving import ItemFilter, lists_after, top_k
 from gru4rec.sessions import ItemLinks, SessionArrays
 
 
@@ -18,7 +18,7 @@ class Outcomes:
     """Of one recommender on the sessions of a log: M targets that it knows in S sessions."""
 
     ranks: torch.Tensor
-    """Rank of each target, from 1; infinite where it was looked for in an index and not found
+    """Rank of each target, from 1; infinite where it was looked for in a list and not found
     [M]."""
     session: IntArray
     """Number of its session [M]."""
@@ -29,16 +29,27 @@ class Outcomes:
     tied: Int32Array | None
     """Other items that score as it does, where asked for [M]."""
     best: Int32Array | None
-    """What is recommended before it, where asked for [M, depth]."""
+    """What is recommended before it, where asked for; −1 where nothing is [M, depth]."""
     since: IntArray
     """Clicks since its item was clicked in the session, 1 for the last click; 0 if it was not
     [M]."""
+    clicked: IntArray
+    """Item index of every click on a known item, session after session."""
     lengths: IntArray
     """Clicks on known items of each session [S]."""
     unknown_targets: IntArray
     """Targets of each session that the recommender does not know [S]."""
     num_unknown: int
     """Clicks on unknown items, first ones of a session among them."""
+
+    def lists(self, k: int) -> IntArray:
+        """Return the best k items before each target [M, k]; −1 is no item.
+
+        Raise ValueError if they were not asked for.
+        """
+        if self.best is None:
+            raise ValueError("these outcomes were made without lists")
+        return self.best[:, :k].astype(np.int64)
 
 
 def outcomes_of(
@@ -49,13 +60,14 @@ def outcomes_of(
     count_ties: bool = False,
     depth: int = 0,
     through_index: bool = False,
+    item_filter: ItemFilter | None = None,
     on_targets: Callable[[int], None] = lambda count: None,
 ) -> Outcomes:
     """Rank every click but the first of each session, given those before it, in one pass.
 
-    With `depth` the best so many items are kept too. With `through_index` a target's rank is its
-    place among the best `depth` that the recommender's own retrieval returns, infinite if it is not
-    among them. `on_targets` is told of how many more targets are done.
+    With `depth` the best so many items are kept too. With `through_index`, and with a filter, a
+    target's rank is its place in the list of `depth` items that is served, infinite if it is not in
+    it. `on_targets` is told of how many more targets are done.
     """
     depth = min(depth, len(recommender.catalog))
     before = sessions.prefixes()
@@ -66,8 +78,10 @@ def outcomes_of(
     best = np.zeros((len(before), depth), dtype=np.int32) if depth else None
     targets = sessions.items[before + 1]
     earlier = ItemLinks.of(sessions).before[before + 1]
-    if through_index:
-        for rows, _, items in recommender.top(sessions, before, depth):
+    if through_index or item_filter is not None:
+        lists = lists_after(recommender, sessions, before, depth, item_filter)
+        for rows, scores_of_rows, found in lists:
+            items = np.where(np.isneginf(scores_of_rows), -1, found)
             is_target = items == targets[rows][:, None]
             places = np.where(is_target.any(axis=1), is_target.argmax(axis=1) + 1.0, np.inf)
             all_ranks[rows] = torch.from_numpy(places)
@@ -91,6 +105,7 @@ def outcomes_of(
         tied=tied,
         best=best,
         since=np.where(earlier < 0, 0, before + 1 - earlier),
+        clicked=sessions.items,
         lengths=sessions.lengths,
         unknown_targets=sessions.unknown_targets,
         num_unknown=sessions.num_unknown,

@@ -2,7 +2,8 @@
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -62,6 +63,35 @@ def curves(table: pl.DataFrame) -> list[str]:
         axes.grid(alpha=0.3)
 
     return pictures(["recall", "mrr", "ndcg"], draw)
+
+
+def diversity_curves(
+    table: pl.DataFrame, varied: Mapping[str, Mapping[str, float]], *, k: int
+) -> list[str]:
+    """Draw Recall@k and MRR@k against the intra-list diversity at k, with intervals of both.
+
+    `varied` has, by recommender, the rows under rules of diversity, and how much they vary. A line
+    joins them in that order.
+    """
+
+    def draw(axes: "Axes", metric: str) -> None:
+        of_names = colours(table)
+        for name, degrees in varied.items():
+            points = []
+            for row, degree in sorted(degrees.items(), key=itemgetter(1)):
+                of_row = table.filter(recommender=row, k=k)
+                x, x_error = _with_errors(of_row.filter(metric="intra_list_diversity"))
+                y, y_error = _with_errors(of_row.filter(metric=metric))
+                style: dict[str, Any] = {"fmt": ".", "color": of_names[name], "elinewidth": 1}
+                axes.errorbar(x, y, xerr=x_error, yerr=y_error, **style)
+                points.append((x[0], y[0]))
+                axes.annotate(f"{degree:g}", points[-1], (4, 4), textcoords="offset points")
+            axes.plot(*zip(*points, strict=True), color=of_names[name], alpha=0.6)
+        axes.set_xlabel(f"intra-list diversity@{k}")
+        axes.set_title(f"{METRIC_NAMES[metric]}@{k}, 95 % intervals")
+        axes.grid(alpha=0.3)
+
+    return pictures(["recall", "mrr"], draw, width=_WIDE)
 
 
 def slices(table: pl.DataFrame, by: str, *, k: int) -> list[str]:

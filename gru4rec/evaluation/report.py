@@ -1,6 +1,7 @@
 """An evaluation as one page of HTML."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,7 @@ from gru4rec.evaluation import plots
 from gru4rec.evaluation.comparison import evaluate, extra_columns
 from gru4rec.evaluation.inspection import explain, flat_values
 from gru4rec.evaluation.page import check_packages, rendered, row_of_log, sources, text_of
+from gru4rec.evaluation.question import under
 from gru4rec.evaluation.slices import SLICES
 from gru4rec.recommenders import GRU4Rec, Recommender
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
@@ -28,22 +30,51 @@ def evaluate_with_page(
     """Return the table of `evaluate`, whose keywords `asked` are, and a page of HTML about it.
 
     The page has the comparison at 20, curves, slices, one session explained, training, data and
-    settings. Its differences are to `against`, or else to the first recommender. Raises what
-    `evaluate` raises, and MissingExtraError without matplotlib and Jinja2.
+    settings, and, where sets of rules differ in diversity alone, recall against it. Its differences
+    are to `against`, or else to the first recommender. Raises what `evaluate` raises, and
+    MissingExtraError without matplotlib and Jinja2.
     """
     check_packages()
     clicks = read_clicks(sessions, also=extra_columns(recommenders)).collect()
     asked = {**(evaluate.__kwdefaults__ or {}), **asked}
     peer = asked["against"] or next(iter(recommenders), "")
     table = evaluate(recommenders, clicks, **{**asked, **_needs(asked), "against": peer})
-    return _asked_for(table, asked), _page(table, recommenders, clicks, peer)
+    varied = _varied(recommenders, asked)
+    return _asked_for(table, asked), _page(table, recommenders, clicks, peer, varied)
+
+
+def _varied(
+    recommenders: Mapping[str, Recommender], asked: Mapping[str, Any]
+) -> dict[str, dict[str, float]]:
+    """By recommender, its rows under the rules of diversity, and how much these vary."""
+    degrees = _degrees(asked)
+    return {
+        name: {under(name, rule): degree for rule, degree in degrees.items()}
+        for name in (recommenders if degrees else ())
+    }
+
+
+def _degrees(asked: Mapping[str, Any]) -> dict[str, float]:
+    """The diversity of the sets of rules, if two or more differ in nothing else; else none."""
+    rules = asked["rules"] or {}
+    alike = [
+        {
+            name: each.diversity
+            for name, each in rules.items()
+            if replace(each, diversity=0.0) == one
+        }
+        for one in (replace(each, diversity=0.0) for each in rules.values())
+    ]
+    most = max(alike, key=len, default={})
+    return most if len(most) > 1 else {}
 
 
 def _needs(asked: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `evaluate` for a page, which also answer what is asked for."""
+    of_curve = ["intra_list_diversity"] if _degrees(asked) else []
     return {
         "ks": sorted({*asked["ks"], *KS}),
-        "metrics": list(dict.fromkeys([*asked["metrics"], *_METRICS])),
+        "metrics": list(dict.fromkeys([*asked["metrics"], *_METRICS, *of_curve])),
         "by": list(dict.fromkeys([*asked["by"], *SLICES])),
         "intervals": True,
     }
@@ -64,7 +95,11 @@ def _asked_for(table: pl.DataFrame, asked: Mapping[str, Any]) -> pl.DataFrame:
 
 
 def _page(
-    table: pl.DataFrame, recommenders: Mapping[str, Recommender], clicks: pl.DataFrame, peer: str
+    table: pl.DataFrame,
+    recommenders: Mapping[str, Recommender],
+    clicks: pl.DataFrame,
+    peer: str,
+    varied: Mapping[str, Mapping[str, float]],
 ) -> str:
     """The page of a table made for it, with differences to `peer`, on the sessions `clicks`."""
     whole = table.filter(slice="all")
@@ -74,6 +109,7 @@ def _page(
         peer=peer,
         comparison=_comparison(whole, peer),
         curves=sources(plots.curves(whole)),
+        varied=sources(plots.diversity_curves(whole, varied, k=_K)) if varied else [],
         slices={by: sources(plots.slices(table, by, k=_K)) for by in SLICES},
         session=_session(_explained(recommenders), clicks),
         trainings=list(_trainings(recommenders)),

@@ -31,12 +31,17 @@ def _by_position(outcomes: Outcomes, support: IntArray) -> dict[str, BoolArray]:
 
 
 def _by_support(outcomes: Outcomes, support: IntArray) -> dict[str, BoolArray]:
+    before = clicks_before(support)[outcomes.item]
+    third = np.minimum(2, 3 * before // max(1, support.sum()))
+    return {name: third == part for part, name in enumerate(("head", "middle", "tail"))}
+
+
+def clicks_before(support: IntArray) -> IntArray:
+    """Return how many training clicks are on items more popular than each [N]."""
     order = np.argsort(-support, kind="stable")
     before = np.empty_like(support)
     before[order] = np.cumsum(support[order]) - support[order]
-    before = before[outcomes.item]
-    third = np.minimum(2, 3 * before // max(1, support.sum()))
-    return {name: third == part for part, name in enumerate(("head", "middle", "tail"))}
+    return before
 
 
 def _by_repeat(outcomes: Outcomes, support: IntArray) -> dict[str, BoolArray]:

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
         OF_REPEAT,
         answers_in_pieces,
     )
-    from gru4rec.serving.best_items import best_of_running, best_of_sessions
+    from gru4rec.serving.best_items import best_of_running, best_of_sessions, lists_after
     from gru4rec.serving.chunks import chunks_of_block, row_blocks, row_chunks
     from gru4rec.serving.filters import ItemFilter
     from gru4rec.serving.index import AnyVectors, ItemIndex
-    from gru4rec.serving.list_rules import ListRules, filter_of, rule_sets
+    from gru4rec.serving.list_rules import ListRules, filter_of, kinds_of, rule_sets, vectors_of
     from gru4rec.serving.live_session import LiveSession
     from gru4rec.serving.plain_answer import PlainAnswer, plain_answers
     from gru4rec.serving.repeat_head import INDICATORS, RepeatHead
@@ -48,12 +48,15 @@ __all__ = [
     "chunks_of_block",
     "filter_of",
     "is_of_others",
+    "kinds_of",
+    "lists_after",
     "plain_answers",
     "retrieve",
     "row_blocks",
     "row_chunks",
     "rule_sets",
     "top_k",
+    "vectors_of",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__)

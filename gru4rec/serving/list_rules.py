@@ -16,7 +16,7 @@ from gru4rec.clicks import ClickSource, predicate_of
 from gru4rec.errors import ConfigError, DataError, choose
 from gru4rec.schema import ITEM_ID
 from gru4rec.serving.answering import Answering
-from gru4rec.serving.arrangement import Arrangement
+from gru4rec.serving.arrangement import Arrangement, VectorsOf
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.serving.index import ItemIndex
 from gru4rec.sessions import Catalog, read_item_table
@@ -113,19 +113,18 @@ class ListRules:
         for catalog, known, bound in self._bound:
             if catalog is recommender.catalog and known is index:
                 return bound
-        bound = self._made(recommender.catalog, index, _items_of(recommender))
+        bound = self._made(recommender, index)
         # The last two: while a new model takes over, the older one still answers.
         self._bound[:] = [(recommender.catalog, index, bound), *self._bound[:1]]
         return bound
 
-    def _made(
-        self, catalog: Catalog, index: ItemIndex | None, items: pl.DataFrame | None
-    ) -> ItemFilter:
+    def _made(self, recommender: Answering, index: ItemIndex | None) -> ItemFilter:
+        catalog = recommender.catalog
         allowed = ItemFilter.of(catalog, allow=self.allow, deny=self.deny)
         mask = np.ones(len(catalog), dtype=bool) if allowed is None else allowed.allowed
         boosts, kinds = None, None
         if self.reads_table:
-            table = self._table(catalog, items)
+            table = _rows_of(self.items_table, recommender)
             if self.allow_where is not None:
                 mask = mask & _where(table, self.allow_where, "allow_where")
             if self.boosts:
@@ -148,22 +147,9 @@ class ListRules:
                     "diversity needs vectors of items, and this recommender has none; leave it out",
                     mend_with=["diversity"],
                 )
-            vectors_of = None if index is None else partial(_vectors_of, index)
-            arrangement = Arrangement(self.diversity, vectors_of, self.at_most, kinds)
+            vectors = None if index is None else partial(_vectors_of, index)
+            arrangement = Arrangement(self.diversity, vectors, self.at_most, kinds)
         return ItemFilter(mask, self.exclude_clicked, boosts, arrangement)
-
-    def _table(self, catalog: Catalog, items: pl.DataFrame | None) -> pl.DataFrame:
-        """Return the rows of the table by item index, nulls where it has none."""
-        if self.items_table is not None:
-            items = read_item_table(self.items_table)
-        if items is None:
-            raise DataError(
-                "the rules read attributes of items, and there is no table of these; give one",
-                mend_with=["items_table"],
-            )
-        rows = catalog.encode(items.lazy(), _PLACE)
-        places = pl.LazyFrame({_PLACE: pl.int_range(len(catalog), dtype=pl.UInt32, eager=True)})
-        return places.join(rows, on=_PLACE, how="left", maintain_order="left").collect()
 
     @classmethod
     def from_dict(cls, rules: Mapping[str, Any], *, items_table: ClickSource | None = None) -> Self:
@@ -202,6 +188,35 @@ def rule_sets(path: str | Path, *, items_table: ClickSource | None = None) -> di
         except ConfigError as error:
             raise ConfigError(f"rules [{brief(name, most=50)}] of {path}: {error}") from error
     return made
+
+
+def vectors_of(recommender: Answering) -> VectorsOf | None:
+    """Return what gives the item vectors that `diversity` goes by; None where there are none."""
+    index = _index_of(recommender)
+    return None if index is None else partial(_vectors_of, index)
+
+
+def kinds_of(recommender: Answering, items_table: ClickSource | None, column: str) -> IntArray:
+    """Return the kind of each item by a column of a table of items [N], −1 where it has none.
+
+    Without a table it is what the recommender keeps of one. Raise DataError if there is none or it
+    cannot be read, ConfigError if it has no such column.
+    """
+    return _kinds(_rows_of(items_table, recommender), column)
+
+
+def _rows_of(items_table: ClickSource | None, recommender: Answering) -> pl.DataFrame:
+    """Return the rows of a table, or of the kept one, by item index, nulls where it has none."""
+    items = _items_of(recommender) if items_table is None else read_item_table(items_table)
+    if items is None:
+        raise DataError(
+            "attributes of items are asked for, and there is no table of these; give items_table",
+            mend_with=["items_table"],
+        )
+    rows = recommender.catalog.encode(items.lazy(), _PLACE)
+    places = pl.int_range(len(recommender.catalog), dtype=pl.UInt32, eager=True)
+    every = pl.LazyFrame({_PLACE: places})
+    return every.join(rows, on=_PLACE, how="left", maintain_order="left").collect()
 
 
 def _where(table: pl.DataFrame, predicate: str, rule: str) -> BoolArray:
