@@ -148,7 +148,8 @@ class ListRules:
                     mend_with=["diversity"],
                 )
             vectors = None if index is None else partial(_vectors_of, index)
-            arrangement = Arrangement(self.diversity, vectors, self.at_most, kinds)
+            most = None if kinds is None else _most_of(kinds[mask], self.at_most or 0)
+            arrangement = Arrangement(self.diversity, vectors, self.at_most, kinds, most)
         return ItemFilter(mask, self.exclude_clicked, boosts, arrangement)
 
     @classmethod
@@ -267,6 +268,12 @@ def _items_of(recommender: Answering) -> pl.DataFrame | None:
 def _vectors_of(index: ItemIndex, items: IntArray) -> Float32Array:
     """Return the vectors of some items [n, D]."""
     return index.vectors[items].astype(np.float32, copy=False)
+
+
+def _most_of(kinds: IntArray, at_most: int) -> int:
+    """Return how many items a list can have, by the kinds of all that may be shown."""
+    counts = np.bincount(kinds + 1)  # −1 stands for no kind
+    return int(counts[0] + np.minimum(counts[1:], at_most).sum())
 
 
 def _plain(value: Any) -> Any:
