@@ -89,7 +89,8 @@ def main(seeds: int, sessions: int) -> None:
             config = g4r.Config().replace({"seed": seed})
             recommender = g4r.GRU4Rec(config).fit(train, item_features=table)
             seconds = recommender.meta.seconds
-            figures = {"before": measured(recommender, test, cold)["clicked mrr"]}
+            before = measured(recommender, test, cold)
+            figures = {f"before {name}": before[f"clicked {name}"] for name in ("recall", "mrr")}
             if table is not None:
                 recommender.add_items(table)
             figures |= measured(recommender, test, cold)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gru4rec.cli.guard import Guarded, Reads
+from gru4rec.cli.list_options import list_options, rules_of
 from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _FORMATS = ("table", "jsonl", "csv", "parquet")
     help="Say of each session whether the model or popularity answers, and how many clicks on "
     "unknown items were passed over.",
 )
+@list_options
 @click_log_options
 @device_option
 def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
@@ -63,10 +65,10 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     if bool(clicks) == (options["items"] is not None):
         raise click.UsageError("Give either CLICKS or --items.")
     form = choose_format(options["form"], options["output"], _FORMATS)
-    output = options["output"]
+    output, rules = options["output"], rules_of(options)
     read = read_options(options)
     recommender = load(checkpoint, device=options["device"])
-    allowed: dict[str, Any] = {"exclude_clicked": options["exclude_clicked"]}
+    allowed: dict[str, Any] = {"exclude_clicked": options["exclude_clicked"], "rules": rules}
     for name in ("allow", "deny"):
         if options[name] is not None:
             allowed[name] = read_items(options[name], item_col=read["item_col"])
@@ -90,11 +92,11 @@ def _reply(recommender: "Recommender", options: dict[str, Any], allowed: dict[st
     """Reply to the lines of standard input until it ends, or nobody reads any more."""
     from gru4rec.cli.json_lines import reply_lines
     from gru4rec.cli.streams import forget_output
-    from gru4rec.serving import ItemFilter
+    from gru4rec.serving import filter_of
 
     if options["output"] is not None or options["form"] not in (None, "jsonl"):
         raise click.UsageError("CLICKS - answers on standard output as JSON lines.")
-    item_filter = ItemFilter.of(recommender.catalog, **allowed)
+    item_filter = filter_of(recommender, **allowed)
     lines, output = sys.stdin.buffer, sys.stdout.buffer
     how = {"explain": options["explain"], "item_filter": item_filter}
     try:

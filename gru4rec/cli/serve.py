@@ -22,7 +22,11 @@ from gru4rec.cli.guard import Guarded, Reads, WritesOrAsks
 )  # fmt: skip
 @click.option(
     "--items-table", type=Reads(), metavar="TABLE",
-    help="Table of item_id, title and image, for the page.",
+    help="Table of item_id, title and image, for the page, and of what rules read.",
+)  # fmt: skip
+@click.option(
+    "--rules", type=Reads(), metavar="FILE.toml",
+    help="Sets of rules, a section each, which requests ask for by name.",
 )  # fmt: skip
 @click.option(
     "--watch/--no-watch", default=True, show_default=True,

@@ -1,13 +1,13 @@
 """Answer questions that wait together: clicks first, in their order, then items, in groups."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from gru4rec.errors import Gru4RecError
 from gru4rec.recommenders import Recommender
-from gru4rec.service.question import Clicked, Only, Question
+from gru4rec.service.question import Clicked, Question
 from gru4rec.serving import PlainAnswer, SessionId, SessionStore, plain_answers
 from gru4rec.sessions import RunningSession
 
@@ -23,6 +23,8 @@ class Answer:
     """The session as it was found for."""
     has_history: bool = True
     """Whether earlier clicks of the session were at hand, and new ones are kept."""
+    passed: int | None = None
+    """Items that could be shown, where rules were asked for."""
 
 
 Answers: TypeAlias = list[Answer | Exception]
@@ -61,18 +63,22 @@ def find_all(
     has_history: Sequence[bool],
 ) -> Answers:
     """Return the answer of each question, for its session; those alike are found together."""
-    groups: dict[tuple[int, Only], list[int]] = defaultdict(list)
+    groups: dict[tuple[int, Hashable], list[int]] = defaultdict(list)
     for place, asked in enumerate(questions):
-        groups[asked.k, asked.only].append(place)
+        groups[asked.k, asked.only.key].append(place)
     answers: dict[int, Answer | Exception] = {}
-    for (k, only), places in groups.items():
+    for (k, _), places in groups.items():
+        only, passed = questions[places[0]].only, None
         of_group = [sessions[place] for place in places]
         try:
             found = [PlainAnswer([], [], "", session.unknown) for session in of_group]
             if k:
-                found = plain_answers(recommender, of_group, k, only.filter_of(recommender.catalog))
+                item_filter = only.filter_of(recommender)
+                found = plain_answers(recommender, of_group, k, item_filter)
+                if item_filter is not None and only.rules is not None:
+                    passed = len(item_filter.passing)
             for place, session, answer in zip(places, of_group, found, strict=True):
-                answers[place] = Answer(answer, recommender, session, has_history[place])
+                answers[place] = Answer(answer, recommender, session, has_history[place], passed)
         except Gru4RecError as error:
             answers |= dict.fromkeys(places, error)
     return [answers[place] for place in range(len(questions))]

@@ -12,9 +12,10 @@ from gru4rec.schema import ITEM_ID, TIMESTAMP
 from gru4rec.service.question import Clicked, ItemId, Only, Question
 from gru4rec.service.refusal import Refusal
 from gru4rec.service.settings import ServiceSettings
+from gru4rec.serving import ListRules
 from gru4rec.untrusted import shown
 
-ANSWER_FIELDS = ("k", "exclude_clicked", "allow", "deny", "explain")
+ANSWER_FIELDS = ("k", "exclude_clicked", "allow", "deny", "rules", "explain")
 """What every question for items may say, in its query or its body."""
 
 _LONGEST_TEXT = 256  # characters of an id, and of a side input
@@ -29,8 +30,8 @@ _UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (math.inf, 1e9))
 class Reader:
     """Reads requests within the bounds of a service. What it cannot take it refuses."""
 
-    def __init__(self, settings: ServiceSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: ServiceSettings, rules: Mapping[str, ListRules]) -> None:
+        self._settings, self._rules = settings, rules
 
     def question(
         self,
@@ -59,6 +60,7 @@ class Reader:
                 _truth(asked, "exclude_clicked"),
                 self._ids(asked["allow"], "allow") if asked.get("allow") is not None else None,
                 self._ids(asked["deny"], "deny") if asked.get("deny") is not None else (),
+                self._set_of(asked.get("rules")),
             ),
             _truth(asked, "explain"),
         )
@@ -95,6 +97,14 @@ class Reader:
         if name == "k":
             return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else value
         return _TRUTHS.get(value.lower(), value)
+
+    def _set_of(self, name: object) -> ListRules | None:
+        if name is None:
+            return None
+        if not isinstance(name, str) or name not in self._rules:
+            known = f"choose from {', '.join(self._rules)}" if self._rules else "there are none"
+            raise Refusal(422, f"no set of rules {shown(name)[:60]}; {known}")
+        return self._rules[name]
 
     def _k(self, k: object, *, least: int) -> int:
         if k is None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gru4rec.service.operations import OPERATIONS, Operation
+from gru4rec.service.operations import ANSWER_QUERY, OPERATIONS, Operation
 from gru4rec.service.settings import ServiceSettings
 
 _ID: Mapping[str, Any] = {"oneOf": [{"type": "integer"}, {"type": "string"}]}
@@ -34,6 +34,7 @@ def parameters(settings: ServiceSettings) -> dict[str, dict[str, Any]]:
         "exclude_clicked": (_TRUTH, "Leave out the items of the session."),
         "allow": (ids, "Recommend only these; repeat the parameter for more."),
         "deny": (ids, "Recommend none of these; repeat the parameter for more."),
+        "rules": (_TEXT, "Name of a set of rules that the list keeps."),
         "explain": (_TRUTH, "Say why: a reason for each item, what each click did for the best."),
         "search": (_TEXT, "Words that title or id must have."),
         "item": (ids, "Tell of these instead; repeat the parameter for more."),
@@ -58,14 +59,14 @@ def schemas(settings: ServiceSettings) -> dict[str, dict[str, Any]]:
                 "time": {"description": "Seconds since 1970, or ISO text."},
                 **{
                     name: asked[name]
-                    for name in ("k", "exclude_clicked", "allow", "deny", "explain")
+                    for name in ANSWER_QUERY
                 },
             },
             "example": {"item_id": "A"},
         },
         "Recommendations": _object(
             session_id=_MAYBE_TEXT, items=_IDS, scores=_NUMBERS, reason=_MAYBE_TEXT, unknown=_COUNT,
-            explain={"type": "object"},
+            passed=_COUNT, explain={"type": "object"},
         ),
         "Session": _object(
             session_id=_TEXT, items=_IDS, unknown=_COUNT,
@@ -80,7 +81,7 @@ def schemas(settings: ServiceSettings) -> dict[str, dict[str, Any]]:
         ),
         "Model": _object(
             fingerprint=_TEXT, recommender=_TEXT, items=_COUNT, trained=_TEXT, loaded=_TEXT,
-            refused=_MAYBE_TEXT,
+            rules={"type": "array", "items": _TEXT}, refused=_MAYBE_TEXT,
         ),
         "Health": _object(status=_TEXT),
         "Ready": _object(ready=_TRUTH, fingerprint=_TEXT, refused=_MAYBE_TEXT),

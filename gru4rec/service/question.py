@@ -1,11 +1,11 @@
 """What a request asks: clicks to take in, items to find, and which of them may be shown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gru4rec.serving import ItemFilter
-from gru4rec.sessions import Catalog
+from gru4rec.recommenders import Recommender
+from gru4rec.serving import ItemFilter, ListRules, filter_of
 
 ItemId = int | str
 
@@ -24,19 +24,25 @@ class Only(NamedTuple):
     exclude_clicked: bool = False
     allow: tuple[ItemId, ...] | None = None
     deny: tuple[ItemId, ...] = ()
+    rules: ListRules | None = None
 
-    def filter_of(self, catalog: Catalog) -> ItemFilter | None:
+    @property
+    def key(self) -> Hashable:
+        """What is the same of questions that are answered together."""
+        return self.exclude_clicked, self.allow, self.deny, id(self.rules)
+
+    def filter_of(self, recommender: Recommender) -> ItemFilter | None:
         """Return the filter, None if all may be. Raise DataError if none may."""
-        if self == _ALL:
+        if self.key == _ALL.key:
             return None
+        catalog = recommender.catalog
         # Unknown items are no news in a service: they are left out before a filter counts them.
         allow, deny = (
             None if ids is None else [item for item in ids if catalog.find(item) is not None]
             for ids in (self.allow, self.deny)
         )
-        return ItemFilter.of(
-            catalog, allow=allow, deny=deny or (), exclude_clicked=self.exclude_clicked
-        )
+        only = {"allow": allow, "deny": deny or (), "exclude_clicked": self.exclude_clicked}
+        return filter_of(recommender, rules=self.rules, **only)
 
 
 _ALL = Only()

@@ -180,12 +180,14 @@ class Handlers:
 def _reply(session_id: str | None, answer: Answer) -> dict[str, Any]:
     """Return the body of an answer."""
     found = answer.found
+    passed = {} if answer.passed is None else {"passed": answer.passed}
     return {
         "session_id": session_id,
         "items": found.items,
         "scores": found.scores,
         "reason": found.reason or None,
         "unknown": found.unknown,
+        **passed,
     }
 
 

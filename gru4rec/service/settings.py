@@ -26,7 +26,9 @@ class ServiceSettings(Settings):
     sessions: str = setting(None)
     """Where sessions outlive the process: a Parquet file, or the address of a Redis or Valkey."""
     items_table: str = setting(None)
-    """Table with `item_id`, and `title` or `image`, that the page shows."""
+    """Table with `item_id`, and `title` or `image`, that the page shows, and what rules read."""
+    rules: str = setting(None)
+    """File of sets of rules, which requests ask for by name."""
     watch: bool = True
     """Whether a checkpoint that replaces the one that is served is taken."""
     token_file: str = setting(None)

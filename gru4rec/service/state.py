@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -22,7 +22,7 @@ from gru4rec.service.question import Question
 from gru4rec.service.served import Served
 from gru4rec.service.settings import ServiceSettings
 from gru4rec.service.shared_sessions import SharedSessions
-from gru4rec.serving import is_of_others
+from gru4rec.serving import ListRules, is_of_others, rule_sets
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +39,13 @@ class ServiceState:
 
         Raise CheckpointError, DataError or MissingExtraError for what cannot be read or is missing.
         """
-        self.settings, self.reader = settings, Reader(settings)
+        self.settings = settings
+        self.rules = _rules_of(settings)
+        self.reader = Reader(settings, self.rules)
         self.token = token_of(settings)
         self.metrics = Metrics(is_shared=settings.workers > 1)
         served = Served.load(settings.checkpoint)
+        self._bind(served.recommender)
         self.sessions: HeldSessions
         if settings.is_shared:
             self.sessions = SharedSessions(settings, served.recommender)
@@ -115,10 +118,12 @@ class ServiceState:
 
     def description(self) -> dict[str, Any]:
         """Return what is served, and what is not."""
-        return {**self.served.description(), "refused": self.watch.refused}
+        sets = [*self.rules]
+        return {**self.served.description(), "rules": sets, "refused": self.watch.refused}
 
     def _prepared(self, recommender: Recommender) -> Callable[[], None]:
         """Do all for a change of models that takes long, and return the rest."""
+        self._bind(recommender)
         take_sessions = self.sessions.prepared(recommender)
         items = ItemsTable(recommender.catalog, self.settings.items_table)
 
@@ -127,6 +132,14 @@ class ServiceState:
             self.items = items
 
         return take
+
+    def _bind(self, recommender: Recommender) -> None:
+        """Make the rules for a recommender's catalog. Raise DataError if it cannot keep one."""
+        for name, rules in self.rules.items():
+            try:
+                rules.on(recommender)
+            except Gru4RecError as error:
+                raise DataError(f"rules [{name}]: {error}", mend_with=error.mend_with) from error
 
     def _tell(self) -> None:
         """Tell the metrics which model is served."""
@@ -169,6 +182,13 @@ class ServiceState:
             aside = file.with_name(f"{file.name}.damaged")
             file.replace(aside)
             logger.error("%s; it is kept as %s, and sessions begin anew", error, aside)
+
+
+def _rules_of(settings: ServiceSettings) -> Mapping[str, ListRules]:
+    """Return the sets of rules of a service, by name."""
+    if settings.rules is None:
+        return {}
+    return rule_sets(settings.rules, items_table=settings.items_table)
 
 
 def _held(settings: ServiceSettings) -> int | None:

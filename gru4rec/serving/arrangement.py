@@ -8,8 +8,10 @@ list is the one with the largest
 where relevance is the score, moved so that the best found is 1 and the worst 0.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 
@@ -36,6 +38,9 @@ class Arrangement:
     kinds: IntArray | None = None
     """The kind of each item [N]; −1 of one that has none, which is not counted."""
 
+    most: int | None = None
+    """Items that a list can have: all without a kind, and so many of each kind; None: no bound."""
+
     def depth(self, k: int) -> int:
         """Return how many items to find at first for a list of k."""
         return max(k, REARRANGED) if self.diversity or self.at_most is not None else k
@@ -46,68 +51,62 @@ class Arrangement:
         """Return scores and items [S, k] of lists, and whether each is complete [S].
 
         What was found comes best first, −∞ at the end for no more. A list is complete if it has k
-        items, or if all that may be shown was found.
+        items, or as many as it can have, or if all that may be shown was found.
         """
         scores, items = empty(len(scores_SL), k)
         complete = np.zeros(len(scores_SL), dtype=bool)
+        enough = k if self.most is None else min(k, self.most)
         for row, (scores_L, items_L) in enumerate(zip(scores_SL, items_SL, strict=True)):
             found = int(np.isfinite(scores_L).sum())
-            order = self._order(scores_L[:found], items_L[:found], k)
-            chosen = order[:k] if self.at_most is None else self._few_of_a_kind(items_L, order, k)
-            scores[row, : len(chosen)], items[row, : len(chosen)] = (
-                scores_L[chosen],
-                items_L[chosen],
-            )
-            complete[row] = len(chosen) == k or found < len(scores_L)
+            order = self._order(scores_L[:found], items_L[:found])
+            chosen = [*islice(self._few_of_a_kind(order, items_L), k)]
+            scores[row, : len(chosen)] = scores_L[chosen]
+            items[row, : len(chosen)] = items_L[chosen]
+            complete[row] = len(chosen) >= enough or found < len(scores_L)
         return scores, items, complete
 
-    def _order(self, scores_L: Float32Array, items_L: IntArray, k: int) -> IntArray:
-        """Return places in the order in which the list takes them."""
-        order = np.arange(len(scores_L))
-        if not self.diversity or self.vectors_of is None or len(order) < 2:
-            return order
-        near = min(REARRANGED, len(order))
-        # How many of them the walk over kinds will pass by is not known before.
-        wanted = min(near, k) if self.at_most is None else near
-        first = _spread(
-            scores_L[:near], items_L[:near], self.vectors_of(items_L[:near]), wanted, self.diversity
-        )
-        left = np.ones(near, dtype=bool)
-        left[first] = False
-        return np.concatenate((first, np.flatnonzero(left), order[near:]))
+    def _order(self, scores_L: Float32Array, items_L: IntArray) -> Iterable[int]:
+        """Yield places in the order in which the list takes them, as far as anybody asks."""
+        if not self.diversity or self.vectors_of is None or len(scores_L) < 2:
+            return range(len(scores_L))
+        near = min(REARRANGED, len(scores_L))
+        vectors_LD = self.vectors_of(items_L[:near])
+        first = _spread(scores_L[:near], items_L[:near], vectors_LD, self.diversity)
+        return chain(first, range(near, len(scores_L)))
 
-    def _few_of_a_kind(self, items_L: IntArray, order: IntArray, k: int) -> IntArray:
-        """Return the first k places of an order, without those beyond the most of their kind."""
-        assert self.kinds is not None
-        assert self.at_most is not None
-        kinds = self.kinds[items_L[order]]
-        by_kind = np.argsort(kinds, kind="stable")
-        first = np.flatnonzero(np.diff(kinds[by_kind], prepend=-2))
-        nth = np.empty(len(kinds), dtype=np.int64)
-        nth[by_kind] = np.arange(len(kinds)) - np.repeat(first, np.diff(first, append=len(kinds)))
-        return order[(kinds < 0) | (nth < self.at_most)][:k]
+    def _few_of_a_kind(self, order: Iterable[int], items_L: IntArray) -> Iterator[int]:
+        """Yield the places of an order, without those beyond the most of their kind."""
+        if self.at_most is None or self.kinds is None:
+            yield from order
+            return
+        kinds, taken = self.kinds[items_L].tolist(), Counter[int]()
+        for place in order:
+            kind = kinds[place]
+            if kind < 0 or taken[kind] < self.at_most:
+                taken[kind] += 1
+                yield place
 
 
 def _spread(
-    scores_L: Float32Array, items_L: IntArray, vectors_LD: Float32Array, count: int, weight: float
-) -> IntArray:
-    """Return the places of so many items by maximal marginal relevance; see the module."""
+    scores_L: Float32Array, items_L: IntArray, vectors_LD: Float32Array, weight: float
+) -> Iterator[int]:
+    """Yield all places by maximal marginal relevance; see the module."""
     lengths = np.linalg.norm(vectors_LD, axis=1, keepdims=True)
     unit_LD = vectors_LD / np.maximum(lengths, 1e-12)
     spread = scores_L[0] - scores_L[-1]
     relevance_L = (scores_L - scores_L[-1]) / spread if spread else np.zeros_like(scores_L)
     worth_L = (1 - weight) * relevance_L
     nearest_L = np.full(len(scores_L), -np.inf, dtype=np.float32)
-    chosen = np.empty(count, dtype=np.int64)
-    chosen[0] = 0
-    for place in range(1, count):
-        worth_L[chosen[place - 1]] = -np.inf
+    last = 0
+    yield last
+    for _ in range(1, len(scores_L)):
+        worth_L[last] = -np.inf
         # A dot product each: those of equal vectors are equal, and no thread waits for another.
-        np.maximum(nearest_L, np.vecdot(unit_LD, unit_LD[chosen[place - 1]]), out=nearest_L)
+        np.maximum(nearest_L, np.vecdot(unit_LD, unit_LD[last]), out=nearest_L)
         marginal_L = worth_L - weight * nearest_L
         best = np.flatnonzero(marginal_L == marginal_L.max())
-        chosen[place] = best[items_L[best].argmin()]
-    return chosen
+        last = int(best[items_L[best].argmin()])
+        yield last
 
 
 def empty(sessions: int, k: int) -> tuple[Float32Array, IntArray]:

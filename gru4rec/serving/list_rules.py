@@ -1,5 +1,6 @@
 """Rules for the lists that a shop shows: what may stand in one, what is favoured, how it varies."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from gru4rec.serving.index import ItemIndex
 from gru4rec.sessions import Catalog, read_item_table
 from gru4rec.settings import read_toml
 from gru4rec.untrusted import brief, fits, shown
+
+logger = logging.getLogger(__name__)
 
 _PLACE = "_place"
 _HIGHEST = 80.0  # of a boost: e^80 is still a float32
@@ -111,7 +114,8 @@ class ListRules:
             if catalog is recommender.catalog and known is index:
                 return bound
         bound = self._made(recommender, index)
-        self._bound[:] = [(recommender.catalog, index, bound)]  # the last one
+        # The last two: while a new model takes over, the older one still answers.
+        self._bound[:] = [(recommender.catalog, index, bound), *self._bound[:1]]
         return bound
 
     def _made(self, recommender: Answering, index: ItemIndex | None) -> ItemFilter:
@@ -135,6 +139,7 @@ class ListRules:
                 "allow_where, allow and deny",
                 mend_with=["allow_where", "allow", "deny"],
             )
+        logger.info("rules: %d of %d items may be shown", np.count_nonzero(mask), len(catalog))
         arrangement = None
         if self.diversity or self.at_most is not None:
             if self.diversity and index is None:
@@ -143,7 +148,8 @@ class ListRules:
                     mend_with=["diversity"],
                 )
             vectors = None if index is None else partial(_vectors_of, index)
-            arrangement = Arrangement(self.diversity, vectors, self.at_most, kinds)
+            most = None if kinds is None else _most_of(kinds[mask], self.at_most or 0)
+            arrangement = Arrangement(self.diversity, vectors, self.at_most, kinds, most)
         return ItemFilter(mask, self.exclude_clicked, boosts, arrangement)
 
     @classmethod
@@ -262,6 +268,12 @@ def _items_of(recommender: Answering) -> pl.DataFrame | None:
 def _vectors_of(index: ItemIndex, items: IntArray) -> Float32Array:
     """Return the vectors of some items [n, D]."""
     return index.vectors[items].astype(np.float32, copy=False)
+
+
+def _most_of(kinds: IntArray, at_most: int) -> int:
+    """Return how many items a list can have, by the kinds of all that may be shown."""
+    counts = np.bincount(kinds + 1)  # −1 stands for no kind
+    return int(counts[0] + np.minimum(counts[1:], at_most).sum())
 
 
 def _plain(value: Any) -> Any:

@@ -183,6 +183,21 @@ def test_a_kind_that_fills_the_best_is_looked_beyond():
     assert found == [best[0], *best[380:]]
 
 
+def test_a_list_that_can_have_no_more_is_not_looked_for_through_the_catalog(log, table):
+    model = g4r.GRU4Rec(g4r.Config().replace(TINY), device="cpu").fit(log)
+    known = table.drop_nulls("brand")
+    asked = g4r.ListRules(at_most=2, per="brand", allow=known["item_id"].to_list(),
+                          items_table=table).on(model)  # fmt: skip
+    assert asked.arrangement.most == 6
+    six = [item for brand in "abc" for item in known.filter(brand=brand)["item_id"][:2]]
+    found = np.array([[model.catalog.find(item) for item in six]])
+    _, listed, complete = asked.arrangement.lists(np.ones((1, 6), np.float32), found, 20)
+    assert listed[0, :6].tolist() == found[0].tolist()
+    assert complete.all()  # it has no more, and nobody looks for any
+    asked = g4r.ListRules(at_most=2, per="brand", items_table=table).on(model)
+    assert asked.arrangement.most == 6 + len(model.catalog) - known.height
+
+
 @pytest.mark.parametrize(
     ("given_rules", "message"),
     [

@@ -1,7 +1,8 @@
 // What the page does: it searches items, sends clicks of the session, and shows the answers.
 
 const NEXT_ITEMS = 12, FOUND = 20, SIMILAR = 8, CALLS = 100, TYPING_MS = 200, MODEL_MS = 15_000;
-const CHIPS = { repeat: "because you looked at it before", popularity: "popular" };
+const CHIPS = { repeat: "because you looked at it before", popularity: "popular",
+  attributes: "new, by its attributes" };
 
 const at = (id) => document.getElementById(id);
 const known = new Map(); // title and image of the items that were seen
@@ -31,7 +32,8 @@ async function ask(where, options = {}) {
 
 async function askNext(rest, options) {
   const start = performance.now();
-  const answer = await ask(`${ours()}/${rest}?k=${NEXT_ITEMS}&explain=true`, options);
+  const rules = at("rules").value && `&rules=${path(at("rules").value)}`;
+  const answer = await ask(`${ours()}/${rest}?k=${NEXT_ITEMS}&explain=true${rules}`, options);
   waits.push(performance.now() - start);
   waits.splice(0, waits.length - CALLS);
   showSpeed();
@@ -208,7 +210,16 @@ async function showHistory() {
 
 // ---- The answer
 
-async function showNext({ items, scores, reason, explain }, before) {
+at("rules").addEventListener("change", () => enqueue(showSession));
+
+function offerRules(names) {
+  if (names.length === Math.max(0, at("rules").length - 1)) return;
+  at("ruled").hidden = !names.length;
+  at("rules").replaceChildren(...(names.length ? ["", ...names] : [])
+    .map((name) => make("option", { value: name }, name || "none")));
+}
+
+async function showNext({ items, scores, reason, passed, explain }, before) {
   await learn([...items, explain.item_id, ...explain.clicks.map((one) => one.item_id)]);
   const bars = scoreBars(scores);
   at("cards").replaceChildren(...items.map((id, n) => {
@@ -224,7 +235,9 @@ async function showNext({ items, scores, reason, explain }, before) {
         "Similar items"));
   }));
   const from = reason === "model" ? "from the model" : "that are popular";
-  at("said").textContent = `${before}${count(items.length, "item")} ${from}, the best first.`;
+  const among = passed === undefined ? "" : `, of ${count(passed, "item")} that may be shown`;
+  const order = passed === undefined ? ", the best first" : "";
+  at("said").textContent = `${before}${count(items.length, "item")} ${from}${order}${among}.`;
   showWhy(explain.item_id, explain.clicks);
 }
 
@@ -278,6 +291,7 @@ function flat(value, name = "") {
 
 async function showModel() {
   const model = await ask("model");
+  offerRules(model.rules);
   at("refused").textContent = model.refused && `A newer model was refused: ${model.refused}`;
   pairs(at("model"), [["kind", model.recommender],
     ["fingerprint", make("code", { title: model.fingerprint }, model.fingerprint.slice(0, 10))],
