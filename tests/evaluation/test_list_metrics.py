@@ -188,8 +188,8 @@ def test_what_a_metric_needs_is_asked_for(asked, message):
 
 def test_the_diversity_of_categories_is_that_of_rectools_on_its_example():
     # RecTools, docstring of `metrics.diversity.IntraListDiversity` (Apache 2.0): items 1 to 4 of
-    # two features, lists 1 2 3 and 1 4; by Hamming distances, which add up those of the features, it
-    # gives 0 and 0 at 1, 1 and 0 at 2, 1.33333333 and 0 at 3.
+    # two features, lists 1 2 3 and 1 4; by Hamming distances, which add up those of the features,
+    # it gives 0 and 0 at 1, 1 and 0 at 2, 1.33333333 and 0 at 3.
     features = (np.array([0, 0, 1, 0]), np.array([0, 1, 1, 0]))
     lists = [[0, 1, 2], [0, 3, -1]]
 
