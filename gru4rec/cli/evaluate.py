@@ -12,7 +12,7 @@ import click
 
 from gru4rec.cli.guard import Guarded, Reads, Writes
 from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
-from gru4rec.cli.rule_options import rule_options, rule_sets_of
+from gru4rec.cli.rule_options import measured_rule_options, rule_sets_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -107,7 +107,7 @@ _ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index"
     metavar="RULE",
     help="Equal scores: conservative, standard or median.",
 )
-@rule_options
+@measured_rule_options
 @output_options(_FORMATS)
 @click_log_options
 @device_option

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gru4rec.cli.guard import Guarded, Reads
-from gru4rec.cli.list_options import list_options, rules_of
 from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
+from gru4rec.cli.rule_options import list_options, rules_of
 
 if TYPE_CHECKING:
     from gru4rec.recommenders import Recommender

@@ -1,4 +1,4 @@
-"""Options that make sets of rules of lists, to be measured beside each other."""
+"""Options of rules of lists: one set for `recommend`, sets to measure beside each other."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,42 +10,88 @@ from gru4rec.cli.options import chain
 if TYPE_CHECKING:
     from gru4rec.serving import ListRules
 
+_SINGLE = ("allow_where", "at_most", "per", "diversity")
 _NAMES = {
     "diversity": "diversity {diversity:g}",
     "at_most": "at most {at_most} per {per}",
     "allow_where": "where {allow_where}",
 }
 
-rule_options = chain(
+_single_options = chain(
     click.option(
-        "--rules",
+        "--items-table",
         type=Reads(),
-        metavar="FILE.toml",
-        help="Also under each set of rules of this file, a section each.",
+        metavar="TABLE",
+        help="Table of item_id and attributes, for what reads it.",
     ),
+    click.option(
+        "--allow-where",
+        metavar="SQL",
+        help='Only items of which this is true, by the items table, e.g. "price < 50".',
+    ),
+    click.option(
+        "--at-most", type=int, metavar="N", help="At most so many items of one --per in a list."
+    ),
+    click.option("--per", metavar="COLUMN", help="Column of the items table for --at-most."),
+)
+
+list_options = chain(
+    _single_options,
+    click.option(
+        "--diversity", type=float, metavar="X", help="How varied a list is to be, from 0 to 1."
+    ),
+    click.option(
+        "--rules", type=Reads(), metavar="FILE.toml", help="Rules from a file, a section a set."
+    ),
+    click.option("--rule-set", metavar="NAME", help="Which set of --rules, if it has several."),
+)
+"""Rules of all lists, from a file or one by one."""
+
+measured_rule_options = chain(
+    _single_options,
     click.option(
         "--diversity",
         metavar="X,X,…",
         help="Also with lists varied so much, from 0 to 1: a set of rules for each number.",
     ),
     click.option(
-        "--at-most", type=int, metavar="N", help="Also with N items of one --per at most in a list."
-    ),
-    click.option("--per", metavar="COLUMN", help="Column of the items table for --at-most."),
-    click.option(
-        "--allow-where",
-        metavar="SQL",
-        help='Also with these items alone, by the items table, e.g. "price < 10".',
-    ),
-    click.option(
-        "--items-table",
+        "--rules",
         type=Reads(),
-        metavar="TABLE",
-        help="Table of item_id and attributes, for rules and metrics that read it.",
+        metavar="FILE.toml",
+        help="Also under each set of rules of this file, a section each.",
     ),
 )
 """Sets of rules: --at-most and --allow-where hold with each --diversity; those of --rules besides.
 """
+
+
+def rules_of(options: dict[str, Any]) -> "ListRules | None":
+    """Return the rules that options ask for; None without.
+
+    Raise UsageError for options that do not go together, ConfigError for values that are none.
+    """
+    from gru4rec.errors import ConfigError, choose
+    from gru4rec.serving import ListRules, rule_sets
+
+    table, file, name = (options[key] for key in ("items_table", "rules", "rule_set"))
+    single = {key: options[key] for key in _SINGLE if options[key] is not None}
+    if file is not None and single:
+        raise click.UsageError("--rules has all rules: leave the single ones out, or in the file.")
+    if name is not None and file is None:
+        raise click.UsageError("--rule-set goes with --rules: it names a set of that file.")
+    if file is not None:
+        sets = rule_sets(file, items_table=table)
+        if name is None and len(sets) > 1:
+            raise ConfigError(
+                f"{file} has several sets of rules; choose one of {', '.join(sets)} by rule_set",
+                mend_with=["rule_set"],
+            )
+        rules = choose("set of rules", name or next(iter(sets)), sets)
+    else:
+        rules = ListRules(**single, items_table=table)
+    if table is not None and not rules.reads_table:
+        raise click.UsageError("No rule reads --items-table; leave it out, or give --allow-where.")
+    return rules if file is not None or single else None
 
 
 def rule_sets_of(options: dict[str, Any]) -> "dict[str, ListRules]":
