@@ -50,7 +50,16 @@ def placement_of(model: Model, saved: Checkpoint) -> Placement | None:
         raise CheckpointError("the checkpoint has attributes or their weights alone; train again")
     if saved.placement is None or saved.meta.attributes is None:
         return None
-    placement = Placement.of(Attributes.from_dict(saved.meta.attributes), model)
+    attributes = Attributes.from_dict(saved.meta.attributes)
+    with torch.device("meta"):  # shapes without memory
+        shapes = Placement.of(attributes, model).state_dict()
+    if {name: part.shape for name, part in saved.placement.items()} != {
+        name: part.shape for name, part in shapes.items()
+    }:
+        raise CheckpointError(
+            "what the checkpoint places items by does not fit its attributes; train again"
+        )
+    placement = Placement.of(attributes, model)
     placement.load(saved.placement)
     return placement.to(model.output_table.device)
 
