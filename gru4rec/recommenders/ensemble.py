@@ -89,7 +89,7 @@ class Ensemble(Indexed):
         """Add items to every model, or to none; see `GRU4Rec.add_items`. Return self."""
         items = read_item_table(item_features)
         self.parts = [copy(part).add_items(items) for part in self.parts]
-        self._join()
+        self._join(self.index.extended(self.item_vectors()))
         return self
 
     def keep_items(self, kept: KeptItems) -> None:

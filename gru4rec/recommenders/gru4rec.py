@@ -136,7 +136,8 @@ class GRU4Rec(OfModel):
         table = read_item_table(item_features)
         new = NewItems.of(table, self.catalog, self.placement)
         if len(new.attributes) and self.placement is not None:
-            self._become(self._known.with_items(new, self.placement))
+            known = self._known.with_items(new, self.placement)
+            self._become(known, self.index.extended(vectors_of(known.model)))
             self.items = without_vectors(table, self.catalog, self.items)
         return self
 
@@ -188,7 +189,7 @@ class GRU4Rec(OfModel):
             half_life=half_life,
         )
         if learned is not None:
-            self._become(learned)
+            self._become(learned, self.index.rebuilt(vectors_of(learned.model)))
             if item_features is not None:
                 self.items = without_vectors(item_features, self.catalog, self.items)
         return self
@@ -196,7 +197,8 @@ class GRU4Rec(OfModel):
     def keep_items(self, kept: KeptItems) -> None:
         """See `Recommender.keep_items`."""
         if kept.num_dropped:
-            self._become(self._known.keeping(kept))
+            known = self._known.keeping(kept)
+            self._become(known, self.index.rebuilt(vectors_of(known.model)))
         else:
             self.meta = self.meta.keeping(kept)
 
@@ -206,8 +208,7 @@ class GRU4Rec(OfModel):
             self.catalog, self.config, self.side_inputs, self.model, self._optimizer, self.meta
         )
 
-    def _become(self, known: Known) -> None:
-        index = self.index.rebuilt(vectors_of(known.model))
+    def _become(self, known: Known, index: ItemIndex) -> None:
         index = index.with_vectors(kept_vectors_of(known.model))
         self._take(self.config, known.model, known.catalog, self.side_inputs, index, known.meta)
         self._optimizer = known.optimizer

@@ -87,6 +87,12 @@ class ItemIndex:
         index.add(vectors)
         return ItemIndex(index, vectors)
 
+    def extended(self, item_vectors: Float32Array) -> "ItemIndex":
+        """Return an index that has more vectors, behind those that it has, which stay [N, D]."""
+        index = faiss.clone_index(self._index)
+        index.add(np.ascontiguousarray(item_vectors[len(self) :]))
+        return ItemIndex(index, item_vectors)
+
     def of_items(self, items: IntArray) -> "ItemIndex":
         """Return an exact index of some of the items; its items are places in these."""
         return self.build(self.vectors[items].astype(np.float32))

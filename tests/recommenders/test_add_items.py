@@ -201,6 +201,26 @@ def test_ensembles_grow_and_go_on_with_live_sessions(log, items):
     assert live.recommend(3).height == 3
 
 
+@pytest.mark.parametrize("factory", ["Flat", "IVF4,Flat", "HNSW8"])
+def test_an_index_keeps_its_kind_and_finds_new_items(log, items, factory):
+    recommender = fitted(log, items)
+    index = type(recommender.index).build(recommender.item_vectors(), factory)
+    recommender.index = index.with_vectors(recommender.kept_vectors())
+    recommender.index.set_effort(64)
+    ensemble = g4r.Ensemble([recommender, fitted(log, items)])
+    ensemble.index = type(index).build(ensemble.item_vectors(), factory)
+    ensemble.index = ensemble.index.with_vectors(ensemble.kept_vectors())
+    ensemble.index.set_effort(64)
+    for one in (recommender, ensemble):
+        is_exact = one.index.is_exact
+        one.add_items(NEW)
+        assert one.index.is_exact == is_exact == (factory == "Flat")
+        assert len(one.index) == 42
+        found, _ = one.next_items(["c00-0004"], 42)
+        assert set(NEW["item_id"]) <= set(found)
+    assert len(index) == 40  # what was there stays as it was
+
+
 def test_what_cannot_be_placed_is_said(log, items, caplog):
     with pytest.raises(g4r.DataError, match="has learned no attributes of items"):
         fitted(log, None).add_items(NEW)
