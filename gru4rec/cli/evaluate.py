@@ -149,20 +149,11 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
 
 
 def _rules_and_table(options: dict[str, Any]) -> dict[str, Any]:
-    """The sets of rules, and the table of items for the metrics.
-
-    Raise ConfigError for a table that nothing reads.
-    """
-    from gru4rec.errors import ConfigError
-
+    """The sets of rules, and the table of items for the metrics; one that nothing reads is said."""
     rules, table = rule_sets_of(options), options["items_table"]
     by_metrics = table is not None and options["category"] is not None
     if table is not None and not by_metrics and not any(one.reads_table for one in rules.values()):
-        raise ConfigError(
-            "items_table is read by no rule and no metric here; leave it out, or ask for what "
-            "reads it, such as allow_where, at_most and category",
-            mend_with=["items_table", "allow_where", "at_most", "category"],
-        )
+        click.echo("no rule and no metric reads the table of items: it is left out", err=True)
     return {"rules": rules, "items_table": table if by_metrics else None}
 
 

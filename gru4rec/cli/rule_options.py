@@ -70,8 +70,7 @@ def rules_of(options: dict[str, Any]) -> "ListRules | None":
 
     Raise UsageError for options that do not go together, ConfigError for values that are none.
     """
-    from gru4rec.errors import ConfigError, choose
-    from gru4rec.serving import ListRules, rule_sets
+    from gru4rec.serving import ListRules
 
     table, file, name = (options[key] for key in ("items_table", "rules", "rule_set"))
     single = {key: options[key] for key in _SINGLE if options[key] is not None}
@@ -79,18 +78,12 @@ def rules_of(options: dict[str, Any]) -> "ListRules | None":
         raise click.UsageError("--rules has all rules: leave the single ones out, or in the file.")
     if name is not None and file is None:
         raise click.UsageError("--rule-set goes with --rules: it names a set of that file.")
-    if file is not None:
-        sets = rule_sets(file, items_table=table)
-        if name is None and len(sets) > 1:
-            raise ConfigError(
-                f"{file} has several sets of rules; choose one of {', '.join(sets)} by rule_set",
-                mend_with=["rule_set"],
-            )
-        rules = choose("set of rules", name or next(iter(sets)), sets)
-    else:
+    if file is None:
         rules = ListRules(**single, items_table=table)
+    else:
+        rules = ListRules.from_toml(file, name, items_table=table)
     if table is not None and not rules.reads_table:
-        raise click.UsageError("No rule reads --items-table; leave it out, or give --allow-where.")
+        click.echo("no rule reads the table of items: it is left out", err=True)
     return rules if file is not None or single else None
 
 

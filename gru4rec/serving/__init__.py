@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from gru4rec.serving.chunks import chunks_of_block, row_blocks, row_chunks
     from gru4rec.serving.filters import ItemFilter
     from gru4rec.serving.index import AnyVectors, ItemIndex
-    from gru4rec.serving.list_rules import ListRules, filter_of, kinds_of, rule_sets, vectors_of
+    from gru4rec.serving.item_columns import kinds_of, vectors_of
+    from gru4rec.serving.list_rules import ListRules, filter_of, rule_sets
     from gru4rec.serving.live_session import LiveSession
     from gru4rec.serving.plain_answer import PlainAnswer, plain_answers
     from gru4rec.serving.repeat_head import INDICATORS, RepeatHead

@@ -4,28 +4,25 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import polars as pl
 
-from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
-from gru4rec.clicks import ClickSource, predicate_of
+from gru4rec.arraytypes import IntArray
+from gru4rec.clicks import ClickSource
 from gru4rec.errors import ConfigError, DataError, choose
-from gru4rec.schema import ITEM_ID
 from gru4rec.serving.answering import Answering
-from gru4rec.serving.arrangement import Arrangement, VectorsOf
+from gru4rec.serving.arrangement import Arrangement
 from gru4rec.serving.filters import ItemFilter
 from gru4rec.serving.index import ItemIndex
-from gru4rec.sessions import Catalog, read_item_table
+from gru4rec.serving.item_columns import index_of, kinds_by, rows_of, vectors_of, where_true
+from gru4rec.sessions import Catalog
 from gru4rec.settings import read_toml
 from gru4rec.untrusted import brief, fits, shown
 
 logger = logging.getLogger(__name__)
 
-_PLACE = "_place"
 _HIGHEST = 80.0  # of a boost: e^80 is still a float32
 
 
@@ -109,7 +106,7 @@ class ListRules:
         What they read of the table is read here, once for all lists. Raise DataError if it cannot
         be, if no item may be shown, and for `diversity` of a recommender that has no item vectors.
         """
-        index = _index_of(recommender)
+        index = index_of(recommender)
         for catalog, known, bound in self._bound:
             if catalog is recommender.catalog and known is index:
                 return bound
@@ -124,15 +121,15 @@ class ListRules:
         mask = np.ones(len(catalog), dtype=bool) if allowed is None else allowed.allowed
         boosts, kinds = None, None
         if self.reads_table:
-            table = _rows_of(self.items_table, recommender)
+            table = rows_of(self.items_table, recommender)
             if self.allow_where is not None:
-                mask = mask & _where(table, self.allow_where, "allow_where")
+                mask = mask & where_true(table, self.allow_where, "allow_where")
             if self.boosts:
                 boosts = np.zeros(len(catalog), dtype=np.float32)
                 for where, boost in self.boosts.items():
-                    boosts[_where(table, where, "boosts")] += np.float32(boost)
+                    boosts[where_true(table, where, "boosts")] += np.float32(boost)
             if self.per is not None:
-                kinds = _kinds(table, self.per)
+                kinds = kinds_by(table, self.per)
         if not mask.any():
             raise DataError(
                 f"the rules let none of the {len(catalog)} items of the catalog pass; check "
@@ -147,7 +144,7 @@ class ListRules:
                     "diversity needs vectors of items, and this recommender has none; leave it out",
                     mend_with=["diversity"],
                 )
-            vectors = None if index is None else partial(_vectors_of, index)
+            vectors = vectors_of(recommender)
             most = None if kinds is None else _most_of(kinds[mask], self.at_most or 0)
             arrangement = Arrangement(self.diversity, vectors, self.at_most, kinds, most)
         return ItemFilter(mask, self.exclude_clicked, boosts, arrangement)
@@ -161,6 +158,22 @@ class ListRules:
         for name in rules:
             choose("rule", name, _KINDS)
         return cls(**rules, items_table=items_table)
+
+    @classmethod
+    def from_toml(
+        cls, path: str | Path, name: str | None = None, *, items_table: ClickSource | None = None
+    ) -> "ListRules":
+        """Return a set of rules of a TOML file by its name; of one set without. See `rule_sets`.
+
+        Raise ConfigError as that does, for an unknown name, and without one if there are several.
+        """
+        sets = rule_sets(path, items_table=items_table)
+        if name is None and len(sets) > 1:
+            raise ConfigError(
+                f"{path} has several sets of rules; choose one of {', '.join(sets)} by rule_set",
+                mend_with=["rule_set"],
+            )
+        return choose("set of rules", name or next(iter(sets)), sets)
 
 
 def filter_of(
@@ -177,9 +190,12 @@ def filter_of(
 def rule_sets(path: str | Path, *, items_table: ClickSource | None = None) -> dict[str, ListRules]:
     """Return the sets of rules of a TOML file, a section each, by name.
 
-    Raise ConfigError if it cannot be read, names a rule that is none, or has no set.
+    A file of rules without sections is one set, which has the name of the file. Raise ConfigError
+    if it cannot be read, names a rule that is none, or has no set.
     """
     sets = read_toml(path)
+    if sets and sets.keys() <= _KINDS.keys():
+        sets = {Path(path).stem: sets}
     if not sets or not all(isinstance(rules, Mapping) for rules in sets.values()):
         raise ConfigError(f"{path} has no sets of rules; give each a section, such as [front-page]")
     made = {}
@@ -189,85 +205,6 @@ def rule_sets(path: str | Path, *, items_table: ClickSource | None = None) -> di
         except ConfigError as error:
             raise ConfigError(f"rules [{brief(name, most=50)}] of {path}: {error}") from error
     return made
-
-
-def vectors_of(recommender: Answering) -> VectorsOf | None:
-    """Return what gives the item vectors that `diversity` goes by; None where there are none."""
-    index = _index_of(recommender)
-    return None if index is None else partial(_vectors_of, index)
-
-
-def kinds_of(recommender: Answering, items_table: ClickSource | None, column: str) -> IntArray:
-    """Return the kind of each item by a column of a table of items [N], −1 where it has none.
-
-    Without a table it is what the recommender keeps of one. Raise DataError if there is none or it
-    cannot be read, ConfigError if it has no such column.
-    """
-    return _kinds(_rows_of(items_table, recommender), column)
-
-
-def _rows_of(items_table: ClickSource | None, recommender: Answering) -> pl.DataFrame:
-    """Return the rows of a table, or of the kept one, by item index, nulls where it has none."""
-    items = _items_of(recommender) if items_table is None else read_item_table(items_table)
-    if items is None:
-        raise DataError(
-            "attributes of items are asked for, and there is no table of these; give items_table",
-            mend_with=["items_table"],
-        )
-    rows = recommender.catalog.encode(items.lazy(), _PLACE)
-    places = pl.int_range(len(recommender.catalog), dtype=pl.UInt32, eager=True)
-    every = pl.LazyFrame({_PLACE: places})
-    return every.join(rows, on=_PLACE, how="left", maintain_order="left").collect()
-
-
-def _where(table: pl.DataFrame, predicate: str, rule: str) -> BoolArray:
-    """Return for which items a predicate is true [N]. Raise DataError if it cannot be read."""
-    try:
-        found = table.lazy().select(predicate_of(predicate).alias(_PLACE)).collect()[_PLACE]
-        if found.dtype not in (pl.Boolean, pl.Null):
-            raise DataError(f"it is of type {found.dtype}, and no condition")
-        is_so = found.cast(pl.Boolean).fill_null(False)
-    except (pl.exceptions.PolarsError, DataError) as error:
-        columns = [name for name in table.columns if name not in (_PLACE, ITEM_ID)]
-        raise DataError(
-            f"cannot apply the rule {shown(predicate)}: {brief(error)}; the table of items has "
-            f"{brief(', '.join(columns))}",
-            mend_with=[rule],
-        ) from error
-    return is_so.new_from_index(0, table.height).to_numpy() if len(is_so) == 1 else is_so.to_numpy()
-
-
-def _kinds(table: pl.DataFrame, column: str) -> IntArray:
-    """Return the kind of each item by a column [N], −1 where it has none."""
-    choose("column of the table of items", column, table.drop(_PLACE, ITEM_ID, strict=False).schema)
-    values = table[column]
-    if values.dtype.is_nested():
-        raise DataError(f"the column {column!r} has lists, and no kinds of items; name another")
-    codes = values.rank("dense").cast(pl.Int64) - 1
-    return codes.fill_null(-1).to_numpy()
-
-
-def _index_of(recommender: Answering) -> ItemIndex | None:
-    """Return the index of a recommender, or of the first of its parts that has one."""
-    own = getattr(recommender, "index", None)
-    if isinstance(own, ItemIndex):
-        return own
-    return next(filter(None, map(_index_of, recommender.parts)), None)
-
-
-def _items_of(recommender: Answering) -> pl.DataFrame | None:
-    """Return what a recommender, or the first of its parts that does, keeps of a table of items."""
-    own = getattr(recommender, "items", None)
-    if isinstance(own, pl.DataFrame):
-        return own
-    return next(
-        (found for part in recommender.parts if (found := _items_of(part)) is not None), None
-    )
-
-
-def _vectors_of(index: ItemIndex, items: IntArray) -> Float32Array:
-    """Return the vectors of some items [n, D]."""
-    return index.vectors[items].astype(np.float32, copy=False)
 
 
 def _most_of(kinds: IntArray, at_most: int) -> int:

@@ -72,8 +72,6 @@ def test_rules_that_are_not_varied_are_one_set(
         (("--at-most", 2), "--at-most (1 or more) and --per (a column) go together"),
         (("--per", "brand"), "--per (a column) go together"),
         (("--allow-where", "price < 3"), "give --items-table"),
-        (("--items-table", "ITEMS"), "--items-table is read by no rule and no metric here"),
-        (("--items-table", "ITEMS", "--diversity", ".2"), "--items-table is read by no rule"),
         (
             ("--items-table", "ITEMS", "--category", "brand"),
             "reads --category and --items-table",

@@ -57,11 +57,16 @@ def test_rules_one_by_one_and_from_a_file_give_what_python_gives(model, shop):
     assert "rules: 40 of 40 items may be shown" in piped.stderr
 
 
+def test_a_table_that_no_rule_reads_is_said_and_left_out(model, shop):
+    asked = ["recommend", model, "--items", "c01-0019", "--diversity", "0.2"]
+    result = run(*asked, "--items-table", shop / "items.csv")
+    assert "no rule reads the table of items" in result.stderr
+    assert result.stdout == run(*asked).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--items-table", "items.csv"], "No rule reads --items-table"),
-        (["--items-table", "items.csv", "--diversity", "0.2"], "No rule reads --items-table"),
         (["--rules", "one.toml", "--diversity", "0.2"], "--rules has all rules"),
         (["--rule-set", "front"], "--rule-set goes with --rules"),
         (["--rules", "rules.toml"], "choose one of front, cheap by --rule-set"),

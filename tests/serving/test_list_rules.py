@@ -259,9 +259,16 @@ def test_sets_of_rules_come_from_a_file(tmp_path, table):
         at_most=2, per="brand", diversity=0.2, boosts={"price < 10": 0.5}
     )
     assert sets["cheap"].deny == [1, "b"]
+    assert g4r.ListRules.from_toml(path, "cheap") == sets["cheap"]
+    with pytest.raises(g4r.ConfigError, match="choose one of front-page, cheap"):
+        g4r.ListRules.from_toml(path)
+    path.write_text("diversity = 0.2\n[boosts]\n'price < 10' = 0.5\n")
+    alone = g4r.ListRules(diversity=0.2, boosts={"price < 10": 0.5})
+    assert rule_sets(path) == {"rules": alone}
+    assert g4r.ListRules.from_toml(path) == alone
     for text, message in (
         ("", "has no sets of rules"),
-        ("at_most = 1", "has no sets of rules"),
+        ("diversity = 0.2\n[b]\ndeny = [1]", "has no sets of rules"),
         ("[a]\nat_least = 1", r"rules \[a\] of .*: no rule 'at_least'; choose from allow_where"),
         ("[a]\ndiversity = 2", r"rules \[a\] of .*: diversity lies"),
         ("[a", "cannot read"),
