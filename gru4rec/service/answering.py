@@ -76,7 +76,7 @@ def find_all(
                 item_filter = only.filter_of(recommender)
                 found = plain_answers(recommender, of_group, k, item_filter)
                 if item_filter is not None and only.rules is not None:
-                    passed = len(item_filter.passing)
+                    passed = int(item_filter.allowed.sum())
             for place, session, answer in zip(places, of_group, found, strict=True):
                 answers[place] = Answer(answer, recommender, session, has_history[place], passed)
         except Gru4RecError as error:

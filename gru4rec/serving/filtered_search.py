@@ -11,7 +11,6 @@ from gru4rec.sessions import SessionArrays
 
 # An index is not asked for more items than this, nor more than the catalog's size divided by that.
 _MOST, _SHARE = 500, 8
-_FEW = 1 / 16  # of the catalog: then their vectors are taken out, and kept beside the filter
 
 
 # Q queries, k results, F items fetched, D components
@@ -39,7 +38,7 @@ def search_allowed(
             lambda scores, part: item_filter.mask(scores, sessions, clicks_of_rows[part]),
         )
 
-    if item_filter.share <= _FEW:
+    if item_filter.is_narrow:
         return _scan_few(index, queries, k, item_filter, sessions, clicks)
     fetched = item_filter.reach(k, sessions, clicks)
     many = index.is_exact and len(queries) >= MANY
@@ -64,12 +63,12 @@ def _scan_few(
     clicks: IntArray,
 ) -> tuple[Float32Array, IntArray]:
     """Do what `search_allowed` does by the scores of the items that pass, and of no others."""
-    few, scores, items = item_filter.few_of(index), *empty(len(queries), k)
+    (few, passing), (scores, items) = item_filter.few_of(index), empty(len(queries), k)
 
     def mask(scores_of_few: Tensor, part: slice) -> None:
-        item_filter.mask(scores_of_few, sessions, clicks[part], among=item_filter.passing)
+        item_filter.mask(scores_of_few, sessions, clicks[part], among=passing)
 
     found, places = few.scan(queries, k, mask)
     count = places.shape[1]
-    scores[:, :count], items[:, :count] = found, item_filter.passing[places]
+    scores[:, :count], items[:, :count] = found, passing[places]
     return scores, items

@@ -18,6 +18,8 @@ from gru4rec.sessions import Catalog, SessionArrays, ranges
 
 logger = logging.getLogger(__name__)
 
+_NARROW = 1 / 16  # of the catalog
+
 
 @dataclass(frozen=True)
 class ItemFilter:
@@ -31,7 +33,9 @@ class ItemFilter:
     """What is added to the score of each item [N]."""
     arrangement: Arrangement | None = None
     """How a list is made of the best."""
-    _few: tuple[ItemIndex, ItemIndex] | None = field(default=None, repr=False, compare=False)
+    _few: tuple[ItemIndex, ItemIndex, IntArray] | None = field(
+        default=None, repr=False, compare=False
+    )
 
     @classmethod
     def of(
@@ -50,6 +54,8 @@ class ItemFilter:
         """
         if allow is None and isinstance(deny, tuple | list) and not (deny or exclude_clicked):
             return within  # soonest: a live answer waits
+        if within is not None and allow is None and isinstance(deny, tuple | list) and not deny:
+            return replace(within, exclude_clicked=True)  # what is kept of few items stays
         allowed = np.full(len(catalog), allow is None)
         for ids, may in ((() if allow is None else allow, True), (deny, False)):
             indexes = [catalog.find(item) for item in plain_ids(ids, ordered=False)]
@@ -124,13 +130,18 @@ class ItemFilter:
         """The items that may be recommended, rising."""
         return np.flatnonzero(self.allowed)
 
-    def few_of(self, index: ItemIndex) -> ItemIndex:
-        """Return an exact index of the items that pass, kept for the next time."""
+    @property
+    def is_narrow(self) -> bool:
+        """Whether so few items pass that their vectors are worth taking out; see `few_of`."""
+        return self.share <= _NARROW
+
+    def few_of(self, index: ItemIndex) -> tuple[ItemIndex, IntArray]:
+        """Return an exact index of the items that pass, and these; kept for the next time."""
         kept = self._few
         if kept is None or kept[0] is not index:
-            kept = index, index.of_items(self.passing)
+            kept = index, index.of_items(self.passing), self.passing
             object.__setattr__(self, "_few", kept)  # it is no part of what the filter says
-        return kept[1]
+        return kept[1:]
 
     def __getstate__(self) -> dict[str, object]:
         """Return what a copy or a pickle has of it: all but the index of few items."""

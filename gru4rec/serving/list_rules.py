@@ -147,7 +147,10 @@ class ListRules:
             vectors = vectors_of(recommender)
             most = None if kinds is None else _most_of(kinds[mask], self.at_most or 0)
             arrangement = Arrangement(self.diversity, vectors, self.at_most, kinds, most)
-        return ItemFilter(mask, self.exclude_clicked, boosts, arrangement)
+        made = ItemFilter(mask, self.exclude_clicked, boosts, arrangement)
+        if index is not None and made.is_narrow:
+            made.few_of(index)  # now, and not while somebody waits
+        return made
 
     @classmethod
     def from_dict(cls, rules: Mapping[str, Any], *, items_table: ClickSource | None = None) -> Self:

@@ -315,3 +315,18 @@ def test_a_model_that_learned_by_a_table_keeps_it_for_rules(log, table, tmp_path
         red = one.recommend([["c00-0000"]], 61, rules=g4r.ListRules(allow_where="colour = 'red'"))
         assert red["item_id"].to_list() == ["new"]
     assert "text" not in again.items.columns
+
+
+def test_what_is_kept_of_few_items_serves_requests_that_leave_out_clicked_ones(log, table):
+    model = g4r.GRU4Rec(g4r.Config().replace(TINY), device="cpu").fit(log)
+    asked = g4r.ListRules(allow_where="price < 4", items_table=table)
+    bound = asked.on(model)
+    assert bound.is_narrow
+    besides = filter_of(model, rules=asked, exclude_clicked=True)
+    assert besides.few_of(model.index)[0] is bound.few_of(model.index)[0]
+    shown = model.recommend([["c00-0001"]], 5, rules=asked)["item_id"].to_list()
+    left = model.recommend([["c00-0001"]], 5, rules=asked, exclude_clicked=True)
+    assert left["item_id"].to_list() == [item for item in shown if item != "c00-0001"]
+    assert "c00-0001" in shown
+    fewer = filter_of(model, rules=asked, deny=["c00-0001"])
+    assert len(fewer.few_of(model.index)[1]) == len(shown) - 1
