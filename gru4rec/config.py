@@ -141,8 +141,9 @@ class TrainingConfig(Settings):
     """How much the item vectors lean, once learned, on those of items clicked beside them
     (`training/smoothing.py`). Left out, it is fitted with the repeat head; without one it is 0."""
     own_row_dropout: float = setting(0.1, low=0.0, below=1.0)
-    """Share of the clicks after which items go without their own rows, so that attributes learn to
-    place an item by themselves; without effect on a training without attributes of items."""
+    """Share of the clicks whose target is asked for once more, among candidates half of which go
+    without their own rows, so that attributes learn to place an item by themselves; without effect
+    on a training without attributes of items."""
     embedding_dropout: float = setting(AUTO, low=0.0, below=1.0)
     """Drop probability of the components of input embeddings."""
     hidden_dropout: float = setting(AUTO, low=0.0, below=1.0)

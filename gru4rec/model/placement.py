@@ -2,9 +2,9 @@
 
     row = own row + Σ vectors of the attributes' values + numbers · matrix
 
-While a model learns, its item tables hold the own rows alone, and now and then an item is taken by
-its attributes only. Then both are added up, once for all (`fold`). What is left is an ordinary
-model, and a placement that says where an item without clicks would lie.
+While a model learns, its item tables hold the own rows alone. Then both are added up, once for all
+(`fold`). What is left is an ordinary model, and a placement that says where an item without clicks
+would lie.
 """
 
 from collections.abc import Iterator, Mapping

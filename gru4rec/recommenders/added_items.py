@@ -41,6 +41,7 @@ class NewItems:
         new = table.filter(~catalog.has(table[ITEM_ID]))
         if new.is_empty():
             logger.warning("the catalog has all items of the table: none is new")
+            return cls(catalog, placement.attributes.coded(new))
         coded = placement.attributes.coded(new)
         known = np.flatnonzero(coded.are_known)
         if len(known) < new.height:
@@ -62,7 +63,7 @@ def placed_rows(
     """
     placement = _there(placement)
     described = coded_of(read_item_table(item_features), catalog, placement.attributes)
-    return placement.placed(described)
+    return _sound(placement.placed(described))
 
 
 def model_with(
@@ -73,6 +74,7 @@ def model_with(
     for table, rows in placed.items():
         weight = weights[_WEIGHTS[table]]
         added = rows.to(weight).reshape(-1, *weight.shape[1:])
+        _sound({table: added})
         weights[_WEIGHTS[table]] = torch.cat((weight, added))
     grown = Model(config, len(items.catalog), side_inputs)
     grown.load(weights)
@@ -102,3 +104,13 @@ def _there(placement: Placement | None) -> Placement:
             mend_with=["item_features"],
         )
     return placement
+
+
+def _sound(placed: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return placed rows. Raise DataError if they are no numbers in the precision of a table."""
+    if not all(bool(rows.isfinite().all()) for rows in placed.values()):
+        raise DataError(
+            "an item has a list of numbers that is far from all that were learned; check the table",
+            mend_with=["item_features"],
+        )
+    return placed

@@ -88,7 +88,9 @@ class Ensemble(Indexed):
     def add_items(self, item_features: ClickSource) -> Self:
         """Add items to every model, or to none; see `GRU4Rec.add_items`. Return self."""
         items = read_item_table(item_features)
-        self.parts = [copy(part).add_items(items) for part in self.parts]
+        parts = [copy(part).add_items(items) for part in self.parts]
+        in_common(parts, "an ensemble")
+        self.parts = parts
         self._join(self.index.extended(self.item_vectors()))
         return self
 

@@ -137,8 +137,9 @@ class GRU4Rec(OfModel):
         new = NewItems.of(table, self.catalog, self.placement)
         if len(new.attributes) and self.placement is not None:
             known = self._known.with_items(new, self.placement)
+            items = without_vectors(table, known.catalog, self.items)
             self._become(known, self.index.extended(vectors_of(known.model)))
-            self.items = without_vectors(table, self.catalog, self.items)
+            self.items = items
         return self
 
     def update(
@@ -157,8 +158,8 @@ class GRU4Rec(OfModel):
         """Learn from new clicks on top of what was learned; return self.
 
         New items join the catalog behind the others, which keep their indexes. They begin where the
-        items lie that they are clicked beside, or, if the model has learned attributes, where those
-        of a table of items place them. With `drop_unseen`
+        items lie that they are clicked beside; those that are clicked beside none, where their
+        attributes in a table of items place them, if the model has learned such. With `drop_unseen`
         items leave it that were not clicked for so long ("30d") before the newest click, once the
         new ones are learned; then the indexes of the others close up.
 
@@ -189,9 +190,11 @@ class GRU4Rec(OfModel):
             half_life=half_life,
         )
         if learned is not None:
-            self._become(learned, self.index.rebuilt(vectors_of(learned.model)))
+            items = self.items
             if item_features is not None:
-                self.items = without_vectors(item_features, self.catalog, self.items)
+                items = without_vectors(item_features, learned.catalog, items)
+            self._become(learned, self.index.rebuilt(vectors_of(learned.model)))
+            self.items = None if items is None else without_vectors(items, learned.catalog)
         return self
 
     def keep_items(self, kept: KeptItems) -> None:
@@ -199,6 +202,8 @@ class GRU4Rec(OfModel):
         if kept.num_dropped:
             known = self._known.keeping(kept)
             self._become(known, self.index.rebuilt(vectors_of(known.model)))
+            if self.items is not None:
+                self.items = without_vectors(self.items, known.catalog)
         else:
             self.meta = self.meta.keeping(kept)
 

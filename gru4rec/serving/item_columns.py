@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import polars as pl
+from polars import selectors as cs
 
 from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
 from gru4rec.clicks import ClickSource, predicate_of
@@ -15,7 +16,7 @@ from gru4rec.serving.index import ItemIndex
 from gru4rec.sessions import read_item_table
 from gru4rec.untrusted import brief, shown
 
-_PLACE = "_place"
+_PLACE = "__gru4rec_place"
 
 
 def vectors_of(recommender: Answering) -> VectorsOf | None:
@@ -44,7 +45,8 @@ def rows_of(items_table: ClickSource | None, recommender: Answering) -> pl.DataF
     rows = recommender.catalog.encode(items.lazy(), _PLACE)
     places = pl.int_range(len(recommender.catalog), dtype=pl.UInt32, eager=True)
     every = pl.LazyFrame({_PLACE: places})
-    return every.join(rows, on=_PLACE, how="left", maintain_order="left").collect()
+    table = every.join(rows, on=_PLACE, how="left", maintain_order="left").drop(_PLACE).collect()
+    return table.with_columns(cs.float().fill_nan(None))  # what is no number is not known
 
 
 def where_true(table: pl.DataFrame, predicate: str, rule: str) -> BoolArray:
@@ -53,9 +55,11 @@ def where_true(table: pl.DataFrame, predicate: str, rule: str) -> BoolArray:
         found = table.lazy().select(predicate_of(predicate).alias(_PLACE)).collect()[_PLACE]
         if found.dtype not in (pl.Boolean, pl.Null):
             raise DataError(f"it is of type {found.dtype}, and no condition")
+        if len(found) not in (1, table.height):
+            raise DataError("it does not say true or false of each item")
         is_so = found.cast(pl.Boolean).fill_null(False)
     except (pl.exceptions.PolarsError, DataError) as error:
-        columns = [name for name in table.columns if name not in (_PLACE, ITEM_ID)]
+        columns = [name for name in table.columns if name != ITEM_ID]
         raise DataError(
             f"cannot apply the rule {shown(predicate)}: {brief(error)}; the table of items has "
             f"{brief(', '.join(columns))}",
@@ -66,7 +70,7 @@ def where_true(table: pl.DataFrame, predicate: str, rule: str) -> BoolArray:
 
 def kinds_by(table: pl.DataFrame, column: str) -> IntArray:
     """Return the kind of each item by a column [N], −1 where it has none."""
-    choose("column of the table of items", column, table.drop(_PLACE, ITEM_ID, strict=False).schema)
+    choose("column of the table of items", column, table.drop(ITEM_ID).schema)
     values = table[column]
     if values.dtype.is_nested():
         raise DataError(f"the column {column!r} has lists, and no kinds of items; name another")

@@ -128,6 +128,7 @@ class ListRules:
                 boosts = np.zeros(len(catalog), dtype=np.float32)
                 for where, boost in self.boosts.items():
                     boosts[where_true(table, where, "boosts")] += np.float32(boost)
+                np.clip(boosts, -_HIGHEST, _HIGHEST, out=boosts)  # so that e^boost is a number
             if self.per is not None:
                 kinds = kinds_by(table, self.per)
         if not mask.any():

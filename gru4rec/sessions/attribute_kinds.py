@@ -76,9 +76,9 @@ class Values(AttributeKind):
 
     def codes(self, column: pl.Series) -> IntArray:
         """See `AttributeKind.codes`."""
-        if column.dtype.is_nested():
+        if _is_of_no_kind(column):
             raise _of_another_kind(column)
-        known, text = pl.Series(self.values, dtype=pl.String), column.cast(pl.String)
+        known, text = pl.Series(self.values, dtype=pl.String), _as_text(column)
         places = pl.int_range(1, len(known) + 1, eager=True)
         codes = text.replace_strict(known, places, default=0, return_dtype=pl.Int64)
         return codes.fill_null(0).to_numpy()
@@ -110,7 +110,7 @@ class Parts(AttributeKind):
 
     def codes(self, column: pl.Series) -> IntArray:
         """See `AttributeKind.codes`."""
-        if column.dtype.is_nested():
+        if _is_of_no_kind(column):
             raise _of_another_kind(column)
         numbers = _as_numbers(column)
         parts = np.searchsorted(self.cuts, numbers.fill_null(0.0).to_numpy(), side="right")
@@ -149,12 +149,32 @@ class Vectors(AttributeKind):
             if not _is_of_vectors(column):
                 raise _of_another_kind(column)
             vectors = _matrix(column.drop_nulls(), len(self.means))
-            scaled[there] = (vectors - np.asarray(self.means)) * self.scale
+            with np.errstate(over="ignore"):
+                scaled[there] = (vectors - np.asarray(self.means)) * self.scale
+            if not np.isfinite(scaled).all():
+                raise DataError(
+                    f"a list of the attribute {column.name!r} has a number beyond those of float32; "
+                    "check the table",
+                    mend_with=["item_features"],
+                )
         return scaled
 
 
 KINDS: Mapping[str, type[AttributeKind]] = {"values": Values, "parts": Parts, "vectors": Vectors}
 """All ways; of a column of whole numbers two serve."""
+
+
+def _is_of_no_kind(column: pl.Series) -> bool:
+    return column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object)
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    """Return values as text; a whole number that came as a float is the same as an integer."""
+    if column.dtype.is_float():
+        whole = column.cast(pl.Int64, strict=False)
+        is_whole = (whole.cast(pl.Float64) == column.cast(pl.Float64)).fill_null(False)
+        return whole.cast(pl.String).set(~is_whole, None)
+    return column.cast(pl.String)
 
 
 def _is_of_vectors(column: pl.Series) -> bool:

@@ -19,7 +19,7 @@ from gru4rec.untrusted import fits, shown
 
 logger = logging.getLogger(__name__)
 
-_INDEX = "_item_index"
+_INDEX = "__gru4rec_item_index"
 
 
 def read_item_table(
@@ -63,14 +63,29 @@ def without_vectors(
 ) -> pl.DataFrame:
     """Return what a table says of the items of a catalog in columns of single values.
 
-    Rows of `before` come first, and count where an item has two.
+    Rows of `before` come first, count where an item has two, and say of which type a column is.
+    What cannot be cast to it is null.
     """
-    plain = [name for name, dtype in table.schema.items() if not dtype.is_nested()]
+    plain = [
+        name
+        for name, dtype in table.schema.items()
+        if not (dtype.is_nested() or dtype in (pl.Object, pl.Binary))
+    ]
     known = table.select(plain).filter(catalog.has(table[ITEM_ID]))
     known = known.with_columns(pl.col(ITEM_ID).cast(catalog.item_ids.dtype))
     if before is None:
         return known
-    both = pl.concat([before, known], how="diagonal_relaxed")
+    try:
+        shared = [name for name in known.columns if name in before.columns]
+        typed = known.with_columns(
+            pl.col(name).cast(before.schema[name], strict=False) for name in shared
+        )
+        both = pl.concat([before, typed], how="diagonal")
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"the table of items has columns of other types than what is kept: {error}",
+            mend_with=["item_features"],
+        ) from error
     return both.unique(ITEM_ID, keep="first", maintain_order=True)
 
 

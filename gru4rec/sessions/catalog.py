@@ -150,7 +150,8 @@ class Catalog:
         """Return ids in the type of the catalog's. Raise DataError for ids of another type."""
         own = self.item_ids.dtype
         if item_ids.dtype.is_integer() and own.is_integer():
-            item_ids = item_ids.cast(own)
+            cast = item_ids.cast(own, strict=False)
+            item_ids = item_ids if cast.null_count() else cast
         if item_ids.dtype != own:
             raise DataError(
                 f"item ids are of type {item_ids.dtype}, and those of the catalog of type {own}; "

@@ -252,3 +252,68 @@ def test_a_checkpoint_whose_attributes_do_not_fit_is_refused(log, items, tmp_pat
     write_checkpoint(saved, tmp_path / "model")
     with pytest.raises(g4r.CheckpointError, match="attributes"):
         read_checkpoint(tmp_path / "model", g4r.GRU4Rec.of)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"day": [True]},  # was a date
+        {"text": [[1e300, 1.0]]},
+        {"category": pl.Series([b"c00"])},
+        {"day": pl.Series([object()], dtype=pl.Object)},
+    ],
+)
+def test_a_table_that_cannot_be_taken_changes_nothing(log, items, more):
+    dated = items.with_columns(day=pl.date(2026, 1, 1) + pl.duration(days=pl.int_range(pl.len())))
+    recommender = fitted(log, dated)
+    before, kept = recommender.catalog, recommender.items
+    table = pl.DataFrame({"item_id": ["new"], "category": ["c00"]}).with_columns(**{
+        name: values if isinstance(values, pl.Series) else pl.Series(values)
+        for name, values in more.items()
+    })  # fmt: skip
+    try:
+        recommender.add_items(table)
+    except g4r.DataError:
+        assert recommender.catalog is before
+        assert recommender.items is kept
+    else:
+        assert recommender.items.schema == kept.schema
+        assert len(recommender.catalog) == len(before) + 1 == recommender.items.height
+
+
+def test_what_is_kept_of_a_table_keeps_its_types_and_leaves_with_its_items(log, items):
+    priced = items.with_columns(price=pl.int_range(pl.len()) * 0.5)
+    recommender = fitted(log, priced)
+    recommender.add_items(pl.DataFrame({"item_id": ["n"], "category": ["c00"], "price": ["1.5"]}))
+    recommender.add_items(pl.DataFrame({"item_id": ["m"], "category": ["c00"], "price": ["?"]}))
+    cheap = g4r.ListRules(allow_where="price < 2").on(recommender)
+    assert cheap.allowed[recommender.catalog.find("n")]
+    assert not cheap.allowed[recommender.catalog.find("m")]
+    late = log.with_columns(
+        pl.col("timestamp") + pl.duration(days=90), session_id=pl.col("session_id") + 1000
+    ).filter(pl.col("item_id") < "c00-0009")
+    recommender.update(late, drop_unseen="30d")
+    assert set(recommender.items["item_id"]) == set(recommender.catalog.item_ids)
+
+
+def test_an_ensemble_whose_models_learned_other_tables_stays_whole(log, items):
+    others = items.with_columns(category=pl.lit("all")).drop("text")
+    ensemble = g4r.Ensemble([fitted(log, items), fitted(log, others, seed=1)])
+    expected = ensemble.recommend([["c00-0000"]], 5)
+    with pytest.raises(g4r.Gru4RecError):
+        ensemble.add_items(NEW)  # its categories say nothing to the second model
+    assert ensemble.recommend([["c00-0000"]], 5).equals(expected)
+
+
+def test_ids_that_do_not_fit_are_refused_and_whole_floats_are_whole(log, items):
+    codes = {item: n for n, item in enumerate(items["item_id"])}
+    numbered = log.with_columns(pl.col("item_id").replace_strict(codes, return_dtype=pl.Int32))
+    table = pl.DataFrame({"item_id": range(40), "brand": [1000 + n % 4 for n in range(40)]})
+    table = table.cast({"item_id": pl.Int32})
+    recommender = fitted(numbered, table)
+    with pytest.raises(g4r.DataError, match="item ids are of type Int64"):
+        recommender.add_items(pl.DataFrame({"item_id": [2**40], "brand": [1001]}))
+    attributes = recommender.placement.attributes
+    whole = attributes.coded(pl.DataFrame({"item_id": [1], "brand": [1003]}))
+    floats = attributes.coded(pl.DataFrame({"item_id": [1], "brand": [1003.0]}))
+    assert np.array_equal(whole.codes, floats.codes)

@@ -225,12 +225,14 @@ def test_a_value_that_is_none_is_refused(given_rules, message):
         ({"allow_where": "colour = 'red'"}, "the table of items has brand, price"),
         ({"allow_where": "brand ="}, "cannot apply the rule"),
         ({"allow_where": "price"}, "cannot apply the rule"),
+        ({"allow_where": "unnest(tags) = 'a'"}, "does not say true or false of each item"),
         ({"allow_where": "item_id IN (SELECT item_id FROM self)"}, "cannot apply the rule"),
         ({"at_most": 1, "per": "colour"}, "choose from brand, price"),
         ({"boosts": {"colour = 1": 1.0}}, "cannot apply the rule"),
     ],
 )
 def test_rules_that_the_table_cannot_answer_are_refused(recommender, table, given_rules, message):
+    table = table.with_columns(tags=pl.concat_list("brand", "brand"))
     asked = g4r.ListRules(**given_rules, items_table=table)
     with pytest.raises((g4r.DataError, g4r.ConfigError), match=message):
         asked.on(recommender)
@@ -330,3 +332,12 @@ def test_what_is_kept_of_few_items_serves_requests_that_leave_out_clicked_ones(l
     assert "c00-0001" in shown
     fewer = filter_of(model, rules=asked, deny=["c00-0001"])
     assert len(fewer.few_of(model.index)[1]) == len(shown) - 1
+
+
+def test_boosts_that_add_up_and_numbers_that_are_none(log, table):
+    model = g4r.GRU4Rec(g4r.Config().replace(TINY), device="cpu").fit(log)
+    strong = g4r.ListRules(boosts={"price < 40": 80.0, "price < 41": 79.0}, items_table=table)
+    assert model.recommend([["unknown"]], 60, rules=strong).height == len(model.catalog)
+    holed = table.with_columns(price=pl.lit(float("nan")))
+    with pytest.raises(g4r.DataError, match="let none"):
+        g4r.ListRules(allow_where="price > 0", items_table=holed).on(model)
