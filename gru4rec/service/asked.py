@@ -96,7 +96,7 @@ class Reader:
         (value,) = values
         if name == "k":
             return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else value
-        return _TRUTHS.get(value.lower(), value)
+        return value if name == "rules" else _TRUTHS.get(value.lower(), value)
 
     def _set_of(self, name: object) -> ListRules | None:
         if name is None:

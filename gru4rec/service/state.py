@@ -139,7 +139,7 @@ class ServiceState:
             try:
                 rules.on(recommender)
             except Gru4RecError as error:
-                raise DataError(f"rules [{name}]: {error}", mend_with=error.mend_with) from error
+                raise DataError(f"rules [{name}]: {error}", mend_with=["items_table"]) from error
 
     def _tell(self) -> None:
         """Tell the metrics which model is served."""

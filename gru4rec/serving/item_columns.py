@@ -59,10 +59,11 @@ def where_true(table: pl.DataFrame, predicate: str, rule: str) -> BoolArray:
             raise DataError("it does not say true or false of each item")
         is_so = found.cast(pl.Boolean).fill_null(False)
     except (pl.exceptions.PolarsError, DataError) as error:
-        columns = [name for name in table.columns if name != ITEM_ID]
+        columns = ", ".join(name for name in table.columns if name != ITEM_ID)
+        why = str(error).partition("; valid")[0]  # what follows is Polars' plan
         raise DataError(
-            f"cannot apply the rule {shown(predicate)}: {brief(error)}; the table of items has "
-            f"{brief(', '.join(columns))}",
+            f"cannot apply the rule {shown(predicate)}: {brief(why)}; the table of items has "
+            f"{brief(columns)}",
             mend_with=[rule],
         ) from error
     return is_so.new_from_index(0, table.height).to_numpy() if len(is_so) == 1 else is_so.to_numpy()

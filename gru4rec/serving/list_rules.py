@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -70,8 +71,8 @@ class ListRules:
     items_table: ClickSource | None = field(default=None, repr=False, compare=False)
     """Columns `item_id` and whatever predicates and `per` name. An item without a row has NULL in
     all of them. Left out, it is what the recommender keeps of the table that it learned by."""
-    _bound: list[tuple[Catalog, ItemIndex | None, ItemFilter]] = field(
-        default_factory=list, init=False, repr=False, compare=False
+    _bound: WeakKeyDictionary[Answering, tuple[Catalog, ItemIndex | None, ItemFilter]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
@@ -88,12 +89,20 @@ class ListRules:
         one_alone = (self.at_most is None) != (self.per is None)
         if one_alone or (self.at_most is not None and self.at_most < 1):
             raise ConfigError(
-                "at_most (1 or more) and per (a column) go together, got "
-                f"{self.at_most} and {self.per}",
+                f"got {self.at_most} and {shown(self.per)}: at_most (1 or more) and per (a column) "
+                "go together",
                 mend_with=["at_most", "per"],
             )
         if any(abs(boost) > _HIGHEST or math.isnan(boost) for boost in self.boosts.values()):
             raise ConfigError(f"boosts lie between −80 and 80, got {shown(dict(self.boosts))}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle has of it: all but what was made for recommenders."""
+        return {name: value for name, value in vars(self).items() if name != "_bound"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        for name, value in {**state, "_bound": WeakKeyDictionary()}.items():
+            object.__setattr__(self, name, value)
 
     @property
     def reads_table(self) -> bool:
@@ -107,12 +116,10 @@ class ListRules:
         be, if no item may be shown, and for `diversity` of a recommender that has no item vectors.
         """
         index = index_of(recommender)
-        for catalog, known, bound in self._bound:
-            if catalog is recommender.catalog and known is index:
-                return bound
-        bound = self._made(recommender, index)
-        # The last two: while a new model takes over, the older one still answers.
-        self._bound[:] = [(recommender.catalog, index, bound), *self._bound[:1]]
+        catalog, known, bound = self._bound.get(recommender, (None, None, None))
+        if bound is None or catalog is not recommender.catalog or known is not index:
+            bound = self._made(recommender, index)
+            self._bound[recommender] = recommender.catalog, index, bound
         return bound
 
     def _made(self, recommender: Answering, index: ItemIndex | None) -> ItemFilter:

@@ -153,8 +153,8 @@ class Vectors(AttributeKind):
                 scaled[there] = (vectors - np.asarray(self.means)) * self.scale
             if not np.isfinite(scaled).all():
                 raise DataError(
-                    f"a list of the attribute {column.name!r} has a number beyond those of float32; "
-                    "check the table",
+                    f"a list of the attribute {column.name!r} has a number beyond those of "
+                    "float32; check the table",
                     mend_with=["item_features"],
                 )
         return scaled

@@ -117,3 +117,26 @@ def test_a_new_model_keeps_them_or_is_refused(serving, files, checkpoint, log, t
     assert refused.status == 503
     assert "rules [cheap]" in refused.json["error"]
     assert client.post("/recommend", {"items": [A]}, rules="cheap").json == after
+
+
+def test_models_that_are_refused_leave_the_rules_of_the_one_that_answers(
+    serving, files, checkpoint, log, trained
+):
+    client = serving(**files)
+    rules = client.state.rules["front"]
+    before = rules.on(client.state.recommender)
+    more = g4r.read_clicks(log).collect()
+    for seed in range(3):
+        other = g4r.GRU4Rec(trained.config.replace({"seed": seed}), device="cpu").fit(
+            more.with_columns(item_id=pl.col("item_id") + "-other")
+        )
+        other.save(checkpoint, force=True)
+        assert client.post("/model/reload").status == 503
+    assert rules.on(client.state.recommender) is before
+
+
+def test_a_set_may_be_named_as_a_truth_value(serving, files, tmp_path):
+    (tmp_path / "rules.toml").write_text("[true]\ndiversity = 0.1\n[1]\ndiversity = 0.2\n")
+    client = serving(**files)
+    for name in ("true", "1"):
+        assert client.post("/recommend", {"items": [A]}, k=3, rules=name).status == 200

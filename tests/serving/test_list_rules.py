@@ -1,5 +1,6 @@
 """Rules of lists: every item passes, k stand where k exist, and the order is that of the scores."""
 
+import copy
 from itertools import pairwise
 
 import numpy as np
@@ -341,3 +342,13 @@ def test_boosts_that_add_up_and_numbers_that_are_none(log, table):
     holed = table.with_columns(price=pl.lit(float("nan")))
     with pytest.raises(g4r.DataError, match="let none"):
         g4r.ListRules(allow_where="price > 0", items_table=holed).on(model)
+
+
+def test_rules_are_copied_without_what_was_made_by_them(log, table):
+    model = g4r.GRU4Rec(g4r.Config().replace(TINY), device="cpu").fit(log)
+    asked = g4r.ListRules(allow_where="price < 20", items_table=table)
+    asked.on(model)
+    again = copy.deepcopy(asked)
+    assert again == asked
+    assert again.on(model) is not asked.on(model)
+    assert np.array_equal(again.on(model).allowed, asked.on(model).allowed)
