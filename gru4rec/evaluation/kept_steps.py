@@ -1,8 +1,8 @@
 """Keep what a backtest has done so far in a folder, from which it goes on.
 
 kept/
-├── first/             the model of the first step, a checkpoint
-└── done/              replaced as a whole after each step:
+├── backtest-first/    the model of the first step, a checkpoint
+└── backtest-done/     replaced as a whole after each step:
     ├── backtest.json  the log, the settings and the last step
     ├── rows.parquet   the figures
     └── updated/       the updated model, a checkpoint

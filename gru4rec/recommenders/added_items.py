@@ -14,7 +14,7 @@ from gru4rec.config import Config
 from gru4rec.errors import DataError
 from gru4rec.model import Model, Placement
 from gru4rec.schema import ITEM_ID
-from gru4rec.sessions import Catalog, CodedItems, SideInputs, coded_of, read_item_table
+from gru4rec.sessions import Catalog, CodedItems, SideInputs, read_item_table, rows_by_item
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +62,8 @@ def placed_rows(
     They are zeros where nothing is known. Raise DataError if the model has learned no attributes.
     """
     placement = _there(placement)
-    described = coded_of(read_item_table(item_features), catalog, placement.attributes)
-    return _sound(placement.placed(described))
+    rows = rows_by_item(read_item_table(item_features), catalog)
+    return _sound(placement.placed(placement.attributes.coded(rows)))
 
 
 def model_with(

@@ -118,11 +118,11 @@ class GRU4Rec(OfModel):
             resume=resume,
         )
         index = ItemIndex.build(vectors_of(trained.model))
+        kept = None if items is None else without_vectors(items, log.catalog)
         meta = meta_of(trained, log, name=self.name, device=str(self.device))
         self._take(trained.config, trained.model, log.catalog, log.side_inputs, index, meta)
         self._optimizer = trained.optimizer if updatable else None
-        self._keep, self.placement = folder, trained.placement
-        self.items = None if items is None else without_vectors(items, log.catalog)
+        self._keep, self.placement, self.items = folder, trained.placement, kept
         return self
 
     def add_items(self, item_features: ClickSource) -> Self:

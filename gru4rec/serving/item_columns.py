@@ -13,10 +13,10 @@ from gru4rec.schema import ITEM_ID
 from gru4rec.serving.answering import Answering
 from gru4rec.serving.arrangement import VectorsOf
 from gru4rec.serving.index import ItemIndex
-from gru4rec.sessions import read_item_table
+from gru4rec.sessions import read_item_table, rows_by_item
 from gru4rec.untrusted import brief, shown
 
-_PLACE = "__gru4rec_place"
+_IS_SO = "__gru4rec_is_so"
 
 
 def vectors_of(recommender: Answering) -> VectorsOf | None:
@@ -42,17 +42,14 @@ def rows_of(items_table: ClickSource | None, recommender: Answering) -> pl.DataF
             "attributes of items are asked for, and there is no table of these; give items_table",
             mend_with=["items_table"],
         )
-    rows = recommender.catalog.encode(items.lazy(), _PLACE)
-    places = pl.int_range(len(recommender.catalog), dtype=pl.UInt32, eager=True)
-    every = pl.LazyFrame({_PLACE: places})
-    table = every.join(rows, on=_PLACE, how="left", maintain_order="left").drop(_PLACE).collect()
-    return table.with_columns(cs.float().fill_nan(None))  # what is no number is not known
+    rows = rows_by_item(items, recommender.catalog)
+    return rows.with_columns(cs.float().fill_nan(None))  # what is no number is not known
 
 
 def where_true(table: pl.DataFrame, predicate: str, rule: str) -> BoolArray:
     """Return for which items a predicate is true [N]. Raise DataError if it cannot be read."""
     try:
-        found = table.lazy().select(predicate_of(predicate).alias(_PLACE)).collect()[_PLACE]
+        found = table.lazy().select(predicate_of(predicate).alias(_IS_SO)).collect()[_IS_SO]
         if found.dtype not in (pl.Boolean, pl.Null):
             raise DataError(f"it is of type {found.dtype}, and no condition")
         if len(found) not in (1, table.height):

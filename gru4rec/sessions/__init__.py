@@ -10,8 +10,8 @@ if TYPE_CHECKING:
         Attributes,
         CodedItems,
         attributes_of,
-        coded_of,
         read_item_table,
+        rows_by_item,
         without_vectors,
     )
     from gru4rec.sessions.batching.background import prefetch
@@ -73,7 +73,6 @@ __all__ = [
     "WholeSessions",
     "arrays_of",
     "attributes_of",
-    "coded_of",
     "from_lists",
     "hashes_of",
     "offsets_of",
@@ -83,6 +82,7 @@ __all__ = [
     "read_again",
     "read_item_table",
     "refuse_other",
+    "rows_by_item",
     "sides_of",
     "sketch_of",
     "take_in",

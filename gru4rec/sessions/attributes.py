@@ -189,30 +189,24 @@ def attributes_of(table: pl.DataFrame, catalog: Catalog) -> tuple[Attributes, Co
 
     Only what the table has of these counts. Raise DataError as `Attributes.of`, and if it has none.
     """
-    known = _of_catalog(table, catalog)
-    if known.is_empty():
+    rows = rows_by_item(table, catalog)
+    known = len(rows) - rows[ITEM_ID].null_count()
+    if not known:
         raise DataError(
             "the table of items has none of the items of the log; check item_id",
             mend_with=["item_features"],
         )
-    logger.info("the table of items tells of %d of %d items", known.height, len(catalog))
-    attributes = Attributes.of(known.drop(_INDEX))
-    return attributes, coded_of(table, catalog, attributes)
+    logger.info("the table of items tells of %d of %d items", known, len(catalog))
+    attributes = Attributes.of(rows)
+    return attributes, attributes.coded(rows)
 
 
-def coded_of(table: pl.DataFrame, catalog: Catalog, attributes: Attributes) -> CodedItems:
-    """Return the attributes of the items of a catalog; those of which the table has none are 0."""
-    known, row = _of_catalog(table, catalog), np.full(len(catalog), -1)
-    coded = attributes.coded(known)
-    row[known[_INDEX].to_numpy()] = np.arange(known.height)
-    nothing = attributes.coded(known.clear(1))  # a row of nulls, which stands behind the others
-    codes = np.concatenate((coded.codes, nothing.codes))
-    return CodedItems(codes, np.concatenate((coded.numbers, nothing.numbers))).take(row)
-
-
-def _of_catalog(table: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
-    """Return the rows of items that a catalog has, with their item indexes."""
-    return catalog.encode(table.lazy(), _INDEX).filter(pl.col(_INDEX).is_not_null()).collect()
+def rows_by_item(table: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
+    """Return the rows of a table of items by item index [N]; nulls where it has none."""
+    known = catalog.encode(table.lazy(), _INDEX)
+    index = pl.LazyFrame({_INDEX: pl.int_range(len(catalog), dtype=pl.UInt32, eager=True)})
+    rows = index.join(known, on=_INDEX, how="left", maintain_order="left")
+    return rows.drop(_INDEX).collect()
 
 
 def _kinds_of(column: pl.Series) -> dict[str, AttributeKind]:

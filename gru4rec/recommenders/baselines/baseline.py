@@ -105,10 +105,7 @@ class Baseline(Recommender):
         """
         before = self.catalog
         if self.needs_whole_log is not None:
-            raise DataError(
-                f"{self.name} is not updated: {self.needs_whole_log}; fit it again, on the older "
-                "clicks too"
-            )
+            raise self._is_not_updated()
         self._refuse(options)
         log, _ = parts_of_log(clicks, None, ())
         catalog = before.grown(log)
@@ -184,10 +181,16 @@ class Baseline(Recommender):
     def learn_too(self, sessions: SessionArrays, catalog: Catalog) -> pl.DataFrame:
         """Return the table once these sessions were learned from too.
 
-        `catalog` has grown by them. Raise DataError for a log that does not go with the older one.
-        Asked only where `needs_whole_log` is None.
+        `catalog` has grown by them. Raise DataError for a log that does not go with the older one,
+        and unless `needs_whole_log` is None.
         """
-        raise NotImplementedError
+        raise self._is_not_updated()
+
+    def _is_not_updated(self) -> DataError:
+        return DataError(
+            f"{self.name} is not updated: {self.needs_whole_log}; fit it again, on the older "
+            "clicks too"
+        )
 
     @abstractmethod
     def prepare(self) -> None:
