@@ -41,7 +41,7 @@ class CandidateSampler:
     unless another session or a draw brought them too. Stretches of 256 clicks of an endless session
     are as sessions of their own here: else a window that it fills would have no negatives of the
     window, and would mask nearly every score. A catalog no larger than `whole_below` is a candidate
-    as a whole: nothing is drawn, corrected or masked.
+    as a whole: nothing is drawn, corrected or masked. Items without support are no negatives.
 
     With `by_support` the correction is that of the GRU4Rec authors' code. That subtracts logq ·
     log(support) from each target's column and logq · alpha · log(support) from each drawn one, and
@@ -64,6 +64,9 @@ class CandidateSampler:
         weights = support.astype(np.float64) ** alpha
         self.draws = draws
         self._whole = len(support) <= whole_below
+        self._clicked = np.flatnonzero(
+            support
+        )  # others were added: that nobody clicked says nothing
         self._cumulative = np.cumsum(weights)  # float64: a float32 sum cannot reach rare items
         self._log_unsampled = _log_complement(weights / self._cumulative[-1])
         self._log_untargeted = _log_complement(target_counts / max(1, target_counts.sum()))
@@ -91,8 +94,9 @@ class CandidateSampler:
         What teachers `named` [M, T] is among them, as if it had been drawn.
         """
         if self._whole:
-            catalog = np.arange(len(self._cumulative))
-            nowhere = np.empty(0, dtype=np.int64)
+            catalog, nowhere = self._clicked, np.empty(0, dtype=np.int64)
+            if len(catalog) < len(self._cumulative):
+                targets, named = (np.searchsorted(catalog, items) for items in (targets, named))
             return Candidates(catalog, targets, np.zeros(len(catalog)), nowhere, named)
         draws = self.draw(random)
         if named.size:

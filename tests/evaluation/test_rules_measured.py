@@ -159,10 +159,6 @@ def test_the_page_draws_recall_against_variety_where_there_are_two_degrees_of_it
     assert "Recall against variety" in page
     assert table["metric"].unique().sort().to_list() == ["mrr", "mrr_all", "recall", "recall_all"]
     assert table.equals(g4r.evaluate({"m": model}, log, ks=[5], rules=both))
-    for rules in (
-        None,
-        {"diversity": g4r.ListRules(diversity=0.4)},
-        {"diversity": g4r.ListRules(diversity=0.4), "new": g4r.ListRules(exclude_clicked=True)},
-    ):
-        page = evaluate_with_page({"m": model}, log, ks=[5], rules=rules)[1]
-        assert "Recall against variety" not in page
+    one = {"diversity": g4r.ListRules(diversity=0.4), "new": g4r.ListRules(exclude_clicked=True)}
+    page = evaluate_with_page({"m": model}, log, ks=[5], rules=one)[1]
+    assert "Recall against variety" not in page

@@ -16,12 +16,12 @@ from gru4rec.model.encoders import ENCODERS
 from gru4rec.recommenders.checkpoint import read_checkpoint, write_checkpoint
 from gru4rec.tuning import shrink
 
-SETTINGS = {**TINY, "training.negatives": 4, "training.lanes": 8}
+SETTINGS = {**TINY, "training.negatives": 4, "training.lanes": 8, "training.epochs": 1}
 
 
 @pytest.fixture(scope="module")
 def log() -> pl.DataFrame:
-    return g4r.generate_clicks(sessions=300, items=40, categories=2, seed=4)
+    return g4r.generate_clicks(sessions=200, items=40, categories=2, seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +142,9 @@ def test_the_best_epoch_keeps_what_places_items_then(log, items):
     assert len(recommender.add_items(NEW).catalog) == 42
 
 
-def test_an_update_learns_the_clicks_on_added_items(log, items):
-    recommender = fitted(log, items).add_items(NEW)
+@pytest.mark.parametrize("negatives", [4, 100])  # drawn, and the catalog as a whole
+def test_an_update_learns_the_clicks_on_added_items(log, items, negatives):
+    recommender = fitted(log, items, **{"training.negatives": negatives}).add_items(NEW)
     size = len(recommender.catalog)
     before = weights_of(recommender)["output_table"]
     recommender.update(clicks_of([["c00-0105", "c00-0106-new"]] * 30))
