@@ -61,12 +61,11 @@ class CandidateSampler:
         logq: float = 1.0,
         by_support: bool = False,
     ) -> None:
-        weights = support.astype(np.float64) ** alpha
+        # That nobody clicked an item that was added since says nothing against it.
+        weights = np.where(support > 0, support.astype(np.float64) ** alpha, 0.0)
         self.draws = draws
         self._whole = len(support) <= whole_below
-        self._clicked = np.flatnonzero(
-            support
-        )  # others were added: that nobody clicked says nothing
+        self._clicked = np.flatnonzero(support)
         self._cumulative = np.cumsum(weights)  # float64: a float32 sum cannot reach rare items
         self._log_unsampled = _log_complement(weights / self._cumulative[-1])
         self._log_untargeted = _log_complement(target_counts / max(1, target_counts.sum()))

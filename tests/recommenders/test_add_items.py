@@ -142,9 +142,12 @@ def test_the_best_epoch_keeps_what_places_items_then(log, items):
     assert len(recommender.add_items(NEW).catalog) == 42
 
 
-@pytest.mark.parametrize("negatives", [4, 100])  # drawn, and the catalog as a whole
-def test_an_update_learns_the_clicks_on_added_items(log, items, negatives):
-    recommender = fitted(log, items, **{"training.negatives": negatives}).add_items(NEW)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"training.sample_alpha": 0.0}, {"training.negatives": 100}],  # the last: all items
+)
+def test_an_update_learns_the_clicks_on_added_items(log, items, settings):
+    recommender = fitted(log, items, **settings).add_items(NEW)
     size = len(recommender.catalog)
     before = weights_of(recommender)["output_table"]
     recommender.update(clicks_of([["c00-0105", "c00-0106-new"]] * 30))
