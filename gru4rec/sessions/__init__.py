@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     )
     from gru4rec.sessions.batching.background import prefetch
     from gru4rec.sessions.batching.batch import ORDINARY_CLICKS, SessionBatch
+    from gru4rec.sessions.batching.lane_grids import LaneGrids
     from gru4rec.sessions.batching.packed_layout import PackedLayout
     from gru4rec.sessions.batching.session_parallel import SessionParallelWindows
     from gru4rec.sessions.batching.whole_session import WholeSessions
@@ -60,6 +61,7 @@ __all__ = [
     "CodedItems",
     "Follows",
     "ItemLinks",
+    "LaneGrids",
     "OwnItems",
     "PackedLayout",
     "Prefixes",

@@ -24,6 +24,8 @@ class AttentionGRU(Encoder):
     is that of the GRU, c and L.
     """
 
+    takes_lanes = True
+
     def __init__(self, config: EncoderConfig, input_size: int) -> None:
         super().__init__(config, input_size)
         self.gru = GRU(config, input_size)
@@ -62,14 +64,18 @@ def running_mean(
     """Return means of the values so far, weighted by the exp of their scores [M, H].
 
     And the logs of the sums of those weights [M, 1]. `mean` and `log_sum` are those before each
-    segment.
+    segment; where a session begins in a lane there are none.
     """
     means, log_sums = [], []
     sizes = packing.block_sizes
+    begins_M1 = None if packing.begins is None else packing.begins.unsqueeze(1)
     blocks = zip(torch.split(values_MH, sizes), torch.split(scores_M1, sizes), strict=True)
     mean_BH, log_sum_B1 = mean_SH, log_sum_S1
-    for value_BH, score_B1 in blocks:
+    for position, (value_BH, score_B1) in enumerate(blocks):
         before_B1 = log_sum_B1[: len(value_BH)]
+        if begins_M1 is not None:
+            begins_B1 = torch.split(begins_M1, sizes)[position]
+            before_B1 = before_B1.masked_fill(begins_B1, -torch.inf)
         log_sum_B1 = torch.logaddexp(before_B1, score_B1)
         earlier_BH = mean_BH[: len(value_BH)] * torch.exp(before_B1 - log_sum_B1)
         mean_BH = earlier_BH + value_BH * torch.exp(score_B1 - log_sum_B1)

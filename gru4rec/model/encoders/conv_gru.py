@@ -21,6 +21,8 @@ class ConvGRU(Encoder):
 
     # M clicks, S segments, E length of an input, H units, W width of the convolution, V = W − 1
     # inputs that are kept, P = S·V + M rows of the table that convolutions read
+    takes_lanes = True
+
     def __init__(self, config: EncoderConfig, input_size: int) -> None:
         super().__init__(config, input_size)
         self.width = config.conv_width
@@ -42,8 +44,12 @@ class ConvGRU(Encoder):
         """See `Encoder.forward`."""
         kept_SVE, *gru_state = state
         table_PE = torch.cat((kept_SVE.flatten(0, 1), inputs_ME))
-        rows_MW = torch.from_numpy(self._rows(packing.layout))
-        rows_MW = rows_MW.to(inputs_ME.device, non_blocking=True)
+        if packing.begins is None:
+            rows_MW = torch.from_numpy(self._rows(packing.layout))
+            rows_MW = rows_MW.to(inputs_ME.device, non_blocking=True)
+        else:
+            rows_MW = self._rows_of_lanes(packing)
+            table_PE = torch.cat((table_PE, table_PE.new_zeros(1, self.input_size)))
         windows_MX = table_PE.index_select(0, rows_MW.flatten()).view(len(inputs_ME), -1)  # X = W·E
         read_ME = inputs_ME + torch.relu(self.conv(windows_MX))
         outputs_MH, after = self.gru(read_ME, packing, tuple(gru_state), random)
@@ -62,3 +68,15 @@ class ConvGRU(Encoder):
         of_click_MW = len(layout.lengths) * num_kept + starts_MW + segment_M1
         of_state_MW = segment_M1 * num_kept - position_MW - 1  # the newest stands first
         return np.where(position_MW >= 0, of_click_MW, of_state_MW)
+
+    def _rows_of_lanes(self, packing: Packing) -> Tensor:
+        """Do as `_rows` for lanes; a row of zeros stands last for what is before a session."""
+        position_M1 = packing.lane_positions.unsqueeze(1)
+        rows, lanes, num_kept = len(position_M1), len(packing.ends), self.width - 1
+        row_M1 = torch.arange(rows, device=position_M1.device).unsqueeze(1)
+        back_W = torch.arange(self.width, device=position_M1.device)
+        above_M1 = torch.where(position_M1 < 0, -1 - position_M1, position_M1)
+        of_click_MW = lanes * num_kept + row_M1 - back_W * lanes
+        of_state_MW = row_M1 % lanes * num_kept + back_W - above_M1 - 1  # the newest stands first
+        before_MW = torch.where(position_M1 < 0, of_state_MW, lanes * num_kept + rows)
+        return torch.where(back_W <= above_M1, of_click_MW, before_MW)

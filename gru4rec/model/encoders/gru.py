@@ -41,24 +41,28 @@ class GRULayer(RecurrentLayer):
         (initial_SH,) = state_SH
         if self.weight_ih is None:
             products_MG = inputs_ME + self.bias_ih
-        elif inputs_ME.is_cuda and self.bias_hh is not None:
+        elif inputs_ME.is_cuda and self.bias_hh is not None and packing.begins is None:
             return self.fused(inputs_ME, packing, initial_SH), ()
         elif self.is_served(packing) and self.bias_hh is not None:
             weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
             return torch.gru_cell(inputs_ME, initial_SH, *weights), ()
         else:
             products_MG = torch.addmm(self.bias_ih, inputs_ME, self.weight_ih.t())
-        sizes = packing.block_sizes
+        return self._run(products_MG, initial_SH, packing), ()
+
+    def _run(self, products_MG: Tensor, initial_SH: Tensor, packing: Packing) -> Tensor:
+        """Return the outputs [M, H] by the gates' input products."""
         outputs_MH: Tensor
         if self.bias_hh is None:
             outputs_MH = PackedGRUBefore.apply(  # type: ignore[no-untyped-call]
-                products_MG, initial_SH, self.weight_hh, sizes
+                products_MG, initial_SH, self.weight_hh, packing.block_sizes, packing.kept
             )
         else:
             outputs_MH = PackedGRU.apply(  # type: ignore[no-untyped-call]
-                products_MG, initial_SH, self.weight_hh, self.bias_hh, sizes
-            )
-        return outputs_MH, ()
+                products_MG, initial_SH, self.weight_hh, self.bias_hh,
+                packing.block_sizes, packing.kept,
+            )  # fmt: skip
+        return outputs_MH
 
     @staticmethod
     def is_served(packing: Packing) -> bool:

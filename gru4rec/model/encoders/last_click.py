@@ -14,6 +14,8 @@ class LastClick(Encoder):
     It has no state: `state_dropout` drops components of each layer's output.
     """
 
+    takes_lanes = True
+
     # M clicks, E length of an input, H units
     def __init__(self, config: EncoderConfig, input_size: int) -> None:
         super().__init__(config, input_size)

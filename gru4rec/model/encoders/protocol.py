@@ -23,6 +23,8 @@ class Encoder(nn.Module, ABC):
     learns from sessions that come whole."""
     max_length: int | None = None
     """Clicks that a session vector is made of at most: the last so many. None: all of them."""
+    takes_lanes = False
+    """Whether it heeds that sessions begin within lanes (`Packing.of_lanes`)."""
     takes_products = False
     """Whether its inputs may be the input products of its gates, as `onehot` makes them."""
 

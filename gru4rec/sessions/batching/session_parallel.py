@@ -7,6 +7,7 @@ import numpy as np
 
 from gru4rec.arraytypes import IntArray
 from gru4rec.sessions.batching.batch import ORDINARY_CLICKS, SessionBatch
+from gru4rec.sessions.batching.lane_grids import LaneGrids, LaneSegments
 from gru4rec.sessions.batching.packed_layout import PackedLayout
 
 _PARTS = 4  # of an epoch's steps: what a session may take of them
@@ -39,7 +40,7 @@ class SessionParallelWindows(Sequence[SessionBatch]):
         """
         sessions = np.flatnonzero(lengths)
         first_clicks, lengths = first_clicks[sessions], lengths[sessions]
-        starts, ends, further = _run(lengths, lanes)
+        lane, starts, ends, further = _run(lengths, lanes)
 
         # From here on segment by segment; those of a session are neighbours.
         session, window, clicks = _cut(starts, ends, steps)
@@ -55,6 +56,10 @@ class SessionParallelWindows(Sequence[SessionBatch]):
         self._bounds = np.searchsorted(window[order], np.arange(window.max(initial=-1) + 2))
         place = np.empty_like(order)  # of each segment in its window
         place[order] = np.arange(len(order)) - self._bounds[window[order]]
+
+        self.lanes, self._steps = lanes, steps
+        self._lane_of = lane[session][order]
+        self._began = np.maximum(starts[session], window * steps)[order]
 
         done = np.cumsum(clicks) - clicks  # of the session before the segment
         done -= done[first_segment][session]
@@ -82,28 +87,43 @@ class SessionParallelWindows(Sequence[SessionBatch]):
     def __iter__(self) -> Iterator[SessionBatch]:
         return (self[window] for window in range(len(self)))
 
+    def lanes_of(self, window: int) -> IntArray:
+        """Return the lane of each segment of a window; of several on one the last goes on [S]."""
+        return self._lane_of[self._bounds[window] : self._bounds[window + 1]]
 
-def _run(lengths: IntArray, lanes: int) -> tuple[IntArray, IntArray, IntArray]:
+    def grids(self, windows: range) -> LaneGrids:
+        """Return windows that follow each other as grids of lanes."""
+        some = slice(self._bounds[windows.start], self._bounds[windows.stop])
+        counts = np.diff(self._bounds[windows.start : windows.stop + 1])
+        window = np.repeat(np.arange(len(windows)), counts)
+        order = np.lexsort((self._began[some], self._lane_of[some], window))
+        parts = (self._lane_of, self._first_clicks, self._lengths, self._before)
+        lane, first_clicks, lengths, before = (part[some][order] for part in parts)
+        segments = LaneSegments(window[order], lane, first_clicks, lengths, begins=before < 0)
+        return segments.grids(len(windows), lanes=self.lanes, steps=self._steps)
+
+
+def _run(lengths: IntArray, lanes: int) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     """Let each session in turn take the lane that is free first, and a long one further lanes.
 
-    Return the step at which each session starts [S], the one before which it ends [S], and the
-    stretches on further lanes: session, start and end of each [n, 3].
+    Return the lane of each session [S], the step at which it starts there [S], the one before which
+    it ends [S], and the stretches on further lanes: session, start and end of each [n, 3].
     """
     total = int(lengths.sum())
     longest = max(ORDINARY_CLICKS, total // lanes // _PARTS)
     free = [(0, lane) for lane in range(min(lanes, total))]
-    starts = np.empty(len(lengths), dtype=np.int64)
+    taken, starts = np.empty((2, len(lengths)), dtype=np.int64)
     spans, further = lengths.copy(), []  # steps of each session
     for session, length in enumerate(lengths.tolist()):
         step, lane = free[0]
-        starts[session] = step
+        taken[session], starts[session] = lane, step
         if length <= longest:
             heapq.heapreplace(free, (step + length, lane))
         else:
             stretches = _spread(free, length, most=min(lanes, -(-length // longest)))
             spans[session] = stretches[0][1] - step
             further += [(session, *stretch) for stretch in stretches[1:]]
-    return starts, starts + spans, np.array(further, dtype=np.int64).reshape(-1, 3)
+    return taken, starts, starts + spans, np.array(further, dtype=np.int64).reshape(-1, 3)
 
 
 def _spread(free: list[tuple[int, int]], length: int, *, most: int) -> list[tuple[int, int]]:

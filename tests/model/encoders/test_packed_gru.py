@@ -48,6 +48,20 @@ def test_its_gradients_pass_gradcheck():
     assert torch.autograd.gradcheck(PackedGRU.apply, inputs)
 
 
+def test_its_gradients_pass_gradcheck_where_sessions_begin_within_segments():
+    kept = torch.ones(9, 1, dtype=torch.float64)
+    kept[[0, 4, 5]] = 0
+    inputs = (
+        random_tensor(9, 12, seed=1).requires_grad_(),
+        random_tensor(3, 4, seed=2),
+        random_tensor(12, 4, seed=3).requires_grad_(),
+        random_tensor(12, seed=4).requires_grad_(),
+        [3, 3, 3],
+        kept,
+    )
+    assert torch.autograd.gradcheck(PackedGRU.apply, inputs)
+
+
 def test_it_equals_torchs_gru_forward_and_backward():
     sizes = torch.tensor([4, 3, 1, 1])
     packing = Packing.of_lengths(np.array([4, 2, 2, 1]))

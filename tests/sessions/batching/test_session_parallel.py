@@ -175,3 +175,43 @@ def test_endless_sessions_start_in_their_order_and_the_sessions_after_them_do_to
     window_of = {click: w for w, batch in enumerate(batches) for click in batch.clicks.tolist()}
     starts = [window_of[first] for first in firsts]
     assert starts == sorted(starts)
+
+
+def test_lanes_run_their_sessions_one_under_another():
+    # Lane 0 takes sessions of 1, 3 clicks, lane 1 those of 1, 2; of lane 1 the last place is empty.
+    grids = windows_of([1, 1, 3, 2], lanes=2, steps=2).grids(range(2))
+    assert grids.clicks.tolist() == [0, 1, 2, 5, 3, 6, 4, -1]
+    assert grids.begins.tolist() == [True, True, True, True, False, False, False, False]
+    assert grids.ends.tolist() == [[2, 3], [2, 1]]
+    assert grids.heights.tolist() == [2, 2]
+    assert grids.num_clicks.tolist() == [4, 3]
+    assert grids.num_stretches.tolist() == [4, 2]
+
+
+@given(sessions, lanes, steps, st.sampled_from([0, 300, 1000]))
+def test_grids_have_the_clicks_of_the_windows_and_lanes_go_on_where_segments_do(
+    lengths, lanes, steps, endless
+):
+    windows = windows_of([*lengths, endless], lanes=lanes, steps=steps)
+    middle = len(windows) // 2
+    parts = [windows.grids(range(middle)), windows.grids(range(middle, len(windows)))]
+    number, last_on_lane = 0, {}
+    for grids in parts:
+        for row, (start, height) in enumerate(zip(grids.starts, grids.heights, strict=True)):
+            batch, lanes_of = windows[number], windows.lanes_of(number)
+            clicks = grids.clicks[start : start + height * lanes].reshape(height, lanes)
+            begins = grids.begins[start : start + height * lanes].reshape(height, lanes)
+            assert sorted(clicks[clicks >= 0]) == sorted(batch.clicks)
+            assert grids.num_clicks[row] == len(batch.clicks)
+            assert height % steps == 0
+            is_filled = clicks >= 0
+            assert (is_filled[1:] <= is_filled[:-1]).all()  # no hole above a click
+            goes_on = is_filled[1:] & ~begins[1:]
+            assert (clicks[1:][goes_on] == clicks[:-1][goes_on] + 1).all()
+            for lane in np.flatnonzero(is_filled[0] & ~begins[0]):
+                assert clicks[0, lane] == last_on_lane[lane] + 1
+            assert set(lanes_of[batch.carried]) == set(np.flatnonzero(is_filled[0] & ~begins[0]))
+            filled = clicks.ravel()[grids.ends[row]]
+            last_on_lane |= {lane: click for lane, click in enumerate(filled) if click >= 0}
+            number += 1
+    assert number == len(windows)
