@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from gru4rec.config import Config
 from gru4rec.errors import DivergenceError, StoppedError
-from gru4rec.model import Model, State
-from gru4rec.sessions import prefetch
-from gru4rec.training.batch import TrainingBatch, TrainingBatches
+from gru4rec.model import Model
+from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.engine import Engine, PackedEngine
 from gru4rec.training.learner import Learner
 from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.placing import Placing
@@ -94,9 +94,9 @@ class Trainer:
         self.batches = batches
         self.config = config.training
         self.learner = Learner(model, config.training, device, placing)
+        self.engine: Engine = PackedEngine(self.learner, batches)
         self.position = Position()
-        self._carried: State = ()
-        self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self._began = 0.0
         self._kept: dict[str, Tensor] = {}
 
     def run(self, hooks: Hooks | None = None) -> list[dict[str, float]]:
@@ -147,20 +147,17 @@ class Trainer:
         at, total = self.position, len(self.batches)
         first = self._first_window()
         if at.window == 0:
-            at.window, self._carried = first, ()
-            self._loss_sum.zero_()
-        began, reported, saved = time.perf_counter() - at.seconds, 0.0, time.perf_counter()
-        for batch in self._prefetched(at.epoch, range(at.window, total)):
-            done = at.epoch + (at.window - first) / total
-            weight = len(batch.targets) / self.batches.clicks_per_window
-            loss, self._carried = self.learner.step(
-                batch, self._carried, self._rate_factor(done), weight=weight
-            )
-            self._loss_sum += loss * len(batch.targets)
+            at.window = first
+            self.engine.begin()
+        self._began, reported, saved = time.perf_counter() - at.seconds, 0.0, time.perf_counter()
+
+        def rate_factor(window: int) -> float:
+            return self._rate_factor(at.epoch + (window - first) / total)
+
+        for clicks in self.engine.learn(at.epoch, range(at.window, total), rate_factor):
             at.window += 1
-            at.clicks += len(batch.targets)
+            at.clicks += clicks
             now = time.perf_counter()
-            at.seconds = now - began
             if now - reported >= _REPORT_SECONDS or at.window == total:
                 hooks.on_progress(self._progress())
                 reported = now
@@ -184,7 +181,8 @@ class Trainer:
         Raise DivergenceError if the loss is no number, or with `check_weights` a weight.
         """
         at = self.position
-        loss = self._loss_sum.item() / at.clicks
+        loss = self.engine.loss_sum.item() / at.clicks  # waits until all is learned
+        at.seconds = time.perf_counter() - self._began
         if not math.isfinite(loss):
             raise self._divergence(f"whose mean loss is {loss}")
         if check_weights and not self.learner.is_finite():
@@ -205,9 +203,6 @@ class Trainer:
             mend_with=["learning_rate"],
         )
 
-    def _prefetched(self, epoch: int, windows: range) -> Iterator[TrainingBatch]:
-        return prefetch(lambda window: self.batches.make(epoch, window), windows)
-
     def _rate_factor(self, epochs_done: float) -> float:
         """Return the share of the rate that the schedule leaves."""
         config = self.config
@@ -218,12 +213,13 @@ class Trainer:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that the run has changed and goes on from, by name."""
+        carried = self.engine.carried(self.position.window)
         parts: dict[str, Mapping[str, Tensor]] = {
             "learner": self.learner.tensors(),
             "kept": self._kept,
-            "carried": {str(number): tensor for number, tensor in enumerate(self._carried)},
+            "carried": {str(number): part for number, part in enumerate(carried)},
         }
-        return {"loss_sum": self._loss_sum, **joined(parts)}
+        return {"loss_sum": self.engine.loss_sum, **joined(parts)}
 
     def restore(self, position: Position, tensors: Mapping[str, Tensor]) -> None:
         """Take over what a save hook was given, in this process or another.
@@ -235,5 +231,6 @@ class Trainer:
         device = self.learner.device
         self._kept = {name: part.to(device) for name, part in part_of("kept", tensors).items()}
         carried = part_of("carried", tensors)
-        self._carried = tuple(carried[str(number)].to(device) for number in range(len(carried)))
-        self._loss_sum.copy_(tensors["loss_sum"])
+        state = tuple(carried[str(number)].to(device) for number in range(len(carried)))
+        self.engine.carry_on(position.window, state)
+        self.engine.loss_sum.copy_(tensors["loss_sum"])
