@@ -85,16 +85,21 @@ class TrainingBatches:
         """Take sessions of two clicks or more each, the support of every item, and who teaches."""
         self._neighbours, self._teaching = neighbours, config.training.teaching
         self._soft_targets = soft_targets
-        self._items, self._sides = sessions.items, sessions.sides
+        self.items, self.sides = sessions.items, sessions.sides
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
         self._pairs = len(sessions.items) - len(sessions)
-        self._windows = _windows_of(sessions, config)
-        self._sampler = _sampler_of(sessions, support, config.training)
+        self.windows = _windows_of(sessions, config)
+        self.sampler = _sampler_of(sessions, support, config.training)
 
     def __len__(self) -> int:
         """Windows of an epoch."""
-        return len(self._windows)
+        return len(self.windows)
+
+    @property
+    def are_taught(self) -> bool:
+        """Whether neighbours or teachers say something of the clicks."""
+        return self._neighbours is not None or self._soft_targets is not None
 
     @property
     def clicks_per_window(self) -> float:
@@ -104,16 +109,16 @@ class TrainingBatches:
     def make(self, epoch: int, window: int) -> TrainingBatch:
         """Return the batch of a window; its random draws are keyed by (seed, epoch, window)."""
         random = np.random.Generator(np.random.Philox(key=[self._seed, (epoch << 40) + window]))
-        batch = self._windows[window]
-        targets = self._items[batch.clicks + 1]
+        batch = self.windows[window]
+        targets = self.items[batch.clicks + 1]
         if self._neighbours is not None:
             targets = taught(self._neighbours, batch.clicks, targets, self._teaching, random)
         named = NOTHING
         if self._soft_targets is not None:
             named = self._soft_targets.drawn(batch.clicks, random)
-        candidates = self._sampler.candidates(targets, batch, random, named=named)
+        candidates = self.sampler.candidates(targets, batch, random, named=named)
         read = np.concatenate((batch.clicks, batch.earlier.ravel()))
-        inputs = self._items[read]
+        inputs = self.items[read]
         rows, places = self._input_rows(inputs, candidates.items)
         tensor = torch.from_numpy
         return TrainingBatch(
@@ -121,7 +126,7 @@ class TrainingBatches:
             carried=tensor(batch.carried),
             carried_from=tensor(batch.carried_from),
             inputs=tensor(inputs),
-            sides=tensor(sides_of(read, self._sides)),
+            sides=tensor(sides_of(read, self.sides)),
             input_rows=tensor(rows),
             input_places=tensor(places),
             candidates=tensor(candidates.items),

@@ -64,21 +64,21 @@ class CandidateSampler:
         # That nobody clicked an item that was added since says nothing against it.
         weights = np.where(support > 0, support.astype(np.float64) ** alpha, 0.0)
         self.draws = draws
-        self._whole = len(support) <= whole_below
-        self._clicked = np.flatnonzero(support)
-        self._cumulative = np.cumsum(weights)  # float64: a float32 sum cannot reach rare items
-        self._log_unsampled = _log_complement(weights / self._cumulative[-1])
-        self._log_untargeted = _log_complement(target_counts / max(1, target_counts.sum()))
-        self._log_support = np.log(np.maximum(support, 1)) if by_support else None
-        self._alpha, self._logq = alpha, logq
+        self.whole = len(support) <= whole_below
+        self.clicked = np.flatnonzero(support)
+        self.cumulative = np.cumsum(weights)  # float64: a float32 sum cannot reach rare items
+        self.log_unsampled = _log_complement(weights / self.cumulative[-1])
+        self.log_untargeted = _log_complement(target_counts / max(1, target_counts.sum()))
+        self.log_support = np.log(np.maximum(support, 1)) if by_support else None
+        self.alpha, self.logq = alpha, logq
         self._drawn = np.zeros(len(support), dtype=bool)  # scratch: all False between calls
 
     def draw(self, random: np.random.Generator) -> IntArray:
         """Draw item indexes with replacement ∝ support^alpha, rising [draws]."""
         # In rising order neighbouring searches meet the same memory: several times faster.
-        points = np.sort(random.random(self.draws)) * self._cumulative[-1]
-        drawn = np.searchsorted(self._cumulative, points, side="right")
-        return np.asarray(np.minimum(drawn, len(self._cumulative) - 1))
+        points = np.sort(random.random(self.draws)) * self.cumulative[-1]
+        drawn = np.searchsorted(self.cumulative, points, side="right")
+        return np.asarray(np.minimum(drawn, len(self.cumulative) - 1))
 
     def candidates(
         self,
@@ -92,9 +92,9 @@ class CandidateSampler:
 
         What teachers `named` [M, T] is among them, as if it had been drawn.
         """
-        if self._whole:
-            catalog, nowhere = self._clicked, np.empty(0, dtype=np.int64)
-            if len(catalog) < len(self._cumulative):
+        if self.whole:
+            catalog, nowhere = self.clicked, np.empty(0, dtype=np.int64)
+            if len(catalog) < len(self.cumulative):
                 targets, named = (np.searchsorted(catalog, items) for items in (targets, named))
             return Candidates(catalog, targets, np.zeros(len(catalog)), nowhere, named)
         draws = self.draw(random)
@@ -120,22 +120,20 @@ class CandidateSampler:
 
         What teachers named counts as so many targets more: on average it is distributed as they.
         """
-        if self._log_support is None:
+        if self.log_support is None:
             others = (len(columns) + named) * (1 - 1 / _num_stretches(layout))
-            return self._logq * self.log_inclusion(items, others)
+            return self.logq * self.log_inclusion(items, others)
         as_target = np.bincount(columns, minlength=len(items))
         drawn = np.searchsorted(draws, items, "right") - np.searchsorted(draws, items)
-        scaled = -self._logq * self._log_support[items]
-        return np.asarray(
-            -np.log(as_target * np.exp(scaled) + drawn * np.exp(self._alpha * scaled))
-        )
+        scaled = -self.logq * self.log_support[items]
+        return np.asarray(-np.log(as_target * np.exp(scaled) + drawn * np.exp(self.alpha * scaled)))
 
     def log_inclusion(self, items: IntArray, other_targets: float) -> Float64Array:
         """Return log π_j of each item [C], given the number of targets of other sessions."""
         if other_targets == 0 and self.draws == 0:
             return np.zeros(len(items))  # a click that has no negatives has nothing to correct
         log_absent = (
-            other_targets * self._log_untargeted[items] + self.draws * self._log_unsampled[items]
+            other_targets * self.log_untargeted[items] + self.draws * self.log_unsampled[items]
         )
         return np.asarray(np.log(-np.expm1(np.minimum(log_absent, -1e-12))))
 

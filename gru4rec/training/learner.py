@@ -58,9 +58,9 @@ class Learner:
         model = self.model
         self._random.manual_seed(batch.seed)
 
-        inputs_RE = _leaf(model.input_table, batch.inputs)
-        outputs_CD = _leaf(model.output_table, batch.candidates)
-        bias_C = None if model.bias is None else _leaf(model.bias, batch.candidates)
+        inputs_RE = leaf_of(model.input_table, batch.inputs)
+        outputs_CD = leaf_of(model.output_table, batch.candidates)
+        bias_C = None if model.bias is None else leaf_of(model.bias, batch.candidates)
 
         read_RE, scored_CD, added_C = inputs_RE, outputs_CD, bias_C
         if self.placing is not None:
@@ -82,7 +82,7 @@ class Learner:
         rate = self._config.learning_rate * rate_factor
         self._update_items(batch, inputs_RE, outputs_CD, rate)
         if bias_C is not None:
-            self.tables["bias"].update_rows(batch.candidates, _gradient(bias_C), rate)
+            self.tables["bias"].update_rows(batch.candidates, gradient_of(bias_C), rate)
         self.dense.update(rate, rate_factor)
         if self.placing is not None:
             self.placing.update(rate, rate_factor)
@@ -109,10 +109,10 @@ class Learner:
         """Move the rows of the item tables; a shared table takes the sum of both uses."""
         gradient_UE = inputs_RE.new_zeros(len(batch.input_rows), inputs_RE.shape[1])
         if self.model.shared:
-            gradient_UE[: len(batch.candidates)] = _gradient(outputs_CD)
+            gradient_UE[: len(batch.candidates)] = gradient_of(outputs_CD)
         else:
-            self.tables["output"].update_rows(batch.candidates, _gradient(outputs_CD), rate)
-        gradient_UE.index_add_(0, batch.input_places, _gradient(inputs_RE))
+            self.tables["output"].update_rows(batch.candidates, gradient_of(outputs_CD), rate)
+        gradient_UE.index_add_(0, batch.input_places, gradient_of(inputs_RE))
         table = self.tables["output" if self.model.shared else "input"]
         table.update_rows(batch.input_rows, gradient_UE, rate)
 
@@ -194,12 +194,12 @@ def surprise_by_teachers(
     return above_M.mean()
 
 
-def _leaf(table: Tensor, rows: Tensor) -> Tensor:
+def leaf_of(table: Tensor, rows: Tensor) -> Tensor:
     """Return rows of a table as a tensor of their own, which `backward` leaves a gradient on."""
     return table.index_select(0, rows).requires_grad_()
 
 
-def _gradient(leaf: Tensor) -> Tensor:
+def gradient_of(leaf: Tensor) -> Tensor:
     """Return what `backward` left on a leaf that the loss depends on."""
     if leaf.grad is None:
         raise RuntimeError("a leaf has no gradient; call this after backward")

@@ -33,8 +33,8 @@ class Adagrad:
             part.copy_(tensors[name])
 
     @torch.no_grad()
-    def update(self, gradient: Tensor, rate: float) -> None:
-        """Move the whole weight."""
+    def update(self, gradient: Tensor, rate: float | Tensor) -> None:
+        """Move the whole weight; `rate` may be a tensor [] on its device."""
         self.accumulated.addcmul_(gradient, gradient)
         step = (self.accumulated + _EPSILON).rsqrt_().mul_(gradient).mul_(-rate)
         if self.velocity is not None:
@@ -50,6 +50,28 @@ class Adagrad:
         if self.velocity is not None:
             step.add_(self.velocity.index_select(0, rows), alpha=self.momentum)
             self.velocity.index_copy_(0, rows, step)
+        self.weight.index_add_(0, rows, step)
+
+    @torch.no_grad()
+    def update_first_rows(
+        self, rows: Tensor, gradient: Tensor, count: Tensor, rate: Tensor
+    ) -> None:
+        """Move the first `count` [] of the rows [R], each named once, by their gradient [R, …].
+
+        What comes after them does not move. The number is the device's alone to know.
+        """
+        moves = torch.arange(len(rows), device=rows.device) < count
+        gradient = gradient * moves.view(-1, *[1] * (gradient.dim() - 1))
+        squared = gradient * gradient
+        accumulated = self.accumulated.index_select(0, rows).add_(squared)
+        step = accumulated.add_(_EPSILON).rsqrt_().mul_(gradient).mul_(-rate)
+        self.accumulated.index_add_(0, rows, squared)
+        if self.velocity is not None:
+            before = self.velocity.index_select(0, rows)
+            step.add_(before, alpha=self.momentum)
+            moves = moves.view(-1, *[1] * (step.dim() - 1))
+            step = torch.where(moves, step, 0.0)
+            self.velocity.index_add_(0, rows, torch.where(moves, step - before, 0.0))
         self.weight.index_add_(0, rows, step)
 
 
@@ -68,11 +90,11 @@ class DenseOptimizer:
         )
         self._adagrad = [] if self._adamw else [Adagrad(p, momentum) for p in self._parameters]
 
-    def update(self, rate: float, rate_factor: float) -> None:
+    def update(self, rate: float | Tensor, rate_factor: float | Tensor) -> None:
         """Move all parameters by their gradients, and clear these.
 
         `rate` is Adagrad's. AdamW has its own, times `rate_factor`, which the schedule has come
-        down to.
+        down to. Both may be tensors [] on the device of the parameters.
         """
         if self._adamw is not None:
             self._adamw.param_groups[0]["lr"] = self._adamw_rate * rate_factor
@@ -113,7 +135,11 @@ class DenseOptimizer:
         for name, part in tensors.items():
             number, _, own_name = name.partition(".")
             states.setdefault(int(number), {})[own_name] = part.clone()  # AdamW keeps what it gets
-        if self._adamw is not None:
+        if self._adamw is not None and self._adamw.state:  # stays where it is in memory
+            for place, parameter in enumerate(self._parameters):
+                for own_name, part in self._adamw.state[parameter].items():
+                    part.copy_(states[place][own_name]) if states else part.zero_()
+        elif self._adamw is not None:
             self._adamw.load_state_dict({**self._adamw.state_dict(), "state": states})
         for place, optimizer in enumerate(self._adagrad):
             optimizer.restore(states[place])

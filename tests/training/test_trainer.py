@@ -127,7 +127,7 @@ def test_gradients_of_windows_equal_those_of_a_simple_reference(mode, scoring):
     state, finals = (), []
     assert len(batches) >= 2
     for window in range(len(batches)):
-        batch, source = batches.make(0, window), batches._windows[window]
+        batch, source = batches.make(0, window), batches.windows[window]
         trainer.learner.tables = {
             name: Recorder(optimizer.weight) for name, optimizer in trainer.learner.tables.items()
         }
@@ -144,7 +144,7 @@ def test_gradients_of_windows_equal_those_of_a_simple_reference(mode, scoring):
             )
         targets = {item for _, aims, _ in runs for item in aims}
         stream = np.random.Generator(np.random.Philox(key=[0, window]))
-        draws = set(batches._sampler.draw(stream).tolist())
+        draws = set(batches.sampler.draw(stream).tolist())
         assert set(batch.candidates.tolist()) == targets | draws
         model.requires_grad_(True)
         candidates = Drawn(batch.candidates.tolist(), draws)

@@ -57,7 +57,7 @@ class SessionParallelWindows(Sequence[SessionBatch]):
         place = np.empty_like(order)  # of each segment in its window
         place[order] = np.arange(len(order)) - self._bounds[window[order]]
 
-        self.lanes, self._steps = lanes, steps
+        self.lanes, self.steps = lanes, steps
         self._lane_of = lane[session][order]
         self._began = np.maximum(starts[session], window * steps)[order]
 
@@ -100,7 +100,7 @@ class SessionParallelWindows(Sequence[SessionBatch]):
         parts = (self._lane_of, self._first_clicks, self._lengths, self._before)
         lane, first_clicks, lengths, before = (part[some][order] for part in parts)
         segments = LaneSegments(window[order], lane, first_clicks, lengths, begins=before < 0)
-        return segments.grids(len(windows), lanes=self.lanes, steps=self._steps)
+        return segments.grids(len(windows), lanes=self.lanes, steps=self.steps)
 
 
 def _run(lengths: IntArray, lanes: int) -> tuple[IntArray, IntArray, IntArray, IntArray]:

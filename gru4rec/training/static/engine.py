@@ -1,0 +1,93 @@
+"""Learn from an epoch's windows on a device that does all by itself."""
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+
+from gru4rec.config import Config
+from gru4rec.model import State
+from gru4rec.sessions import SessionParallelWindows
+from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.engine import RateFactor
+from gru4rec.training.learner import Learner
+from gru4rec.training.static.candidates import DeviceCandidates
+from gru4rec.training.static.graphs import Graphs
+from gru4rec.training.static.step import StaticStep
+from gru4rec.training.static.windows import DeviceWindows
+
+
+class StaticEngine:
+    """See `Engine`. On a GPU a step is recorded once for each shape, then replayed."""
+
+    def __init__(self, learner: Learner, batches: TrainingBatches, config: Config) -> None:
+        if not self.runs(learner, batches):
+            raise ValueError("these batches cannot be learned from in windows of one shape")
+        self._learner, self._seed = learner, config.seed
+        self._lanes_of = cast(SessionParallelWindows, batches.windows).lanes_of
+        self._batches = batches
+        device = learner.device
+        windows = cast(SessionParallelWindows, batches.windows)
+        self.windows = DeviceWindows(windows, batches.items, batches.sides, device)
+        candidates = DeviceCandidates(batches.sampler, device, shared=learner.model.shared)
+        self.step = StaticStep(
+            learner, self.windows, candidates, config.training, batches.clicks_per_window
+        )
+        self.loss_sum = self.step.loss_sum
+        self._graphs = Graphs(self.step, learner) if device.type == "cuda" else None
+
+    @staticmethod
+    def runs(learner: Learner, batches: TrainingBatches) -> bool:
+        """Whether it can learn from these: not by what others say of them, nor by attributes.
+
+        And not with an encoder that reads whole sessions.
+        """
+        return (
+            learner.placing is None
+            and not batches.are_taught
+            and (
+                learner.model.encoder.takes_lanes
+                and isinstance(batches.windows, SessionParallelWindows)
+            )
+        )
+
+    def begin(self) -> None:
+        """See `Engine.begin`."""
+        self.step.begin()
+
+    def learn(self, epoch: int, windows: range, rate_factor: RateFactor) -> Iterator[int]:
+        """See `Engine.learn`. Random draws are keyed by (seed, epoch, window)."""
+        for part in self.windows.parts(windows):
+            moved = self.windows.place(part, rate_factor)
+            if self._graphs is not None and moved:
+                self._graphs.clear()
+            run = self.step if self._graphs is None else self._graphs.replay
+            shapes = zip(part, self.windows.heights, self.windows.num_clicks, strict=True)
+            for window, height, clicks in shapes:
+                self.step.random.manual_seed(_key(self._seed, epoch, window))
+                run(height)
+                yield clicks
+
+    def carried(self, window: int) -> State:
+        """See `Engine.carried`."""
+        if window == 0:
+            return ()
+        lanes_S = torch.from_numpy(self._lanes_of(window - 1)).to(self._learner.device)
+        return tuple(part.index_select(0, lanes_S) for part in self.step.state)
+
+    def carry_on(self, window: int, carried: State) -> None:
+        """See `Engine.carry_on`."""
+        self.step.begin()
+        if not carried:
+            return
+        segments = cast(SessionParallelWindows, self._batches.windows)[window]
+        lanes_K = torch.from_numpy(self._lanes_of(window)[segments.carried])
+        lanes_K = lanes_K.to(self._learner.device)
+        from_K = torch.from_numpy(segments.carried_from).to(self._learner.device)
+        for part, before in zip(self.step.state, carried, strict=True):
+            part.index_copy_(0, lanes_K, before.index_select(0, from_K))
+
+
+def _key(seed: int, epoch: int, window: int) -> int:
+    """Return a number that is another for each window of a training."""
+    return (seed * 0x9E3779B97F4A7C15 + (epoch << 40) + window) % 2**63
