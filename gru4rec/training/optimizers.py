@@ -83,8 +83,9 @@ class DenseOptimizer:
     ) -> None:
         self._parameters = list(parameters)
         self._adamw_rate = adamw_rate
+        on_gpu = all(parameter.is_cuda for parameter in self._parameters)
         self._adamw = (
-            torch.optim.AdamW(self._parameters, lr=adamw_rate)
+            torch.optim.AdamW(self._parameters, lr=adamw_rate, capturable=on_gpu)
             if name == "adamw" and self._parameters
             else None
         )

@@ -18,6 +18,7 @@ from gru4rec.training.engine import Engine, PackedEngine
 from gru4rec.training.learner import Learner
 from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.placing import Placing
+from gru4rec.training.static.engine import StaticEngine
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ class Trainer:
         self.batches = batches
         self.config = config.training
         self.learner = Learner(model, config.training, device, placing)
-        self.engine: Engine = PackedEngine(self.learner, batches)
+        self.engine = _engine_of(self.learner, batches, config)
         self.position = Position()
         self._began = 0.0
         self._kept: dict[str, Tensor] = {}
@@ -234,3 +235,10 @@ class Trainer:
         state = tuple(carried[str(number)].to(device) for number in range(len(carried)))
         self.engine.carry_on(position.window, state)
         self.engine.loss_sum.copy_(tensors["loss_sum"])
+
+
+def _engine_of(learner: Learner, batches: TrainingBatches, config: Config) -> Engine:
+    """Return what learns fastest on the learner's device."""
+    if learner.device.type == "cuda" and StaticEngine.runs(learner, batches):
+        return StaticEngine(learner, batches, config)
+    return PackedEngine(learner, batches)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from toys import TINY, clicks_of
+from waits import NoSync
 
 import gru4rec as g4r
 from gru4rec.model.encoders import ENCODERS
@@ -15,32 +15,6 @@ from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.losses import LOSSES
 from gru4rec.training.trainer import Trainer
-
-# Operations whose result, or its size, depends on values: on a GPU the host waits for them.
-SYNCHRONISING = {
-    "aten::_local_scalar_dense",  # item(), bool(), int(), float()
-    "aten::nonzero",
-    "aten::masked_select",
-    "aten::equal",
-    "aten::_unique2",
-    "aten::unique_dim",
-    "aten::unique_consecutive",
-    "aten::repeat_interleave.Tensor",
-    "aten::bincount",
-}
-
-
-class NoSync(TorchDispatchMode):
-    """Fails on an operation that would make the host wait."""
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        indices = args[1] if func.name().startswith(("aten::index.", "aten::index_put")) else ()
-        by_mask = any(index is not None and index.dtype == torch.bool for index in indices)
-        if func.name() in SYNCHRONISING or by_mask:
-            raise AssertionError(f"{func.name()} makes the host wait for the device")
-        return func(*args, **(kwargs or {}))
 
 
 def trainer_of(**settings: object) -> Trainer:

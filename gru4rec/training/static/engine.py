@@ -89,5 +89,11 @@ class StaticEngine:
 
 
 def _key(seed: int, epoch: int, window: int) -> int:
-    """Return a number that is another for each window of a training."""
-    return (seed * 0x9E3779B97F4A7C15 + (epoch << 40) + window) % 2**63
+    """Return a number that is another for each window of a training, in every one of its bits.
+
+    The mixing is that of SplitMix64 (Steele et al. 2014): torch's CPU reads the lower half alone.
+    """
+    key = (seed * 0x9E3779B97F4A7C15 + (epoch << 40) + window) % 2**64
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        key = (key ^ (key >> shift)) * factor % 2**64
+    return (key ^ (key >> 31)) % 2**63

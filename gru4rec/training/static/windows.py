@@ -38,7 +38,7 @@ class Window:
     others: Tensor
     """On average, targets that are of other sessions than a click [], float64."""
     rate_factor: Tensor
-    """Share of the rate at which it is learned from [], float64."""
+    """Share of the rate at which it is learned from [], float32."""
 
 
 class DeviceWindows:
@@ -50,15 +50,13 @@ class DeviceWindows:
         items: IntArray,
         sides: UInt16Array,
         device: torch.device,
-        *,
-        places_at_once: int = _PLACES,
     ) -> None:
         """Take windows, and of each click of the log item [n] and codes of side inputs [n, F]."""
         self.lanes, self._windows, self._device = windows.lanes, windows, device
         self._items = torch.from_numpy(items).to(device)
         codes = sides.astype(np.int32) if len(sides) else np.empty((len(items), 0), dtype=np.int32)
         self._sides = torch.from_numpy(codes).to(device)
-        self._at_once = max(1, places_at_once // (windows.lanes * windows.steps))
+        self._at_once = max(1, _PLACES // (windows.lanes * windows.steps))
         self._part = range(0)
         self._next = torch.zeros(1, dtype=torch.int64, device=device)
         self._plan: dict[str, Tensor] = {}
@@ -134,7 +132,7 @@ class DeviceWindows:
             sessions=_sessions(begins.view(height, lanes)),
             num_clicks=figures[0],
             others=figures[1],
-            rate_factor=figures[2],
+            rate_factor=figures[2].float(),
         )
         self._next += 1
         return window
