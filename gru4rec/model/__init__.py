@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gru4rec.model.encoders.packing import Packing
     from gru4rec.model.encoders.protocol import Encoder, State, dropout
     from gru4rec.model.encoding import session_vectors
+    from gru4rec.model.kernels import distrust_kernels, kernels_for
     from gru4rec.model.network import Model, unit
     from gru4rec.model.placement import Placement, fold, folded, item_tables, sum_of
     from gru4rec.model.streaming import running_queries, state_size, states_after
@@ -26,6 +27,7 @@ __all__ = [
     "Placement",
     "State",
     "check_encoder",
+    "distrust_kernels",
     "dropout",
     "file_layout",
     "find_device",
@@ -33,6 +35,7 @@ __all__ = [
     "folded",
     "has_fast_bf16",
     "item_tables",
+    "kernels_for",
     "packed",
     "running_queries",
     "session_vectors",
