@@ -32,7 +32,7 @@ def distrust_kernels() -> None:
 
 
 @contextmanager
-def kernels(*, on_gpu: bool = False, on_cpu: bool = False) -> Iterator[None]:
+def use_kernels(*, on_gpu: bool = False, on_cpu: bool = False) -> Iterator[None]:
     """Use them as said while this lasts; on a CPU Triton's interpreter runs them, for tests."""
     before = _SWITCH.on_gpu, _SWITCH.on_cpu
     _SWITCH.on_gpu, _SWITCH.on_cpu = on_gpu and before[0], on_cpu
