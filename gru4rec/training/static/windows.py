@@ -42,7 +42,10 @@ class Window:
 
 
 class DeviceWindows:
-    """Windows that lie on a device, in parts if they are many; `read` takes them one by one."""
+    """Windows that lie on a device, in parts if they are many; `read` takes them one by one.
+
+    `next` [1] is the window of the part that it takes next, which the device counts.
+    """
 
     def __init__(
         self,
@@ -58,7 +61,7 @@ class DeviceWindows:
         self._sides = torch.from_numpy(codes).to(device)
         self._at_once = max(1, _PLACES // (windows.lanes * windows.steps))
         self._part = range(0)
-        self._next = torch.zeros(1, dtype=torch.int64, device=device)
+        self.next = torch.zeros(1, dtype=torch.int64, device=device)
         self._plan: dict[str, Tensor] = {}
         self.heights: list[int] = []
         self.num_clicks: list[int] = []
@@ -96,7 +99,7 @@ class DeviceWindows:
         here = slice(part.start - whole.start, part.stop - whole.start)
         factors = torch.tensor([rate_factor(window) for window in part], dtype=torch.float64)
         self._plan["figures"][here, 2] = factors.to(self._device)
-        self._next.fill_(here.start)
+        self.next.fill_(here.start)
         self.heights, self.num_clicks = self._heights[here], self._num_clicks[here]
         return moved
 
@@ -117,29 +120,25 @@ class DeviceWindows:
         """Return the next window, which has so many rows. The device alone knows which it is."""
         lanes, plan = self.lanes, self._plan
         places = torch.arange(height * lanes, device=self._device)
-        places = plan["starts"].index_select(0, self._next) + places
+        places = plan["starts"].index_select(0, self.next) + places
         clicks, begins = (plan[name].index_select(0, places) for name in ("clicks", "begins"))
         filled = clicks >= 0
         inputs = clicks.clamp_min(0)
-        figures = plan["figures"].index_select(0, self._next).squeeze(0)
+        figures = plan["figures"].index_select(0, self.next).squeeze(0)
         window = Window(
             inputs=self._items.index_select(0, inputs),
             sides=self._sides.index_select(0, inputs).long(),
             targets=self._items.index_select(0, inputs + 1),
             filled=filled,
             begins=begins,
-            ends=plan["ends"].index_select(0, self._next).squeeze(0),
+            ends=plan["ends"].index_select(0, self.next).squeeze(0),
             sessions=_sessions(begins.view(height, lanes)),
             num_clicks=figures[0],
             others=figures[1],
             rate_factor=figures[2].float(),
         )
-        self._next += 1
+        self.next += 1
         return window
-
-    def step_back(self) -> None:
-        """Let the window that was read last be the next once more."""
-        self._next -= 1
 
 
 def _sessions(begins_TB: Tensor) -> Tensor:
