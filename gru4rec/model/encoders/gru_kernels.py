@@ -71,7 +71,7 @@ def fits(num_units: int, device: torch.device) -> bool:
     if device.type != "cuda":
         return bool(triton.knobs.runtime.interpret)
     return (
-        torch.cuda.get_device_capability(device) >= (8, 0) and _steps_at_once(num_units, device) > 0
+        torch.cuda.get_device_capability(device) >= (8, 0) and steps_at_once(num_units, device) > 0
     )
 
 
@@ -80,22 +80,23 @@ def launch(products_TBG: Tensor, weight_GH: Tensor) -> tuple[tuple[int], dict[st
     num_units, device = weight_GH.shape[1], weight_GH.device
     if not fits(num_units, device):
         raise ValueError(f"the kernels do not run on {device} with {num_units} units")
-    padded = _padded(num_units)
+    padded = padded_units(num_units)
     # A warp multiplies by 16 columns of each matrix.
     sizes = {"H": num_units, "P": padded, "L": _LANES, "num_warps": padded // 16}
-    sizes["S"] = _steps_at_once(num_units, device)
+    sizes["S"] = steps_at_once(num_units, device)
     return (triton.cdiv(products_TBG.shape[1], _LANES),), sizes
 
 
-def _padded(num_units: int) -> int:
+def padded_units(num_units: int) -> int:
+    """Return P."""
     return max(16, 1 << (num_units - 1).bit_length())
 
 
-def _steps_at_once(num_units: int, device: torch.device) -> int:
-    """Return how many steps can be on the chip beside the weight; 0 if not even one."""
+def steps_at_once(num_units: int, device: torch.device) -> int:
+    """Return S: how many steps fit on the chip beside the weight; 0 if not even one."""
     if device.type != "cuda":
         return 1
-    padded, chip = _padded(num_units), torch.cuda.get_device_properties(device)
+    padded, chip = padded_units(num_units), torch.cuda.get_device_properties(device)
     # torch's stubs lack the first, AMD's devices too.
     room = int(getattr(chip, "shared_memory_per_block_optin", chip.shared_memory_per_block))
     weight, tile = 3 * padded * padded * 2, _LANES * padded * 4  # bytes of bf16, of float32
