@@ -9,6 +9,7 @@ from gru4rec.model.encoders.packed_gru import PackedGRU
 from gru4rec.model.encoders.packed_gru_before import PackedGRUBefore
 from gru4rec.model.encoders.packing import Packing
 from gru4rec.model.encoders.stacked import RecurrentLayer, Stacked, layer_sizes
+from gru4rec.model.kernels import kernels_for
 
 # M clicks, S segments, E length of an input, H units, G = 3H gate columns (reset, update, new)
 
@@ -53,6 +54,12 @@ class GRULayer(RecurrentLayer):
     def _run(self, products_MG: Tensor, initial_SH: Tensor, packing: Packing) -> Tensor:
         """Return the outputs [M, H] by the gates' input products."""
         outputs_MH: Tensor
+        if packing.begins is not None and packing.in_bf16 and kernels_for(products_MG):
+            from gru4rec.model.encoders.gru_kernels import fits, run_lanes
+
+            if fits(initial_SH.shape[1], products_MG.device):
+                weights = (self.weight_hh, self.bias_hh)
+                return run_lanes(products_MG, initial_SH, *weights, packing.begins)
         if self.bias_hh is None:
             outputs_MH = PackedGRUBefore.apply(  # type: ignore[no-untyped-call]
                 products_MG, initial_SH, self.weight_hh, packing.block_sizes, packing.kept

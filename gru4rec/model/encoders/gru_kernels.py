@@ -64,6 +64,26 @@ class FusedGRU(torch.autograd.Function):
         return d_products_TBG, None, d_weight_GH, d_recurrent_MG.sum(0), None
 
 
+def run_lanes(
+    products_MG: Tensor,
+    initial_BH: Tensor,
+    weight_GH: Tensor,
+    bias_G: Tensor | None,
+    begins_M: Tensor,
+) -> Tensor:
+    """Return the outputs of lanes [M, H], row by row; without a bias the reset gate acts before."""
+    from gru4rec.model.encoders.gru_before_kernels import FusedGRUBefore
+
+    shape = (-1, len(initial_BH))
+    products_TBG, begins_TB = products_MG.view(*shape, products_MG.shape[1]), begins_M.view(shape)
+    outputs_TBH: Tensor
+    if bias_G is None:
+        outputs_TBH = FusedGRUBefore.apply(products_TBG, initial_BH, weight_GH, begins_TB)  # type: ignore[no-untyped-call]
+    else:
+        outputs_TBH = FusedGRU.apply(products_TBG, initial_BH, weight_GH, bias_G, begins_TB)  # type: ignore[no-untyped-call]
+    return outputs_TBH.flatten(0, 1)
+
+
 def fits(num_units: int, device: torch.device) -> bool:
     """Whether the kernels run on a device with as many units."""
     if num_units > _MOST_UNITS:

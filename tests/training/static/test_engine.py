@@ -194,7 +194,7 @@ def test_no_setting_makes_the_host_wait(log, settings: dict[str, object]) -> Non
 def test_a_step_is_all_on_its_device(log, monkeypatch, settings: dict[str, object]) -> None:
     """Tensors of the meta device have no values, and go with none of the CPU's."""
     of_cpu = torch.Generator
-    monkeypatch.setattr(torch, "Generator", lambda device: of_cpu())
+    monkeypatch.setattr(torch, "Generator", lambda device=None: of_cpu())
     engine = engine_of(log, device=torch.device("meta"), **settings)
     engine.windows.place(range(1), lambda window: 1.0)
     engine.step.random = None
