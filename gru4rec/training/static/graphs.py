@@ -28,10 +28,15 @@ class Graphs:
     def __init__(self, step: StaticStep, learner: Learner) -> None:
         self._step, self._learner = step, learner
         self._runs: dict[int, Callable[[], None]] = {}
+        self._places: list[int] = []
 
-    def clear(self) -> None:
-        """Forget the recordings; the plan of windows lies elsewhere now."""
-        self._runs.clear()
+    def check_places(self) -> None:
+        """Forget the recordings if something that they read lies elsewhere now."""
+        tensors = (*self._learner.tensors().values(), *self._step.tensors())
+        places = [tensor.data_ptr() for tensor in tensors]
+        if places != self._places:
+            self._runs.clear()
+        self._places = places
 
     def replay(self, height: int) -> None:
         """Do the step. The draws are those of the state that its generator is in."""
