@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gru4rec.arraytypes import IntArray
+from gru4rec.bulk import sent
 from gru4rec.config import EncoderConfig
 from gru4rec.model.encoders.gru import GRU
 from gru4rec.model.encoders.packing import Packing
@@ -42,8 +43,7 @@ class ConvGRU(Encoder):
         """See `Encoder.forward`."""
         kept_SVE, *gru_state = state
         table_PE = torch.cat((kept_SVE.flatten(0, 1), inputs_ME))
-        rows_MW = torch.from_numpy(self._rows(packing.layout))
-        rows_MW = rows_MW.to(inputs_ME.device, non_blocking=True)
+        rows_MW = sent(self._rows(packing.layout), inputs_ME.device)
         windows_MX = table_PE.index_select(0, rows_MW.flatten()).view(len(inputs_ME), -1)  # X = W·E
         read_ME = inputs_ME + torch.relu(self.conv(windows_MX))
         outputs_MH, after = self.gru(read_ME, packing, tuple(gru_state), random)
