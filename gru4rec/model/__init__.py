@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from gru4rec.model.encoders.packing import Packing
     from gru4rec.model.encoders.protocol import Encoder, State, dropout
     from gru4rec.model.encoding import session_vectors
-    from gru4rec.model.kernels import distrust_kernels, kernels_for
+    from gru4rec.model.kernels import distrust_kernels, kernels_for, use_kernels
     from gru4rec.model.network import Model, unit
     from gru4rec.model.placement import Placement, fold, folded, item_tables, sum_of
     from gru4rec.model.streaming import running_queries, state_size, states_after
@@ -45,6 +45,7 @@ __all__ = [
     "sum_of",
     "unit",
     "unpacked",
+    "use_kernels",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__)

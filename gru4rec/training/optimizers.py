@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from gru4rec.model import kernels_for
+
 _EPSILON = 1e-6  # as in the authors' code
 
 
@@ -60,6 +62,12 @@ class Adagrad:
 
         What comes after them does not move. The number is the device's alone to know.
         """
+        if kernels_for(rows):
+            from gru4rec.training.row_kernels import update_rows
+
+            tables = (self.weight, self.accumulated, self.velocity)
+            update_rows(*tables, rows, gradient, count, rate.float(), self.momentum)
+            return
         moves = torch.arange(len(rows), device=rows.device) < count
         gradient = gradient * moves.view(-1, *[1] * (gradient.dim() - 1))
         squared = gradient * gradient

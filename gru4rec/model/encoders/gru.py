@@ -9,6 +9,7 @@ from gru4rec.model.encoders.packed_gru import PackedGRU
 from gru4rec.model.encoders.packed_gru_before import PackedGRUBefore
 from gru4rec.model.encoders.packing import Packing
 from gru4rec.model.encoders.stacked import RecurrentLayer, Stacked, layer_sizes
+from gru4rec.model.kernels import kernels_for
 
 # M clicks, S segments, E length of an input, H units, G = 3H gate columns (reset, update, new)
 
@@ -33,6 +34,8 @@ class GRULayer(RecurrentLayer):
         self.bias_ih = nn.Parameter(torch.empty(3 * hidden_size))
         # Before the recurrent product the two biases of a gate are one.
         self.bias_hh = None if reset_before else nn.Parameter(torch.empty(3 * hidden_size))
+        if self.weight_ih is not None and self.bias_hh is not None:
+            self.cudnn_mode = "GRU"
 
     def forward(
         self, inputs_ME: Tensor, packing: Packing, *state_SH: Tensor
@@ -44,8 +47,7 @@ class GRULayer(RecurrentLayer):
         elif inputs_ME.is_cuda and self.bias_hh is not None and packing.begins is None:
             return self.fused(inputs_ME, packing, initial_SH), ()
         elif self.is_served(packing) and self.bias_hh is not None:
-            weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-            return torch.gru_cell(inputs_ME, initial_SH, *weights), ()
+            return torch.gru_cell(inputs_ME, initial_SH, *self.weights), ()
         else:
             products_MG = torch.addmm(self.bias_ih, inputs_ME, self.weight_ih.t())
         return self._run(products_MG, initial_SH, packing), ()
@@ -53,6 +55,12 @@ class GRULayer(RecurrentLayer):
     def _run(self, products_MG: Tensor, initial_SH: Tensor, packing: Packing) -> Tensor:
         """Return the outputs [M, H] by the gates' input products."""
         outputs_MH: Tensor
+        if packing.begins is not None and packing.in_bf16 and kernels_for(products_MG):
+            from gru4rec.model.encoders.gru_kernels import fits, run_lanes
+
+            if fits(initial_SH.shape[1], products_MG.device):
+                weights = (self.weight_hh, self.bias_hh)
+                return run_lanes(products_MG, initial_SH, *weights, packing.begins)
         if self.bias_hh is None:
             outputs_MH = PackedGRUBefore.apply(  # type: ignore[no-untyped-call]
                 products_MG, initial_SH, self.weight_hh, packing.block_sizes, packing.kept
@@ -86,10 +94,10 @@ class GRULayer(RecurrentLayer):
         """Return the outputs [M, H] of torch's own GRU: cuDNN's on a GPU."""
         if self.weight_ih is None or self.bias_hh is None:
             raise TypeError("torch's GRU has no ready-made input products and resets after")
-        weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+        self.lay_side_by_side()
         sequence = PackedSequence(inputs_ME, torch.tensor(packing.block_sizes))
         outputs_MH: Tensor = torch._VF.gru(
-            sequence.data, sequence.batch_sizes, initial_SH.unsqueeze(0), weights,
+            sequence.data, sequence.batch_sizes, initial_SH.unsqueeze(0), self.weights,
             True, 1, 0.0, self.training, False,
         )[0]  # fmt: skip
         return outputs_MH

@@ -24,10 +24,6 @@ class _TorchLayer(RecurrentLayer):
         self.bias_ih = nn.Parameter(torch.empty(rows))
         self.bias_hh = nn.Parameter(torch.empty(rows))
 
-    @property
-    def _weights(self) -> list[Tensor]:
-        return [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
-
     def _steps(self, inputs_ME: Tensor, packing: Packing) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the gates' input products, both biases added [S, G], and what is kept [S, 1]."""
         assert packing.kept is not None
@@ -46,6 +42,7 @@ class LSTMLayer(_TorchLayer):
 
     num_gates = 4
     num_states = 2
+    cudnn_mode = "LSTM"
 
     def forward(
         self, inputs_ME: Tensor, packing: Packing, *state_SH: Tensor
@@ -53,9 +50,10 @@ class LSTMLayer(_TorchLayer):
         """See `RecurrentLayer.forward`; the state is (h, c)."""
         if packing.begins is not None:
             return self._over_lanes(inputs_ME, packing, *state_SH)
+        self.lay_side_by_side()
         state_1SH = [part_SH.unsqueeze(0) for part_SH in state_SH]
         outputs_MH, _, cells_1SH = torch._VF.lstm(
-            inputs_ME, torch.tensor(packing.block_sizes), state_1SH, self._weights,
+            inputs_ME, torch.tensor(packing.block_sizes), state_1SH, self.weights,
             True, 1, 0.0, self.training, False,
         )  # fmt: skip
         return outputs_MH, (cells_1SH.squeeze(0),)
@@ -80,6 +78,7 @@ class RNNLayer(_TorchLayer):
     """Elman 1990: h' = tanh(W_ih x + b_ih + W_hh h + b_hh)."""
 
     num_gates = 1
+    cudnn_mode = "RNN_TANH"
 
     def forward(
         self, inputs_ME: Tensor, packing: Packing, *state_SH: Tensor
@@ -93,8 +92,9 @@ class RNNLayer(_TorchLayer):
                 hidden_SH = torch.tanh(products_SH + recurrent_SH)
                 steps.append(hidden_SH)
             return torch.cat(steps), ()
+        self.lay_side_by_side()
         outputs_MH = torch._VF.rnn_tanh(
-            inputs_ME, torch.tensor(packing.block_sizes), state_SH[0].unsqueeze(0), self._weights,
+            inputs_ME, torch.tensor(packing.block_sizes), state_SH[0].unsqueeze(0), self.weights,
             True, 1, 0.0, self.training, False,
         )[0]  # fmt: skip
         return outputs_MH, ()

@@ -1,10 +1,12 @@
 """Recurrent layers, stacked: what gru, lstm and rnn share."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.backends.cudnn.rnn import get_cudnn_mode
 
 from gru4rec.config import EncoderConfig
 from gru4rec.model.encoders.packing import Packing
@@ -20,6 +22,36 @@ class RecurrentLayer(nn.Module):
     """Gates whose matrices lie one below another in each of its weights."""
     num_states = 1
     """Tensors of its state; the first is its output."""
+    cudnn_mode: str | None = None
+    """What cuDNN calls it, if that runs it on a GPU."""
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """Its weights as torch's own layers have them."""
+        return [getattr(self, name) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move the weights, as `to` does; then lay them side by side."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.lay_side_by_side()
+        return self
+
+    def lay_side_by_side(self) -> None:
+        """Keep the weights in one piece of memory on a GPU, as cuDNN reads them.
+
+        Else torch would gather them at each call, and warn that it does. Where they lie so already,
+        they stay.
+        """
+        if self.cudnn_mode is None or not self.weights[0].is_cuda:
+            return
+        if len({weight.untyped_storage().data_ptr() for weight in self.weights}) == 1:
+            return
+        hidden_size = self.weights[1].shape[1]
+        with torch.no_grad():
+            torch._cudnn_rnn_flatten_weight(
+                self.weights, 4, self.weights[0].shape[1], get_cudnn_mode(self.cudnn_mode),  # type: ignore[no-untyped-call]
+                hidden_size, 0, 1, True, False,
+            )  # fmt: skip
 
     @abstractmethod
     def forward(

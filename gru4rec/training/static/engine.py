@@ -58,9 +58,9 @@ class StaticEngine:
     def learn(self, epoch: int, windows: range, rate_factor: RateFactor) -> Iterator[int]:
         """See `Engine.learn`. Random draws are keyed by (seed, epoch, window)."""
         for part in self.windows.parts(windows):
-            moved = self.windows.place(part, rate_factor)
-            if self._graphs is not None and moved:
-                self._graphs.clear()
+            self.windows.place(part, rate_factor)
+            if self._graphs is not None:
+                self._graphs.check_places()
             run = self.step if self._graphs is None else self._graphs.replay
             shapes = zip(part, self.windows.heights, self.windows.num_clicks, strict=True)
             for window, height, clicks in shapes:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.config import TrainingConfig
+from gru4rec.model import kernels_for
 from gru4rec.training.losses import Loss, make_loss
 from gru4rec.training.objective import PRECISIONS, is_bounded
 from gru4rec.training.static.candidates import Columns
@@ -90,16 +91,16 @@ class _CrossEntropy(torch.autograd.Function):
         size = max(1, min(len(vectors_MD), _SCORES_AT_ONCE // len(outputs_CD)))
         for start in range(0, len(vectors_MD), size):
             chunk = slice(start, start + size)
-            targets_m1, weights_m1 = targets_M[chunk].unsqueeze(1), weights_M[chunk].unsqueeze(1)
-            P_mC = torch.addmm(shift_C.to(precision), scaled_MD[chunk], columns_CD.t())
-            masked_mC = owners_C == sessions_M[chunk].unsqueeze(1)
-            P_mC.masked_fill_(masked_mC.scatter_(1, targets_m1, False), -torch.inf)
-            if not bounded:
-                P_mC.sub_(P_mC.amax(1, keepdim=True))
-            of_targets_m1 = P_mC.gather(1, targets_m1).float()
-            sums_m1 = P_mC.exp2_().sum(1, keepdim=True).float()
-            losses.append(torch.where(weights_m1 > 0, sums_m1.log2() - of_targets_m1, 0.0))
-            shares_m1 = weights_m1 / sums_m1
+            weights_m1 = weights_M[chunk].unsqueeze(1)
+            exponentiated = _exponentiated
+            if bounded and kernels_for(scaled_MD):
+                exponentiated = _exponentiated_by_kernel
+            P_mC, sums_m, of_targets_m = exponentiated(
+                scaled_MD[chunk], columns_CD, shift_C, owners_C, sessions_M[chunk],
+                targets_M[chunk], bounded=bounded,
+            )  # fmt: skip
+            losses.append(torch.where(weights_M[chunk] > 0, sums_m.log2() - of_targets_m, 0.0))
+            shares_m1 = weights_m1 / sums_m.unsqueeze(1)
             d_vectors.append((P_mC @ columns_CD) * shares_m1)
             d_outputs_CD += P_mC.t() @ (vectors_MD[chunk] * shares_m1).to(precision)
             if ctx.needs_input_grad[2]:
@@ -109,9 +110,51 @@ class _CrossEntropy(torch.autograd.Function):
         d_outputs_CD.index_add_(0, targets_M, vectors_MD * weights_M1, alpha=-1)
         d_offset_C.index_add_(0, targets_M, weights_M, alpha=-1)
         ctx.save_for_backward(d_vectors_MD, d_outputs_CD, d_offset_C)
-        return (torch.cat(losses).squeeze(1) * weights_M).sum() / _LOG2_E
+        return (torch.cat(losses) * weights_M).sum() / _LOG2_E
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         nothing = (None,) * 6
         return *(part * gradients[0] for part in ctx.saved_tensors), *nothing
+
+
+def _exponentiated(
+    vectors_mD: Tensor,
+    outputs_CD: Tensor,
+    offset_C: Tensor,
+    owners_C: Tensor,
+    sessions_m: Tensor,
+    targets_m: Tensor,
+    *,
+    bounded: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return P = 2^scores [m, C], its row sums [m], and the scores of targets [m].
+
+    What others of a session brought is left out; of scores that are not bounded the largest of the
+    row is subtracted first.
+    """
+    P_mC = torch.addmm(offset_C.to(outputs_CD.dtype), vectors_mD, outputs_CD.t())
+    targets_m1 = targets_m.unsqueeze(1)
+    masked_mC = (owners_C == sessions_m.unsqueeze(1)).scatter_(1, targets_m1, False)
+    P_mC.masked_fill_(masked_mC, -torch.inf)
+    if not bounded:
+        P_mC.sub_(P_mC.amax(1, keepdim=True))
+    of_targets_m = P_mC.gather(1, targets_m1).squeeze(1).float()
+    return P_mC.exp2_(), P_mC.sum(1, dtype=torch.float32), of_targets_m
+
+
+def _exponentiated_by_kernel(
+    vectors_mD: Tensor,
+    outputs_CD: Tensor,
+    offset_C: Tensor,
+    owners_C: Tensor,
+    sessions_m: Tensor,
+    targets_m: Tensor,
+    *,
+    bounded: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Do as `_exponentiated`, of bounded scores, in one pass over them."""
+    from gru4rec.training.score_kernels import exponentiate_
+
+    P_mC = vectors_mD @ outputs_CD.t()
+    return P_mC, *exponentiate_(P_mC, offset_C, owners_C, sessions_m, targets_m)

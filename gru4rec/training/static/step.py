@@ -40,6 +40,10 @@ class StaticStep:
             part.copy_(initial)
         self.loss_sum.zero_()
 
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return what a step reads or changes beside the learner's tensors."""
+        return (*self.state, self.loss_sum, *self.windows.tensors())
+
     def __call__(self, height: int) -> None:
         """Learn from the next window, which has so many rows."""
         window = self.windows.read(height)

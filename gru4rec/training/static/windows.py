@@ -43,7 +43,10 @@ class Window:
 
 
 class DeviceWindows:
-    """Windows that lie on a device, in parts if they are many; `read` takes them one by one."""
+    """Windows that lie on a device, in parts if they are many; `read` takes them one by one.
+
+    `next` [1] is the window of the part that it takes next, which the device counts.
+    """
 
     def __init__(
         self,
@@ -59,7 +62,7 @@ class DeviceWindows:
         self._sides = torch.from_numpy(codes).to(device)
         self._at_once = max(1, _PLACES // (windows.lanes * windows.steps))
         self._part = range(0)
-        self._next = torch.zeros(1, dtype=torch.int64, device=device)
+        self.next = torch.zeros(1, dtype=torch.int64, device=device)
         self._plan: dict[str, Tensor] = {}
         self.heights: list[int] = []
         self.num_clicks: list[int] = []
@@ -72,20 +75,22 @@ class DeviceWindows:
             range(max(windows.start, first), min(windows.stop, first + size)) for first in firsts
         ]
 
-    def place(self, part: range, rate_factor: Callable[[int], float]) -> bool:
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return the plan of the windows that lie on the device."""
+        return (*self._plan.values(), self.next)
+
+    def place(self, part: range, rate_factor: Callable[[int], float]) -> None:
         """Put a part on the device, to be read from its first window on.
 
-        `heights` and `num_clicks` [W] are its windows' then. Return whether what lay there before
-        had to go to another place.
+        `heights` and `num_clicks` [W] are its windows' then.
         """
         whole = range(part.start // self._at_once * self._at_once, part.stop)
         whole = range(whole.start, min(whole.start + self._at_once, len(self._windows)))
-        moved = False
         if whole != self._part:
             grids = self._windows.grids(whole)
             stretches = np.maximum(grids.num_stretches, 1)
             others = grids.num_clicks * (1 - 1 / stretches)
-            moved = self._put(
+            self._put(
                 clicks=grids.clicks,
                 begins=grids.begins,
                 ends=grids.ends,
@@ -97,12 +102,11 @@ class DeviceWindows:
         here = slice(part.start - whole.start, part.stop - whole.start)
         factors = torch.tensor([rate_factor(window) for window in part], dtype=torch.float64)
         self._plan["figures"][here, 2] = factors.to(self._device)
-        self._next.fill_(here.start)
+        self.next.fill_(here.start)
         self.heights, self.num_clicks = self._heights[here], self._num_clicks[here]
-        return moved
 
-    def _put(self, **plan: np.ndarray) -> bool:
-        """Write a plan where an earlier one lies, if it fits there; return whether it did not."""
+    def _put(self, **plan: np.ndarray) -> None:
+        """Write a plan where an earlier one lies, if it fits there."""
         tensors = {name: torch.from_numpy(part) for name, part in plan.items()}
         fits = self._plan and all(
             len(part) <= len(self._plan[name]) for name, part in tensors.items()
@@ -112,20 +116,15 @@ class DeviceWindows:
                 self._plan[name][: len(part)] = part.to(self._device)
         else:
             self._plan = {name: part.to(self._device) for name, part in tensors.items()}
-        return not fits
 
     def read(self, height: int) -> Window:
         """Return the next window, which has so many rows. The device alone knows which it is."""
         read = _read
-        if kernels_for(self._next):
+        if kernels_for(self.next):
             from gru4rec.training.static.window_kernels import read
-        window = read(self._plan, self._next, self._items, self._sides, height)
-        self._next += 1
+        window = read(self._plan, self.next, self._items, self._sides, height)
+        self.next += 1
         return window
-
-    def step_back(self) -> None:
-        """Let the window that was read last be the next once more."""
-        self._next -= 1
 
 
 def _read(

@@ -64,7 +64,9 @@ def weights_of(recommender: g4r.GRU4Rec) -> dict[str, list[float]]:
     return {name: w.tolist() for name, w in recommender.model.state_dict().items()}
 
 
-def engine_of(log: pl.DataFrame, kind: type = StaticEngine, **settings: object) -> Any:
+def engine_of(
+    log: pl.DataFrame, kind: type = StaticEngine, device: torch.device = CPU, **settings: object
+) -> Any:
     catalog = Catalog.of(log.lazy())
     config = g4r.Config().replace({**SETTINGS, **settings})
     model = Model(config, len(catalog))
@@ -72,7 +74,7 @@ def engine_of(log: pl.DataFrame, kind: type = StaticEngine, **settings: object) 
     batches = TrainingBatches(
         to_arrays(log.lazy(), catalog).with_targets(), catalog.support, config
     )
-    learner = Learner(model, config.training, CPU)
+    learner = Learner(model, config.training, device)
     return kind(learner, batches, config) if kind is StaticEngine else kind(learner, batches)
 
 
@@ -173,6 +175,31 @@ def test_no_encoder_or_loss_makes_the_host_wait(log, encoder: str, loss: str) ->
 )
 def test_no_setting_makes_the_host_wait(log, settings: dict[str, object]) -> None:
     two_steps(engine_of(log, **settings))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"training.scoring": "dot", "encoder.embedding": "separate"},
+        {"training.loss": "bpr_max"},
+        {"training.logq_form": "support"},
+        {"training.negatives": 1000},
+        {"encoder.name": "conv_gru"},
+        {"encoder.name": "lstm"},
+        {"encoder.name": "attention_gru"},
+    ],
+    ids=str,
+)
+def test_a_step_is_all_on_its_device(log, monkeypatch, settings: dict[str, object]) -> None:
+    """Tensors of the meta device have no values, and go with none of the CPU's."""
+    of_cpu = torch.Generator
+    monkeypatch.setattr(torch, "Generator", lambda device=None: of_cpu())
+    engine = engine_of(log, device=torch.device("meta"), **settings)
+    engine.windows.place(range(1), lambda window: 1.0)
+    engine.step.random = None
+    engine.step(engine.windows.heights[0])
+    assert engine.loss_sum.is_meta
 
 
 def two_steps(engine: StaticEngine) -> None:

@@ -1,0 +1,75 @@
+"""Compile all kernels for GPUs that need not be there, and print what each takes of its chip.
+
+A program of its own: Triton either interprets or compiles, as the environment says when it is
+imported.
+"""
+
+import json
+from types import SimpleNamespace
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from gru4rec.model.encoders import gru_before_kernels, gru_kernels
+from gru4rec.training import row_kernels, score_kernels
+
+# compute capability and bytes of shared memory a program can have: A100, L4, H100
+CHIPS = {80: 166_912, 89: 101_376, 90: 232_448}
+
+NUMBERS = {"T", "B", "C", "stride", "width", "num_rows"}
+INDICES = {"rows", "used", "owners", "own", "targets"}
+
+
+def type_of(name: str) -> str:
+    if name in NUMBERS:
+        return "i32"
+    if name in INDICES:
+        return "*i64"
+    return {"starts": "*i1", "momentum": "fp32"}.get(name, "*fp32")
+
+
+def report(kernel, capability, constants, num_warps=4, **types):
+    """Compile with pointers that torch aligns, and print."""
+    signature = {
+        name: "constexpr" if name in constants else types.get(name, type_of(name))
+        for name in kernel.arg_names
+    }
+    aligned = {
+        (place,): [["tt.divisibility", 16]]
+        for place, type_ in enumerate(signature.values())
+        if type_.startswith("*")
+    }
+    compiled = triton.compile(
+        ASTSource(kernel, signature, constants, aligned),
+        target=GPUTarget("cuda", capability, 32),
+        options={"num_warps": num_warps},
+    )
+    name = f"{kernel.fn.__module__.split('.')[-1]}.{kernel.__name__} {constants}"
+    print(json.dumps([name, capability, compiled.metadata.shared, CHIPS[capability]]))  # noqa: T201
+
+
+def report_layers(capability):
+    """Compile the GRU layers with the most units the chip takes, and with a few."""
+    chip = SimpleNamespace(
+        shared_memory_per_block=49_152, shared_memory_per_block_optin=CHIPS[capability]
+    )
+    torch.cuda.get_device_properties = lambda _: chip
+    for num_units in (5, 64, 128):
+        steps = gru_kernels.steps_at_once(num_units, torch.device("cuda"))
+        padded = gru_kernels.padded_units(num_units)
+        sizes = {"H": num_units, "P": padded, "L": 16, "S": steps}
+        if steps:
+            for module in (gru_kernels, gru_before_kernels):
+                for kernel in (module._forward, module._backward):
+                    report(kernel, capability, sizes, padded // 16)
+
+
+if __name__ == "__main__":
+    for capability in CHIPS:
+        report_layers(capability)
+    report(row_kernels._update, 90, {"ROWS": 8, "COLUMNS": 128})
+    report(row_kernels._update, 90, {"ROWS": 1024, "COLUMNS": 1, "velocity": None})
+    for type_ in ("*fp32", "*bf16"):
+        report(score_kernels._exponentiate, 90, {"COLUMNS": 1024}, scores=type_)

@@ -1,0 +1,43 @@
+"""A step with kernels of our own does what it does with torch alone."""
+
+import os
+
+import pytest
+import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported
+pytest.importorskip("triton", reason="Triton is not installed")
+
+from two_paths import both_paths, some_clicks
+
+from gru4rec.model.kernels import use_kernels
+
+pytestmark = pytest.mark.kernels
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"encoder.reset_gate": "before", "training.momentum": 0.3},
+        {"training.scoring": "dot", "encoder.embedding": "separate"},
+        {"training.negatives": 1000},
+        {"encoder.embedding": "onehot", "training.logq_form": "support"},
+    ],
+    ids=str,
+)
+def test_a_step_by_kernels_learns_what_torch_learns(settings: dict[str, object]) -> None:
+    log = some_clicks([4, 2, 9, 3, 2, 14, 5, 2, 2, 6, 3, 2, 8])
+    settings = {"training.precision": "bf16", "encoder.hidden_size": 20, **settings}
+    sums, moves = [], []
+    for on_cpu in (False, True):
+        _, _, engine, learner = both_paths(log, **settings)
+        before = {name: part.clone() for name, part in learner.weights().items()}
+        with use_kernels(on_cpu=on_cpu):
+            list(engine.learn(0, range(3), lambda window: 1.0))
+        sums.append(engine.loss_sum.item())
+        moves.append({name: part - before[name] for name, part in learner.weights().items()})
+    assert sums[1] == pytest.approx(sums[0], rel=2e-3)
+    for name, plain in moves[0].items():
+        assert (moves[1][name] - plain).norm() <= 0.1 * plain.norm(), name
