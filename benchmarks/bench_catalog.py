@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import torch
 from machine import description, peak_memory_mib
-from speed import decided, measure
+from speed import decided, measure, trainer_of
 
 from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.training_log import TrainingLog
@@ -51,7 +51,7 @@ def row(items: int, candidates: int, seconds: float, precision: str) -> str:
         batches = TrainingBatches(log.sessions, log.catalog.support, config)
         found = np.mean([len(batches.make(0, window).candidates) for window in range(100, 120)])
         negatives = round(negatives * candidates / found)
-    speed = measure(log, config, seconds=seconds)
+    speed = measure(trainer_of(log, config), seconds=seconds)
     return (
         f"| {items:,} | {speed.candidates:.0f} | {1000 / speed.updates:.2f} | {speed.clicks:,.0f} "
         f"| {peak_memory_mib():.0f} |"

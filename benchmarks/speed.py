@@ -1,18 +1,16 @@
 """How fast the trainer learns: the whole path, batches made in the background included."""
 
-import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from logs import LOGS
 
 import gru4rec as g4r
-from gru4rec.model.device import has_fast_bf16
 from gru4rec.model.network import Model
-from gru4rec.training import auto
 from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.run import decide
 from gru4rec.training.trainer import Hooks, Trainer
 from gru4rec.training.training_log import TrainingLog
 
@@ -41,35 +39,45 @@ def read_log(name: str | None) -> TrainingLog:
 def decided(log: TrainingLog, settings: dict[str, object], device: str = "cpu") -> g4r.Config:
     """The settings given, and those of `auto` for the rest."""
     config = g4r.Config().replace(settings)
-    fast_bf16 = has_fast_bf16(torch.device(device))
-    return auto.resolve(config, log.statistics, fast_bf16=fast_bf16)[0]
+    return decide(config, log.statistics, torch.device(device))[0]
 
 
-def measure(log: TrainingLog, config: g4r.Config, *, seconds: float, device: str = "cpu") -> Speed:
-    """Train from the start: half of `seconds` to warm up, then for `seconds`.
-
-    The whole must lie within the first epoch.
-    """
+def trainer_of(log: TrainingLog, config: g4r.Config, device: str = "cpu") -> Trainer:
+    """A training from the start, of as many epochs as are asked for."""
+    config = config.replace({"training.epochs": 1e6})
     model = Model(config, len(log.catalog))
     model.initialize(torch.Generator().manual_seed(config.seed))
     batches = TrainingBatches(log.sessions, log.catalog.support, config)
-    trainer = Trainer(model, batches, config, torch.device(device))
-    _train(trainer, seconds / 2)
-    warm = replace(trainer.position)
-    _train(trainer, seconds)
-    at = trainer.position
-    took = at.seconds - warm.seconds
-    some = [len(batches.make(0, window).candidates) for window in range(0, at.window, 50)]
+    return Trainer(model, batches, config, torch.device(device))
+
+
+def measure(trainer: Trainer, *, seconds: float) -> Speed:
+    """Train on: half of `seconds` to warm up, then for `seconds`, over some epochs if need be."""
+    train(trainer, seconds / 2)
+    windows, clicks = _done(trainer)
+    began = time.perf_counter()
+    train(trainer, seconds)
+    took = time.perf_counter() - began
+    windows_then, clicks_then = _done(trainer)
+    batches = trainer.batches
+    shown = range(0, len(batches), max(50, len(batches) // 20))
+    some = [len(batches.make(0, window).candidates) for window in shown]
     return Speed(
-        clicks=(at.clicks - warm.clicks) / took,
-        updates=(at.window - warm.window) / took,
+        clicks=(clicks_then - clicks) / took,
+        updates=(windows_then - windows) / took,
         candidates=sum(some) / len(some),
     )
 
 
-def _train(trainer: Trainer, seconds: float) -> None:
+def _done(trainer: Trainer) -> tuple[int, float]:
+    """Windows and clicks learned from so far."""
+    at, batches = trainer.position, trainer.batches
+    pairs = len(batches) * batches.clicks_per_window
+    return at.epoch * len(batches) + at.window, at.epoch * pairs + at.clicks
+
+
+def train(trainer: Trainer, seconds: float) -> None:
+    """Train on for a while; the device has done all of it then."""
     end = time.perf_counter() + seconds
     with suppress(g4r.StoppedError):
-        trainer.run(Hooks(stopping=lambda: time.perf_counter() > end or trainer.position.epoch > 0))
-    if trainer.position.epoch > 0:
-        sys.exit("the log is too short to measure on; ask for fewer --seconds")
+        trainer.run(Hooks(stopping=lambda: time.perf_counter() > end))

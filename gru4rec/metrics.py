@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import IntArray, Rows
+from gru4rec.bulk import sent
 
 # M targets, N items of the catalog.
 
@@ -40,9 +41,9 @@ def ranks_in_pieces(
     """
     all_ranks = torch.empty(len(targets), dtype=torch.float64)
     for rows, scores in scored:
-        targets_of_rows = torch.from_numpy(targets[rows]).to(scores.device)
-        all_ranks[rows] = ranks(scores, targets_of_rows, ties=ties).cpu()
-    return all_ranks
+        all_ranks = all_ranks.to(scores.device)  # where they stay until all are counted
+        all_ranks[rows] = ranks(scores, sent(targets[rows], scores.device), ties=ties)
+    return all_ranks.cpu()
 
 
 def num_tied(scores_MN: Tensor, targets_M: Tensor) -> Tensor:

@@ -1,10 +1,14 @@
 """Small settings and logs that tests share, and where the real logs lie."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pytest
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
@@ -33,6 +37,16 @@ QUICK = [
     "--hidden-size", "8", "--epochs", "1", "--no-repeats", "--neighbours", "0", "--device", "cpu",
 ]  # fmt: skip
 """Options of `train` and `backtest` that train in a blink."""
+
+
+@contextmanager
+def at_once(**sizes: int) -> Iterator[None]:
+    """Let a CPU work on other numbers at once; see `Bulk`."""
+    from gru4rec.bulk import BULKS
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BULKS, "cpu", replace(BULKS["cpu"], **sizes))
+        yield
 
 
 def clicks_of(sessions: list[list[object]]) -> pl.DataFrame:

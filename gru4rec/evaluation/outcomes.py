@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from gru4rec.arraytypes import Int32Array, IntArray
+from gru4rec.bulk import sent
 from gru4rec.metrics import num_tied, ranks
 from gru4rec.recommenders import Recommender
 from gru4rec.serving import ItemFilter, lists_after, top_k
@@ -74,8 +75,8 @@ def outcomes_of(
     session = np.repeat(np.arange(len(sessions)), sessions.lengths)[before]
     position = before - sessions.offsets[session] + 1
     all_ranks = torch.full((len(before),), torch.inf, dtype=torch.float64)
-    tied = np.zeros(len(before), dtype=np.int32) if count_ties else None
-    best = np.zeros((len(before), depth), dtype=np.int32) if depth else None
+    tied = torch.zeros(len(before), dtype=torch.int32) if count_ties else None
+    best = torch.zeros((len(before), depth), dtype=torch.int32) if depth else None
     targets = sessions.items[before + 1]
     earlier = ItemLinks.of(sessions).before[before + 1]
     if through_index or item_filter is not None:
@@ -86,24 +87,28 @@ def outcomes_of(
             places = np.where(is_target.any(axis=1), is_target.argmax(axis=1) + 1.0, np.inf)
             all_ranks[rows] = torch.from_numpy(places)
             if best is not None:
-                best[rows] = items
+                best[rows] = torch.from_numpy(items).int()
             on_targets(len(targets[rows]))
     else:
         for rows, scores in recommender.score(sessions, before):
-            wanted = torch.from_numpy(targets[rows]).to(scores.device)
-            all_ranks[rows] = ranks(scores, wanted, ties=ties).cpu()
+            wanted = sent(targets[rows], scores.device)
+            # All is counted where the scores are, and comes back as one.
+            all_ranks = all_ranks.to(scores.device)
+            all_ranks[rows] = ranks(scores, wanted, ties=ties)
             if tied is not None:
-                tied[rows] = num_tied(scores, wanted).cpu().numpy()
+                tied = tied.to(scores.device)
+                tied[rows] = num_tied(scores, wanted)
             if best is not None:
-                best[rows] = top_k(scores, depth).cpu().numpy()
+                best = best.to(scores.device)
+                best[rows] = top_k(scores, depth).int()
             on_targets(len(targets[rows]))
     return Outcomes(
-        ranks=all_ranks,
+        ranks=all_ranks.cpu(),
         session=session,
         position=position,
         item=targets,
-        tied=tied,
-        best=best,
+        tied=None if tied is None else tied.cpu().numpy(),
+        best=None if best is None else best.cpu().numpy(),
         since=np.where(earlier < 0, 0, before + 1 - earlier),
         clicked=sessions.items,
         lengths=sessions.lengths,

@@ -130,7 +130,7 @@ class Ensemble(Indexed):
     @torch.inference_mode()
     def queries(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
         """See `Indexed.queries`."""
-        for rows in row_blocks(len(clicks)):
+        for rows in row_blocks(len(clicks), self.device):
             yield rows, self._queries_after(sessions, clicks[rows])
 
     def _queries_after(self, sessions: SessionArrays, clicks: IntArray) -> Tensor:

@@ -27,6 +27,7 @@ from gru4rec.recommenders.parts import (
 )
 from gru4rec.recommenders.recommender import Recommender
 from gru4rec.recommenders.updated_parts import updated_parts
+from gru4rec.serving import in_row_chunks
 from gru4rec.sessions import SessionArrays
 from gru4rec.training import parts_of_log
 from gru4rec.untrusted import fits, shown
@@ -149,8 +150,9 @@ class Fusion(Recommender):
     ) -> Iterator[tuple[Rows, Tensor]]:
         """Yield rows of `clicks`, and what each part makes of the items after them [P, M, N]."""
         refuse_changed(self.parts, self._joined, "a fusion")
-        parts = [part.score(sessions, clicks) for part in self.parts]
-        for scored in zip(*parts, strict=True):  # all in the same pieces, see `Scorer.score`
+        size = len(self.catalog)
+        parts = [in_row_chunks(part.score(sessions, clicks), size) for part in self.parts]
+        for scored in zip(*parts, strict=True):
             mixed = [
                 HOW[self.how](part, scores).to(dtype=torch.float32, device="cpu")
                 for part, (_, scores) in zip(self.parts, scored, strict=True)

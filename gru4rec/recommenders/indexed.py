@@ -60,7 +60,7 @@ class Indexed(Recommender):
         item_filter: ItemFilter | None = None,
     ) -> Iterator[tuple[Rows, Float32Array, IntArray]]:
         """See `Scorer.top`: search the index, or on a GPU score all items if it is exact."""
-        if self.device.type == "cuda" and self.index.is_exact:
+        if self.device.type != "cpu" and self.index.is_exact:
             yield from super().top(sessions, clicks, k, item_filter=item_filter)
             return
         links = None if self.repeats is None else ItemLinks.of(sessions)

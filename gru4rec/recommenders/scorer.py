@@ -76,7 +76,7 @@ class Scorer(ABC):
         """Score all items after each given click, by its session up to and with it.
 
         `clicks` are places in `sessions.items`, rising. Yield rows of `clicks` and the scores of
-        all items after them [n, N], each row once, in order, in the pieces of `row_chunks`.
+        all items after them [n, N], each row once, in order, in pieces of `serving.chunks`.
         """
 
     @abstractmethod

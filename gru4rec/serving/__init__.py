@@ -13,7 +13,7 @@ if TYPE_CHECKING:
         answers_in_pieces,
     )
     from gru4rec.serving.best_items import best_of_running, best_of_sessions, lists_after
-    from gru4rec.serving.chunks import chunks_of_block, row_blocks, row_chunks
+    from gru4rec.serving.chunks import chunks_of_block, in_row_chunks, row_blocks, row_chunks
     from gru4rec.serving.filters import ItemFilter
     from gru4rec.serving.index import AnyVectors, ItemIndex
     from gru4rec.serving.item_columns import kinds_of, vectors_of
@@ -48,6 +48,7 @@ __all__ = [
     "best_of_sessions",
     "chunks_of_block",
     "filter_of",
+    "in_row_chunks",
     "is_of_others",
     "kinds_of",
     "lists_after",

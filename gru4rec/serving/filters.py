@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
+from gru4rec.bulk import sent
 from gru4rec.clicks import plain_ids
 from gru4rec.errors import DataError
 from gru4rec.serving.arrangement import Arrangement
@@ -96,17 +97,17 @@ class ItemFilter:
         """
         if self.boosts is not None:
             boosts = self.boosts if among is None else self.boosts[among]
-            scores_MN += torch.from_numpy(boosts).to(scores_MN)
+            scores_MN += sent(boosts, scores_MN.device)
         if among is None and not self._allows_all:
-            scores_MN.masked_fill_(torch.from_numpy(~self.allowed).to(scores_MN.device), -torch.inf)
+            scores_MN.masked_fill_(sent(~self.allowed, scores_MN.device), -torch.inf)
         if self.exclude_clicked:
             rows, clicked = _clicked(sessions, clicks)
             if among is not None:
                 places = np.searchsorted(among, clicked).clip(max=len(among) - 1)
                 is_among = among[places] == clicked
                 rows, clicked = rows[is_among], places[is_among]
-            places_MN = torch.from_numpy(np.stack((rows, clicked)))
-            scores_MN[tuple(places_MN.to(scores_MN.device))] = -torch.inf
+            places_MN = sent(np.stack((rows, clicked)), scores_MN.device)
+            scores_MN[tuple(places_MN)] = -torch.inf
 
     def passes(self, items: IntArray, sessions: SessionArrays, clicks: IntArray) -> BoolArray:
         """Say whether each of the items [M, F] may be recommended after its click."""

@@ -16,10 +16,10 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import BoolArray, Float32Array, Float64Array, IntArray
+from gru4rec.bulk import sent
 from gru4rec.sessions import OWN_KINDS, OWN_SHAPE, OwnItems
 from gru4rec.untrusted import shown
 
@@ -123,6 +123,6 @@ class RepeatHead:
     def rescore(self, scores_SN: Tensor, own: OwnItems) -> None:
         """Score the own items of each row anew, in place."""
         device = scores_SN.device
-        place = (torch.from_numpy(own.rows).to(device), torch.from_numpy(own.items).to(device))
-        bonuses = torch.from_numpy(self.bonuses[own.cells]).to(device)
+        place = sent(own.rows, device), sent(own.items, device)
+        bonuses = sent(self.bonuses[own.cells], device)
         scores_SN[place] = scores_SN[place] * self.slope + bonuses

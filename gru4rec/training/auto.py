@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gru4rec.config import AUTO, Config
-from gru4rec.model import check_encoder
+from gru4rec.model import check_encoder, streams
 from gru4rec.sessions import Catalog, ItemLinks, SessionArrays
 
 logger = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ _FEW_PAIRS = 100_000  # up to which neighbours may know what they do not teach
 _FEWEST_PAIRS = 1000  # a tenth of them says what a repeat head and smoothing are worth
 _TINY = 4000  # pairs
 _COUNTED = 1_000_000  # clicks whose returns are counted
+_WHOLE = 50_000  # items
 _SCORES = 1e11  # against sampled negatives in a whole training: minutes on two CPU cores
 
 RULES: tuple[Rule, ...] = (
@@ -127,6 +128,24 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+# A GPU learns from many clicks side by side as fast as from few; what it waits for are the steps of
+# a window, one after the other. A small catalog it scores as a whole as fast as a sample of it.
+_LANES, _STEPS = "training.lanes", "training.steps"
+_ON_GPU = (
+    Rule(
+        _LANES,
+        lambda log: 16 if log.pairs < _TINY else 64 if log.pairs < 200_000 else 256,
+        "a GPU runs many side by side; as many clicks an update lose nothing",
+    ),
+    Rule(_STEPS, lambda _: 4, "a GPU waits for each, and with more lanes as few lose nothing"),
+    Rule(
+        "training.negatives",
+        lambda log: max(_negatives(log), log.items if log.items <= _WHOLE else 0),
+        f"up to {_WHOLE:,} items a GPU scores all, else as many as elsewhere",
+    ),
+)
+
+
 _PRECISION = {
     True: Rule("training.precision", lambda _: "bf16", "as exact in the end, and faster here"),
     False: Rule("training.precision", lambda _: "float32", "this device has no fast bf16"),
@@ -143,16 +162,17 @@ class Choice:
 
 
 def resolve(
-    config: Config, log: LogStatistics, *, fast_bf16: bool = False
+    config: Config, log: LogStatistics, *, fast_bf16: bool = False, on_gpu: bool = False
 ) -> tuple[Config, list[Choice]]:
     """Return the config with every open setting decided, and the choices made.
 
     Only `training.smoothing` and `training.neighbours` stay open, where they can be fitted with the
     repeat head. Settings given are kept. `fast_bf16` says that the device has instructions that
-    multiply bf16. Raise ConfigError if the encoder cannot work with what is given and decided.
+    multiply bf16, `on_gpu` that it is a GPU. Raise ConfigError if the encoder cannot work with what
+    is given and decided.
     """
     choices = []
-    for rule in (*RULES, _PRECISION[fast_bf16]):
+    for rule in (*_rules(config, on_gpu=on_gpu), _PRECISION[fast_bf16]):
         section, key = rule.setting.split(".")
         if getattr(getattr(config, section), key) is AUTO:
             choices.append(rule.choice(log))
@@ -161,6 +181,18 @@ def resolve(
     decided = decided.replace({choice.setting: choice.value for choice in unfitted})
     check_encoder(decided.encoder)
     return decided, [*choices, *unfitted]
+
+
+def _rules(config: Config, *, on_gpu: bool) -> Iterator[Rule]:
+    """Yield the rules of a device.
+
+    Lanes and steps go together: a GPU's are for an encoder that streams, where both are open.
+    """
+    instead = {rule.setting: rule for rule in _ON_GPU} if on_gpu else {}
+    both_open = config.training.lanes is AUTO and config.training.steps is AUTO
+    if not (both_open and streams(config.encoder)):
+        instead = {name: rule for name, rule in instead.items() if name not in (_LANES, _STEPS)}
+    return (instead.get(rule.setting, rule) for rule in RULES)
 
 
 def _without_fit(config: Config, decided: Config, log: LogStatistics) -> Iterator[Choice]:

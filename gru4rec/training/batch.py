@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import IntArray
+from gru4rec.bulk import sent_together
 from gru4rec.config import Config, TrainingConfig
 from gru4rec.model import Packing, streams
 from gru4rec.sessions import (
@@ -59,15 +60,18 @@ class TrainingBatch:
     """Seed of the dropout masks."""
 
     def to(self, device: torch.device) -> "TrainingBatch":
-        """Return the batch on a device; pinned, so that the host goes on while it is copied."""
+        """Return the batch on a device, sent in one piece."""
         if device.type == "cpu":
             return self
-        tensors: dict[str, Any] = {
-            field.name: value.pin_memory().to(device, non_blocking=True)
+        tensors = {
+            field.name: value
             for field in dataclasses.fields(self)
             if isinstance(value := getattr(self, field.name), Tensor)
         }
-        return dataclasses.replace(self, packing=self.packing.to(device), **tensors)
+        *there, ends = sent_together([*tensors.values(), self.packing.ends], device)
+        packing = dataclasses.replace(self.packing, ends=ends)
+        sent: dict[str, Any] = dict(zip(tensors, there, strict=True))
+        return dataclasses.replace(self, packing=packing, **sent)
 
 
 class TrainingBatches:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import IntArray
+from gru4rec.bulk import sent
 from gru4rec.metrics import mrr_at, ranks_in_pieces, recall_at
 from gru4rec.model import Model, session_vectors
 from gru4rec.serving import RepeatHead, chunks_of_block, row_blocks
@@ -33,7 +34,7 @@ def queries_after(model: Model, sessions: SessionArrays, clicks: IntArray) -> Te
     """Return the query after each click [M, D]; see `Model.query_vectors`."""
     vectors = torch.empty(len(clicks), model.encoder.output_size, device=model.output_table.device)
     for rows, encoded in session_vectors(model, sessions, clicks):
-        vectors[torch.from_numpy(rows).to(vectors.device)] = encoded
+        vectors[sent(rows, vectors.device)] = encoded
     return model.query_vectors(vectors)
 
 
@@ -46,12 +47,12 @@ def scores_by(
     repeats: RepeatHead | None = None,
 ) -> Iterator[tuple[slice, Tensor]]:
     """Do as `scores_after`, by what makes the queries after clicks [M, D] and the item vectors."""
-    item_vectors_DN = item_vectors_ND.t()
+    item_vectors_DN, device = item_vectors_ND.t(), item_vectors_ND.device
     links = None if repeats is None else ItemLinks.of(sessions)
-    for block in row_blocks(len(clicks)):
+    for block in row_blocks(len(clicks), device):
         queries = queries_after(clicks[block])
         own = None if links is None else links.own_items(clicks[block])
-        for rows in chunks_of_block(block, len(item_vectors_ND)):
+        for rows in chunks_of_block(block, len(item_vectors_ND), device):
             start, stop = rows.start - block.start, rows.stop - block.start
             scores = queries[start:stop] @ item_vectors_DN
             if repeats is not None and own is not None:

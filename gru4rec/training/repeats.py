@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gru4rec.bulk import sent
 from gru4rec.model import Model
 from gru4rec.serving import INDICATORS, RepeatHead, top_k
 from gru4rec.sessions import ItemLinks, SessionArrays
@@ -93,13 +94,13 @@ def _pieces(
     count = 0
     for rows, scores in scores_after(model, sessions, clicks):
         own = links.own_items(clicks[rows])
+        at = sent(own.rows, scores.device), sent(own.items, scores.device)
+        of_own = scores[at].cpu()
+        scores[at] = _NEVER
+        best = top_k(scores, min(_OTHERS, scores.shape[1]))
+        others, items = scores.gather(1, best).cpu(), best.cpu()
         own_rows, own_items = torch.from_numpy(own.rows), torch.from_numpy(own.items)
         targets = torch.from_numpy(sessions.items[clicks[rows] + 1])
-        of_all = scores.cpu()
-        of_own = of_all[own_rows, own_items]
-        of_all[own_rows, own_items] = _NEVER
-        items = top_k(of_all, min(_OTHERS, of_all.shape[1]))
-        others = of_all.gather(1, items)
         is_target = own_items == targets[own_rows]
         found = (items == targets.unsqueeze(1)) & (others > _NEVER)  # own ones are no others
         column = torch.where(found.any(1), found.int().argmax(1), -1)

@@ -53,7 +53,8 @@ def decide(
     asked: Config, statistics: LogStatistics, device: torch.device
 ) -> tuple[Config, Sequence[Choice]]:
     """Return the config with its open settings decided, and the choices made; see `resolve`."""
-    return resolve(asked, statistics, fast_bf16=has_fast_bf16(device))
+    on_gpu = device.type == "cuda"
+    return resolve(asked, statistics, fast_bf16=has_fast_bf16(device), on_gpu=on_gpu)
 
 
 def train(

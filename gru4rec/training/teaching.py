@@ -119,9 +119,10 @@ def _drawn(items_MK: Int32Array, shares_MK: Float16Array, points_MT: Float32Arra
 @torch.inference_mode()
 def _most_likely(scores: Sequence[Tensor], count: int) -> tuple[Tensor, Tensor]:
     """Return the best items by the mean of teachers' scores, and their shares [M, K]."""
-    mean_MN = torch.stack([of_one.cpu() for of_one in scores]).mean(0)
+    mean_MN = torch.stack(list(scores)).mean(0)
     items_MK = top_k(mean_MN, count)
-    return items_MK.int(), torch.softmax(mean_MN.gather(1, items_MK), dim=1).half()
+    shares_MK = torch.softmax(mean_MN.gather(1, items_MK), dim=1)
+    return items_MK.int().cpu(), shares_MK.half().cpu()
 
 
 def _zeros(size: tuple[int, int], dtype: type[np.generic]) -> np.ndarray[Any, Any]:

@@ -8,12 +8,10 @@ import polars as pl
 import polars.testing
 import pytest
 import torch
-from toys import TINY, clicks_of, ranks_of_targets
+from toys import TINY, at_once, clicks_of, ranks_of_targets
 
 import gru4rec as g4r
 from gru4rec.evaluation.outcomes import outcomes_of
-from gru4rec.metrics import ranks
-from gru4rec.model.encoding import session_vectors
 from gru4rec.recommenders.baselines import BASELINES
 from gru4rec.serving.selection import top_k
 from gru4rec.sessions import SessionArrays, from_lists, to_arrays
@@ -187,15 +185,10 @@ def test_scores_that_are_not_read_to_the_end_leave_no_mode_behind(trained):
 
 def test_metrics_are_the_same_for_1_7_and_512_lanes(trained, log):
     arrays = to_arrays(log.lazy(), trained.catalog).with_targets()
-    prefixes = arrays.prefixes()
     expected = ranks_of_targets(trained, arrays)
     for lanes in (1, 7, 512):
-        found = torch.empty(len(prefixes), dtype=torch.float64)
-        for rows, vectors in session_vectors(trained.model, arrays, prefixes, lanes=lanes, steps=5):
-            scores = trained.model.query_vectors(vectors) @ trained.model.item_vectors().t()
-            targets = torch.from_numpy(arrays.items[prefixes[rows] + 1])
-            found[rows] = ranks(scores, targets)
-        assert torch.equal(found, expected)
+        with at_once(lanes=lanes, steps=5):
+            assert torch.equal(ranks_of_targets(trained, arrays), expected)
 
 
 def test_index_scores_agree_with_matrix_products(trained):

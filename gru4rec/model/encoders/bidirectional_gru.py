@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gru4rec.arraytypes import IntArray
+from gru4rec.bulk import sent
 from gru4rec.config import EncoderConfig
 from gru4rec.model.encoders.context import ContextEncoder
 from gru4rec.model.encoders.gru import GRU
@@ -31,7 +32,7 @@ class BidirectionalGRU(ContextEncoder):
     def encode(self, inputs_ME: Tensor, packing: Packing, random: torch.Generator | None) -> Tensor:
         """See `ContextEncoder.encode`."""
         ends = packing.ends
-        reverse_M = torch.from_numpy(_reversed_rows(packing.layout)).to(inputs_ME.device)
+        reverse_M = sent(_reversed_rows(packing.layout), inputs_ME.device)
         reversed_ME = inputs_ME.index_select(0, reverse_M)
         finals = []
         for gru, rows_ME in ((self.ahead, inputs_ME), (self.back, reversed_ME)):

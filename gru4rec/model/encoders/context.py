@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import BoolArray, IntArray
+from gru4rec.bulk import sent
 from gru4rec.config import EncoderConfig
 from gru4rec.errors import ConfigError
 from gru4rec.model.encoders.packing import Packing
@@ -113,16 +114,16 @@ class ContextEncoder(Encoder):
         device = table_PE.device
         vectors_WD, places_W = [], []
         for rows_R, packing, wanted_W in clicks.sequences(self.max_length, causal=self.causal):
-            inputs_RE = table_PE.index_select(0, torch.from_numpy(rows_R).to(device))
+            inputs_RE = table_PE.index_select(0, sent(rows_R, device))
             encoded_RD = self.encode(inputs_RE, packing.to(device), random)
-            vectors_WD.append(encoded_RD.index_select(0, torch.from_numpy(wanted_W).to(device)))
+            vectors_WD.append(encoded_RD.index_select(0, sent(wanted_W, device)))
             places_W.append(rows_R[wanted_W])
-        order_M = torch.from_numpy(np.argsort(np.concatenate(places_W))).to(device)
+        order_M = sent(np.argsort(np.concatenate(places_W)), device)
         return torch.cat(vectors_WD).index_select(0, order_M)
 
     def _state_after(self, table_PE: Tensor, clicks: "_Clicks") -> State:
         """Return the inputs of the last clicks of each session, and how many there are."""
-        rows_SV, counts_S = (torch.from_numpy(part).to(table_PE.device) for part in clicks.last())
+        rows_SV, counts_S = (sent(part, table_PE.device) for part in clicks.last())
         kept_PE = table_PE.index_select(0, rows_SV.flatten())
         return kept_PE.view(*rows_SV.shape, self.input_size), counts_S
 

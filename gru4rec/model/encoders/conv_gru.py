@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gru4rec.arraytypes import IntArray
+from gru4rec.bulk import sent
 from gru4rec.config import EncoderConfig
 from gru4rec.model.encoders.gru import GRU
 from gru4rec.model.encoders.packing import Packing
@@ -45,8 +46,7 @@ class ConvGRU(Encoder):
         kept_SVE, *gru_state = state
         table_PE = torch.cat((kept_SVE.flatten(0, 1), inputs_ME))
         if packing.begins is None:
-            rows_MW = torch.from_numpy(self._rows(packing.layout))
-            rows_MW = rows_MW.to(inputs_ME.device, non_blocking=True)
+            rows_MW = sent(self._rows(packing.layout), inputs_ME.device)
         else:
             rows_MW = self._rows_of_lanes(packing)
             table_PE = torch.cat((table_PE, table_PE.new_zeros(1, self.input_size)))

@@ -1,7 +1,6 @@
 """The layout of packed clicks as encoders need it: row numbers on the device, sizes on the host."""
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import IntArray
+from gru4rec.bulk import sent
 from gru4rec.sessions import PackedLayout
 
 
@@ -80,5 +80,5 @@ class Packing:
         return cls(PackedLayout(np.array([length])), [1] * length, torch.tensor([length - 1]))
 
     def to(self, device: torch.device) -> Self:
-        """Return the packing with its tensor on a device."""
-        return dataclasses.replace(self, ends=self.ends.to(device, non_blocking=True))
+        """Return the packing with its tensor on a device, from the CPU."""
+        return self if device.type == "cpu" else replace(self, ends=sent(self.layout.ends, device))

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from gru4rec.bulk import sent
 from gru4rec.model.encoders.packing import Packing
 
 
@@ -14,7 +15,7 @@ class Padding:
         layout, longest = packing.layout, len(packing.block_sizes)
         self._shape = (len(packing.ends), longest)
         places_M = layout.segments * longest + layout.positions
-        self._places_M = torch.from_numpy(places_M).to(device)
+        self._places_M = sent(places_M, device)
 
     def pad(self, packed_MD: Tensor) -> Tensor:
         """Return rows as a matrix [S, L, D], zeros where a sequence has ended."""

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from gru4rec.bulk import sent
 from gru4rec.config import EncoderConfig
 from gru4rec.model.encoders.attention_block import attention_blocks, check_heads
 from gru4rec.model.encoders.context import ContextEncoder
@@ -41,7 +42,7 @@ class SASRec(ContextEncoder):
         layout = packing.layout
         ages_M = layout.lengths[layout.segments] - 1 - layout.positions
         rows_MH = inputs_ME if self.widen is None else self.widen(inputs_ME)
-        rows_MH = rows_MH + self.positions[torch.from_numpy(ages_M).to(inputs_ME.device)]
+        rows_MH = rows_MH + self.positions[sent(ages_M, inputs_ME.device)]
         padding = Padding(packing, inputs_ME.device)
         for block in self.blocks:
             rows_MH = block(rows_MH, padding, random)

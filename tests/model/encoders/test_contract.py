@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from toys import TINY, clicks_of
+from toys import TINY, at_once, clicks_of
 
 import gru4rec as g4r
 from gru4rec.config import Config
@@ -53,8 +53,9 @@ def vectors_of(model: Model, sessions: SessionArrays, **windows: int) -> torch.T
     """Session vectors after every click, in the order of the clicks."""
     every = np.arange(len(sessions.items))
     of_clicks = torch.empty(len(every), model.encoder.output_size)
-    for rows, vectors in session_vectors(model, sessions, every, **windows):
-        of_clicks[rows] = vectors
+    with at_once(**windows):
+        for rows, vectors in session_vectors(model, sessions, every):
+            of_clicks[rows] = vectors
     return of_clicks
 
 
