@@ -4,19 +4,25 @@
     python benchmarks/operations.py --hidden-size 128 --negatives 4352 --by-name
 
 Counted on a CPU, by tracing one update of the packed path and one of the windows of one shape that
-a GPU records and replays. Views and what only takes memory are not counted. Where a GPU has kernels
-of our own (`model/encoders/gru_kernels.py` and others), one stands for the operations it replaces;
-what is counted here is what is left to torch without them.
+a GPU records and replays. Views and what only takes memory are not counted. Where Triton is, the
+latter is counted again with kernels of our own, each as one; Triton's interpreter runs them.
 """
 
 import argparse
+import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from typing import Any
+
+os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported, which torch may do
 
 import torch
 from speed import decided, read_log
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
+from gru4rec.model import use_kernels
 from gru4rec.model.network import Model
 from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.learner import Learner
@@ -44,13 +50,29 @@ class Counted(TorchDispatchMode):
             self.counts[name] += 1
         return func(*args, **(kwargs or {}))
 
+    @contextmanager
+    def kernels(self) -> Iterator[None]:
+        """Count the kernels that Triton's interpreter runs, and nothing that it does for them."""
+        from triton.runtime.interpreter import InterpretedFunction
+
+        run = InterpretedFunction.run
+
+        def counted(kernel: Any, *args: Any, **kwargs: Any) -> None:
+            self.counts[f"kernel {kernel.fn.__module__.split('.')[-1]}.{kernel.fn.__name__}"] += 1
+            with _disable_current_modes():
+                run(kernel, *args, **kwargs)
+
+        InterpretedFunction.run = counted
+        yield
+        InterpretedFunction.run = run
+
 
 def counts(settings: dict[str, object]) -> dict[str, Counter[str]]:
     """The operations of one update of each path."""
     log = read_log(None)
     config = decided(log, settings)
     paths = {}
-    for name in ("packed", "static"):
+    for name in ("packed", "static", "kernels")[: 3 if find_spec("triton") else 2]:
         model = Model(config, len(log.catalog))
         model.initialize(torch.Generator().manual_seed(0))
         batches = TrainingBatches(log.sessions, log.catalog.support, config)
@@ -62,7 +84,10 @@ def counts(settings: dict[str, object]) -> dict[str, Counter[str]]:
         else:
             engine = StaticEngine(learner, batches, config)
             engine.windows.place(range(1), lambda window: 1.0)
-            with Counted() as counted:
+            by_kernels = name == "kernels"
+            counted = Counted()
+            kernels = counted.kernels() if by_kernels else nullcontext()
+            with use_kernels(on_cpu=by_kernels), counted, kernels:
                 engine.step(engine.windows.heights[0])
         paths[name] = counted.counts
     return paths

@@ -14,6 +14,7 @@ from triton.compiler import ASTSource
 
 from gru4rec.model.encoders import gru_before_kernels, gru_kernels
 from gru4rec.training import row_kernels, score_kernels
+from gru4rec.training.static import candidate_kernels, window_kernels
 
 # compute capability and bytes of shared memory a program can have: A100, L4, H100
 CHIPS = {80: 166_912, 89: 101_376, 90: 232_448}
@@ -66,6 +67,41 @@ def report_layers(capability):
                     report(kernel, capability, sizes, padded // 16)
 
 
+# Of the windows and candidates: where nothing is said a pointer to int64.
+TYPES = {
+    "i32": "height lanes num_sides stretches num_points halvings num_places num_draws num_items "
+    "num_rows num_columns draws_of_window",
+    "*i1": "all_begins begins filled",
+    "*i32": "all_sides flags ranks",
+    "*fp32": "rate_factor correction",
+    "*fp64": "all_figures figures points cumulative others log_untargeted log_unsampled "
+    "log_support",
+}
+
+
+def report_candidates(capability):
+    """Compile the kernels of windows and candidates."""
+
+    def take(kernel, constants):
+        types = {name: type_ for type_, names in TYPES.items() for name in names.split()}
+        report(
+            kernel, capability, constants, **{**dict.fromkeys(kernel.arg_names, "*i64"), **types}
+        )
+
+    for endless in (False, True):
+        take(window_kernels._read, {"ENDLESS": endless, "LANES": 32, "ROWS": 32})
+    take(window_kernels._read, {"ENDLESS": False, "LANES": 1, "ROWS": 1, "height": 1, "lanes": 1})
+    block = {"BLOCK": 256}
+    take(candidate_kernels._find, block)
+    for yes in (False, True):
+        take(candidate_kernels._mark, {"COUNTS": yes, **block})
+        take(candidate_kernels._flag, {"SHARED": yes, **block})
+        for logq in (0.0, 0.4):
+            form = {"SHARED": yes, "LOGQ": logq, "ALPHA": 0.5, **block}
+            take(candidate_kernels._list, form)
+            take(candidate_kernels._list, {"log_support": None, **form})
+
+
 if __name__ == "__main__":
     for capability in CHIPS:
         report_layers(capability)
@@ -73,3 +109,4 @@ if __name__ == "__main__":
     report(row_kernels._update, 90, {"ROWS": 1024, "COLUMNS": 1, "velocity": None})
     for type_ in ("*fp32", "*bf16"):
         report(score_kernels._exponentiate, 90, {"COLUMNS": 1024}, scores=type_)
+    report_candidates(90)
