@@ -38,9 +38,9 @@ def test_tensors_of_any_type_and_shape_arrive_as_they_were(kinds) -> None:
         for n, (dtype, shape) in enumerate(kinds)
     ]
     there = sent_together(tensors, torch.device("cpu"))
-    for sent, tensor in zip(there, tensors, strict=True):
-        assert (sent.dtype, sent.shape) == (tensor.dtype, tensor.shape)
-        assert torch.equal(sent, tensor)
+    for arrived, tensor in zip(there, tensors, strict=True):
+        assert (arrived.dtype, arrived.shape) == (tensor.dtype, tensor.shape)
+        assert torch.equal(arrived, tensor)
 
 
 def test_it_is_one_transfer() -> None:
