@@ -21,7 +21,8 @@ class _Drop(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return _dropped(gradients[0], *ctx.saved_tensors, ctx.probability), None, None
+        (bits,) = ctx.saved_tensors
+        return _dropped(gradients[0], bits, ctx.probability), None, None
 
 
 def drop(values: Tensor, bits: Tensor, probability: float) -> Tensor:
