@@ -41,6 +41,7 @@ def step(given: dict[str, torch.Tensor]) -> list[torch.Tensor]:
     from gru4rec.training.dense_kernels import update_whole
     from gru4rec.training.row_kernels import update_rows
     from gru4rec.training.static.input_kernels import add_rows_, read_rows
+    from gru4rec.training.static.loss_kernels import differentiate_
 
     leaves = [given[name].detach().requires_grad_() for name in ("products", "weight", "bias")]
     products, weight, bias = leaves
