@@ -24,7 +24,7 @@ NUMBERS = {"T", "B", "C", "stride", "width", "num_rows", "num_places", "count", 
 INDICES = {"used", "owners", "sessions", "targets", "places"}
 OTHERS = {
     "starts": "*i1", "filled": "*i1", "bits": "*i16", "momentum": "fp32", "scale": "fp32",
-    "factor": "fp32", "weight": "*fp32",
+    "factor": "fp32", "loss_sum": "*fp64",
 }  # fmt: skip
 
 

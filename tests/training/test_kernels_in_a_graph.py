@@ -54,9 +54,10 @@ def step(given: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         table, accumulated, velocity, given["rows"], table[:ROWS].clone(), given["used"],
         given["rate"], 0.1,
     )  # fmt: skip
-    losses = differentiate_(
+    losses = torch.zeros((), dtype=torch.float64, device="cuda")
+    differentiate_(
         weights, table[:, 0].clone(), given["correction"], given["owners"], given["sessions"],
-        given["targets"], given["filled"], 0.1,
+        given["targets"], given["filled"], losses, weight=0.1,
     )  # fmt: skip
     vectors = table.clone().requires_grad_()
     units = drop(unit_rows(vectors, scale=2.0), given["bits"], 0.3)

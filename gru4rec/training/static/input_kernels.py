@@ -99,4 +99,5 @@ def _add(
     value = tl.load(added + at, mask=mask, other=0.0)
     if bits is not None:
         value = _kept(value, bits + at, mask, least, factor)
-    tl.atomic_add(rows + row[:, None] * width + column[None, :], value, mask=mask & (value != 0))
+    mask &= value != 0
+    tl.atomic_add(rows + row[:, None] * width + column[None, :], value, mask=mask, sem="relaxed")

@@ -20,25 +20,26 @@ def differentiate_(
     sessions_M: Tensor,
     targets_M: Tensor,
     filled_M: Tensor,
+    loss_sum: Tensor,
+    *,
     weight: float,
-) -> Tensor:
-    """Write weight · (p − 1 of the target) over the scores; return the losses [M], float32.
+) -> None:
+    """Write weight · (p − 1 of the target) over the scores; add the losses to `loss_sum` [].
 
     p = softmax(score + bias − correction) over the candidates of a click: not those whose
     correction is ∞, nor those whose owner is its session (`owners_C[c] == sessions_M[m]`), unless
     it is its target. Losses are −log p of targets. Where a place is not filled, all is 0. It is
-    reckoned in float32 and rounded to the type of the scores.
+    reckoned in float32, rounded to the type of the scores, and summed in float64: that of so few
+    digits is exact, in whichever order.
     """
     if scores_MC.stride(1) != 1:
         raise ValueError("scores are overwritten in place and their rows must be contiguous")
-    losses_M = scores_MC.new_empty(len(scores_MC), dtype=torch.float32)
     _differentiate[(len(scores_MC),)](
         scores_MC, scores_MC.stride(0), None if bias_C is None else bias_C.contiguous(),
         correction_C.contiguous(), owners_C.contiguous(), sessions_M.contiguous(),
-        targets_M.contiguous(), filled_M.contiguous(), weight, losses_M, scores_MC.shape[1],
+        targets_M.contiguous(), filled_M.contiguous(), weight, loss_sum, scores_MC.shape[1],
         COLUMNS=_COLUMNS, num_warps=4,
     )  # fmt: skip
-    return losses_M
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -74,7 +75,7 @@ def _differentiate(
     targets: tl.tensor,
     filled: tl.tensor,
     weight: tl.tensor,
-    losses: tl.tensor,
+    loss_sum: tl.tensor,
     C: tl.tensor,
     COLUMNS: tl.constexpr,
 ) -> None:
@@ -100,7 +101,7 @@ def _differentiate(
     top = tl.max(largest)
     total = tl.where(is_filled, tl.sum(sum_ * tl.exp2(largest - top)), 1.0)
     loss = (top + tl.log2(total) - tl.sum(of_target)) / _LOG2_E
-    tl.store(losses + click, tl.where(is_filled, loss, 0.0))
+    tl.atomic_add(loss_sum, loss.to(tl.float64), mask=is_filled, sem="relaxed")
     share = weight / total
     for start in range(0, C, COLUMNS):
         columns = start + tl.arange(0, COLUMNS)

@@ -13,10 +13,11 @@ from gru4rec.training.objective import PRECISIONS, is_bounded
 from gru4rec.training.static.candidates import Columns
 from gru4rec.training.static.windows import Window
 
-StaticObjective = Callable[[Tensor, Tensor, Tensor | None, Columns, Window], Tensor]
-"""(vectors [M, D], outputs [C, D], bias [C], columns, window) → sum of the losses of clicks [].
+StaticObjective = Callable[[Tensor, Tensor, Tensor | None, Columns, Window, Tensor], None]
+"""(vectors [M, D], outputs [C, D], bias [C], columns, window, sum of losses []) → None.
 
-What it is given gets the gradient of that sum over the clicks that windows have on average.
+It adds the losses of the clicks to the sum, and leaves on vectors, outputs and bias the gradient of
+what it added over the clicks that windows have on average.
 """
 
 _LOG2_E = 1 / math.log(2)
@@ -45,7 +46,8 @@ def _of_scores(loss: Loss, precision: torch.dtype, clicks_per_window: float) -> 
         bias_C: Tensor | None,
         columns: Columns,
         window: Window,
-    ) -> Tensor:
+        loss_sum: Tensor,
+    ) -> None:
         products_MC = vectors_MD.to(precision) @ outputs_CD.to(precision).t()
         masked_MC = columns.owners == window.sessions.unsqueeze(1)
         masked_MC |= ~window.filled.unsqueeze(1)
@@ -55,7 +57,7 @@ def _of_scores(loss: Loss, precision: torch.dtype, clicks_per_window: float) -> 
         mean = loss(scores_MC, columns.targets) * (len(vectors_MD) / window.num_clicks).float()
         weight = window.num_clicks / clicks_per_window
         (mean * weight.float()).backward()  # type: ignore[no-untyped-call]
-        return mean.detach() * window.num_clicks
+        loss_sum += mean.detach() * window.num_clicks
 
     return objective
 
@@ -78,14 +80,14 @@ class _CrossEntropy:
         bias_C: Tensor | None,
         columns: Columns,
         window: Window,
-    ) -> Tensor:
+        loss_sum: Tensor,
+    ) -> None:
         """See `StaticObjective`."""
         given = [vectors_MD, outputs_CD] if bias_C is None else [vectors_MD, outputs_CD, bias_C]
         differentiated = self._by_kernel if kernels_for(vectors_MD) else self._differentiated
         with torch.no_grad():
-            loss, gradients = differentiated(vectors_MD, outputs_CD, bias_C, columns, window)
+            gradients = differentiated(vectors_MD, outputs_CD, bias_C, columns, window, loss_sum)
         torch.autograd.backward(given, gradients[: len(given)])
-        return loss
 
     def _differentiated(
         self,
@@ -94,8 +96,9 @@ class _CrossEntropy:
         bias_C: Tensor | None,
         columns: Columns,
         window: Window,
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Return the loss and the gradients of all that is given."""
+        loss_sum: Tensor,
+    ) -> list[Tensor]:
+        """Add the losses to the sum; return the gradients of vectors, outputs and the bias."""
         columns_CD, offset_C = outputs_CD.to(self._precision), _offset(bias_C, columns)
         shift_C = (offset_C - offset_C.amax() if self._bounded else offset_C) * _LOG2_E
         scaled_MD = (vectors_MD * _LOG2_E).to(self._precision)
@@ -121,8 +124,8 @@ class _CrossEntropy:
         if bias_C is not None:
             d_bias_C.index_add_(0, targets_M, weights_M, alpha=-1)
         weight = (window.num_clicks / self._clicks_per_window).float()
-        gradients = [part * weight for part in (d_vectors_MD, d_outputs_CD, d_bias_C)]
-        return (torch.cat(losses) * weights_M).sum() / _LOG2_E * window.num_clicks, gradients
+        loss_sum += (torch.cat(losses) * weights_M).sum() / _LOG2_E * window.num_clicks
+        return [part * weight for part in (d_vectors_MD, d_outputs_CD, d_bias_C)]
 
     def _by_kernel(
         self,
@@ -131,37 +134,32 @@ class _CrossEntropy:
         bias_C: Tensor | None,
         columns: Columns,
         window: Window,
-    ) -> tuple[Tensor, list[Tensor]]:
+        loss_sum: Tensor,
+    ) -> list[Tensor]:
         """Do the same by the gradient of the scores, which a kernel writes over them."""
         from gru4rec.training.static.loss_kernels import differentiate_
 
         vectors_MD, columns_CD = vectors_MD.to(self._precision), outputs_CD.to(self._precision)
-        losses, d_vectors, d_outputs, d_bias = [], [], [], []
+        d_vectors, d_outputs, d_bias = [], [], []
         for chunk in _chunks(len(vectors_MD), len(outputs_CD)):
             scores_mC = vectors_MD[chunk] @ columns_CD.t()
-            losses_m = differentiate_(
+            differentiate_(
                 scores_mC, bias_C, columns.correction, columns.owners, window.sessions[chunk],
-                columns.targets[chunk], window.filled[chunk], 1 / self._clicks_per_window,
+                columns.targets[chunk], window.filled[chunk], loss_sum,
+                weight=1 / self._clicks_per_window,
             )  # fmt: skip
-            losses.append(losses_m)
             d_vectors.append(scores_mC @ columns_CD)
             d_outputs.append(scores_mC.t() @ vectors_MD[chunk])
             if bias_C is not None:
                 d_bias.append(scores_mC.sum(0, dtype=torch.float32))
-        gradients = [_joined(d_vectors), _total(d_outputs)]
-        if bias_C is not None:
-            gradients.append(_total(d_bias))
-        return _joined(losses).sum(dtype=torch.float64), gradients
+        d_vectors_MD = d_vectors[0] if len(d_vectors) == 1 else torch.cat(d_vectors)
+        return [d_vectors_MD, *(_total(parts) for parts in (d_outputs, d_bias) if parts)]
 
 
 def _chunks(num_places: int, num_columns: int) -> list[slice]:
     """Return all places, in parts whose scores are not too many at once."""
     size = max(1, min(num_places, _SCORES_AT_ONCE // num_columns))
     return [slice(start, start + size) for start in range(0, num_places, size)]
-
-
-def _joined(parts: list[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _total(parts: list[Tensor]) -> Tensor:

@@ -64,7 +64,7 @@ class StaticStep:
         inputs = Inputs(inputs_UE, rows.places, config.embedding_dropout, self.random)
         vectors_MD, after = self._encode(inputs.read, window)
         compared = model.comparable_in(self._precision, vectors_MD, outputs_RD, len(columns.items))
-        self.loss_sum += self._objective(*compared, bias_C, columns, window)
+        self._objective(*compared, bias_C, columns, window, self.loss_sum)
         inputs.backward()
 
         rate = config.learning_rate * window.rate_factor

@@ -36,18 +36,23 @@ def window(num_clicks, num_candidates, precision, spread=3.0):
     return tuple(part.to(DEVICE) for part in parts)
 
 
+def differentiated(scores, *others, weight):
+    """The sum of losses; their gradient is written over the scores."""
+    loss_sum = torch.tensor(2.5, dtype=torch.float64, device=DEVICE)
+    differentiate_(scores, *others, loss_sum, weight=weight)
+    return loss_sum - 2.5
+
+
 def in_torch(scores, bias, correction, owners, sessions, targets, filled, weight):
-    """Losses and gradients, by autograd."""
+    """The sum of losses and its gradient, by autograd."""
     scores = scores.float().clone().requires_grad_()
     masked = owners[None, :] == sessions[:, None]
     masked.scatter_(1, targets[:, None], False)
     offset = -correction if bias is None else bias - correction
     of_candidates = (scores + offset).masked_fill(masked, -INF)[filled]
-    losses = torch.zeros(len(scores), device=DEVICE)
-    logs = -of_candidates.log_softmax(1).gather(1, targets[filled, None]).squeeze(1)
-    losses = losses.masked_scatter(filled, logs)
-    losses.sum().mul(weight).backward()
-    return losses.detach(), scores.grad
+    loss = -of_candidates.log_softmax(1).gather(1, targets[filled, None]).sum()
+    loss.mul(weight).backward()
+    return loss.detach().double(), scores.grad
 
 
 @PRECISION
@@ -58,9 +63,9 @@ def test_it_equals_the_same_in_torch(shape, spread, precision):
     scores, bias, *others = window(*shape, precision, spread)
     for bias_or_none in (bias, None):
         own = scores.clone()
-        losses, gradient = in_torch(scores, bias_or_none, *others, weight=0.1)
-        found = differentiate_(own, bias_or_none, *others, weight=0.1)
-        torch.testing.assert_close(found, losses, rtol=1e-5, atol=1e-5)
+        loss, gradient = in_torch(scores, bias_or_none, *others, weight=0.1)
+        found = differentiated(own, bias_or_none, *others, weight=0.1)
+        torch.testing.assert_close(found, loss, rtol=1e-5, atol=1e-5)
         # The interpreter cuts off the bits that bf16 lacks; a GPU rounds.
         tolerance = 1e-5 if precision is torch.float32 else 2**-7
         torch.testing.assert_close(own.float(), gradient, rtol=tolerance, atol=1e-7)
@@ -71,7 +76,7 @@ def test_a_session_is_not_scored_against_what_it_alone_brought_but_its_target(pr
     # Column 0 was drawn, 1 and 2 session 7 alone brought, 3 session 8, 4 is not used.
     scores = torch.tensor([[0.0, 1.0, 2.0, 3.0, 4.0]] * 4, device=DEVICE).mul(math.log(2))
     scores = scores.to(precision)
-    losses = differentiate_(
+    loss = differentiated(
         scores,
         torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0], device=DEVICE).mul(math.log(2)),
         torch.tensor([0.0, 0.0, 0.0, 0.0, INF], device=DEVICE),
@@ -87,8 +92,8 @@ def test_a_session_is_not_scored_against_what_it_alone_brought_but_its_target(pr
         expected = [16 * power / sum(row) for power in row]
         expected[target] -= 16
         assert found == pytest.approx(expected, **tolerance)
-    expected = [math.log(14 / 4), math.log(2), math.log(8), 0]
-    assert losses.tolist() == pytest.approx(expected, **tolerance)
+    expected = math.log(14 / 4) + math.log(2) + math.log(8)
+    assert loss.item() == pytest.approx(expected, **tolerance)
 
 
 def test_a_place_that_is_not_filled_is_zero_whatever_stands_there():
@@ -99,8 +104,8 @@ def test_a_place_that_is_not_filled_is_zero_whatever_stands_there():
     for values in (torch.nan, 0.0):
         scores.fill_(values)
         filled = torch.tensor([False], device=DEVICE)
-        losses = differentiate_(scores, None, ones * INF, owners, own, own + 1, filled, 1.0)
-        assert losses.tolist() == [0]
+        others = (ones * INF, owners, own, own + 1, filled)
+        assert differentiated(scores, None, *others, weight=1.0) == 0
         assert scores.tolist() == [[0, 0, 0]]
 
 
@@ -109,7 +114,7 @@ def test_rows_may_have_room_between_them_which_is_not_touched():
     _, gradient = in_torch(scores, *others, weight=1.0)
     room = torch.full((3, 8), 9.0, device=DEVICE)
     room[:, :6] = scores
-    differentiate_(room[:, :6], *others, weight=1.0)
+    differentiated(room[:, :6], *others, weight=1.0)
     torch.testing.assert_close(room[:, :6], gradient, rtol=1e-5, atol=1e-6)
     assert (room[:, 6:] == 9).all()
 
@@ -117,4 +122,4 @@ def test_rows_may_have_room_between_them_which_is_not_touched():
 def test_columns_with_room_between_them_are_refused():
     scores, *others = window(3, 6, torch.float32)
     with pytest.raises(ValueError, match="contiguous"):
-        differentiate_(scores.t().contiguous().t(), *others, weight=1.0)
+        differentiated(scores.t().contiguous().t(), *others, weight=1.0)
