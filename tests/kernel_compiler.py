@@ -92,8 +92,9 @@ if __name__ == "__main__":
         for bias in ({}, {"bias": None}):
             report(loss_kernels._differentiate, 90, {"COLUMNS": 1024, **bias}, **types)
         for sizes in ({"ROWS": 16, "P": 128}, {"ROWS": 2, "P": 1024}, {"ROWS": 1, "P": 4096}):
-            report(unit_kernels._forward, 90, sizes, unit=type_)
-            report(unit_kernels._backward, 90, sizes, gradient=type_)
+            for bits in ({}, {"bits": None}):
+                report(unit_kernels._forward, 90, {**sizes, **bits}, unit=type_)
+                report(unit_kernels._backward, 90, {**sizes, **bits}, gradient=type_)
     report(dropout_kernels._drop, 90, {"VALUES": 1024})
     for kernel in (input_kernels._read, input_kernels._add):
         for bits in ({}, {"bits": None}):

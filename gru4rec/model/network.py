@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gru4rec.config import Config
 from gru4rec.model.encoders import glorot, make_encoder
+from gru4rec.model.encoders.protocol import dropout, dropout_bits
 from gru4rec.model.kernels import kernels_for
 from gru4rec.model.side_embeddings import SideEmbeddings
 from gru4rec.sessions import NO_SIDE_INPUTS, SideInputs
@@ -130,16 +131,33 @@ class Model(nn.Module):
         return vectors_MD, outputs_CD
 
     def comparable_in(
-        self, precision: torch.dtype, vectors_MD: Tensor, outputs_RD: Tensor, num_outputs: int
+        self,
+        precision: torch.dtype,
+        vectors_MD: Tensor,
+        outputs_RD: Tensor,
+        num_outputs: int,
+        *,
+        hidden_dropout: float,
+        random: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
-        """Return the same of the first outputs [C, D], as they are multiplied in a precision."""
+        """Return the same of vectors of which components are dropped, and of the first outputs.
+
+        Kernels give them in the precision that they are multiplied in.
+        """
         if self.cosine and kernels_for(vectors_MD):
             from gru4rec.model.unit_kernels import unit_rows
 
             outputs_CD = unit_rows(outputs_RD, precision=precision, count=num_outputs)
-            return unit_rows(vectors_MD, scale=self.scale, precision=precision), outputs_CD
-        outputs_CD = outputs_RD[:num_outputs]
-        return self.comparable(vectors_MD, outputs_CD)
+            bits = None
+            if hidden_dropout > 0:
+                bits = dropout_bits(vectors_MD.numel(), random, vectors_MD.device)
+            vectors_MD = unit_rows(
+                vectors_MD, scale=self.scale, precision=precision, bits=bits,
+                probability=hidden_dropout,
+            )  # fmt: skip
+            return vectors_MD, outputs_CD
+        vectors_MD = dropout(vectors_MD, hidden_dropout, random)
+        return self.comparable(vectors_MD, outputs_RD[:num_outputs])
 
     def item_vectors(self) -> Tensor:
         """Return float32 vectors whose dot products with `query_vectors` are the scores.

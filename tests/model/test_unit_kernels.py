@@ -9,7 +9,7 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # triton reads it when it is imported
 pytest.importorskip("triton", reason="Triton is not installed")
 
-from gru4rec.model import unit, use_kernels
+from gru4rec.model import dropout, dropout_bits, unit, use_kernels
 from gru4rec.model.unit_kernels import unit_rows
 
 pytestmark = pytest.mark.kernels
@@ -48,6 +48,18 @@ def test_the_first_rows_may_be_enough(count):
     by_torch.backward(gradient)
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-6)
     assert not ours.grad[count:].any()
+
+
+def test_components_may_be_dropped_before():
+    ours, theirs = (random_rows(6, 100).requires_grad_() for _ in range(2))
+    bits = dropout_bits(600, torch.Generator(DEVICE).manual_seed(1), DEVICE)
+    by_kernel = unit_rows(ours, scale=3.0, bits=bits, probability=0.3)
+    by_torch = unit(dropout(theirs, 0.3, torch.Generator(DEVICE).manual_seed(1))) * 3
+    torch.testing.assert_close(by_kernel, by_torch, rtol=1e-5, atol=1e-6)
+    gradient = random_rows(6, 100, seed=1)
+    by_kernel.backward(gradient)
+    by_torch.backward(gradient)
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-6)
 
 
 def test_in_bf16_it_is_rounded_to_the_nearest():

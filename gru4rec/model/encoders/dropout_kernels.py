@@ -41,6 +41,15 @@ def _dropped(values: Tensor, bits: Tensor, probability: float) -> Tensor:
 
 
 @triton.jit  # type: ignore[untyped-decorator]
+def kept(
+    value: tl.tensor, bits: tl.tensor, mask: tl.tensor, least: tl.tensor, factor: tl.tensor
+) -> tl.tensor:
+    """Zero and scale values by their bits."""
+    is_kept = tl.load(bits, mask=mask, other=0).to(tl.int32) >= least
+    return tl.where(is_kept, value * factor, 0.0)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
 def _drop(
     values: tl.tensor,
     bits: tl.tensor,
@@ -52,6 +61,5 @@ def _drop(
 ) -> None:
     at = tl.program_id(0).to(tl.int64) * VALUES + tl.arange(0, VALUES)
     mask = at < count
-    is_kept = tl.load(bits + at, mask=mask, other=0).to(tl.int32) >= least
     value = tl.load(values + at, mask=mask, other=0.0)
-    tl.store(dropped + at, tl.where(is_kept, value * factor, 0.0), mask=mask)
+    tl.store(dropped + at, kept(value, bits + at, mask, least, factor), mask=mask)

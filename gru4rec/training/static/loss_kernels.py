@@ -29,8 +29,8 @@ def differentiate_(
     p = softmax(score + bias − correction) over the candidates of a click: not those whose
     correction is ∞, nor those whose owner is its session (`owners_C[c] == sessions_M[m]`), unless
     it is its target. Losses are −log p of targets. Where a place is not filled, all is 0. It is
-    reckoned in float32, rounded to the type of the scores, and summed in float64: that of so few
-    digits is exact, in whichever order.
+    reckoned in float32 and rounded to the type of the scores. Losses are summed in float64, in any
+    order, so that the last digits may vary.
     """
     if scores_MC.stride(1) != 1:
         raise ValueError("scores are overwritten in place and their rows must be contiguous")

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.config import TrainingConfig
-from gru4rec.model import Packing, State, dropout
+from gru4rec.model import Packing, State
 from gru4rec.training.learner import Learner, leaf_of
 from gru4rec.training.objective import PRECISIONS
 from gru4rec.training.optimizers import gradient_of
@@ -63,7 +63,10 @@ class StaticStep:
             bias_C = leaf_of(model.bias, columns.items)
         inputs = Inputs(inputs_UE, rows.places, config.embedding_dropout, self.random)
         vectors_MD, after = self._encode(inputs.read, window)
-        compared = model.comparable_in(self._precision, vectors_MD, outputs_RD, len(columns.items))
+        compared = model.comparable_in(
+            self._precision, vectors_MD, outputs_RD, len(columns.items),
+            hidden_dropout=config.hidden_dropout, random=self.random,
+        )  # fmt: skip
         self._objective(*compared, bias_C, columns, window, self.loss_sum)
         inputs.backward()
 
@@ -80,9 +83,9 @@ class StaticStep:
             part.copy_(new.detach())  # backward needed what was there
 
     def _encode(self, inputs_ME: Tensor, window: Window) -> tuple[Tensor, State]:
-        """Return session vectors [M, D], some components dropped, and the state of lanes after."""
-        model, config = self._learner.model, self._config
+        """Return session vectors [M, D], and the state of lanes after."""
+        model = self._learner.model
         packing = Packing.of_lanes(window.begins, window.ends, in_bf16=self.in_bf16)
         read_ME = model.embed(inputs_ME, window.sides)
         vectors_MD, after = model.encoder(read_ME, packing, self.state, self.random)
-        return dropout(vectors_MD, config.hidden_dropout, self.random), after
+        return vectors_MD, after
