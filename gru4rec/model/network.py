@@ -157,7 +157,8 @@ class Model(nn.Module):
             )  # fmt: skip
             return vectors_MD, outputs_CD
         vectors_MD = dropout(vectors_MD, hidden_dropout, random)
-        return self.comparable(vectors_MD, outputs_RD[:num_outputs])
+        outputs_CD = outputs_RD if num_outputs == len(outputs_RD) else outputs_RD[:num_outputs]
+        return self.comparable(vectors_MD, outputs_CD)
 
     def item_vectors(self) -> Tensor:
         """Return float32 vectors whose dot products with `query_vectors` are the scores.
