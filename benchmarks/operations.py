@@ -33,7 +33,8 @@ from gru4rec.training.static.engine import StaticEngine
 _FREE = {
     "view", "_unsafe_view", "t", "transpose", "select", "slice", "split", "split_with_sizes",
     "detach", "expand", "unsqueeze", "squeeze", "as_strided", "alias", "empty", "empty_like",
-    "new_empty", "permute", "unbind", "empty_strided", "new_empty_strided", "_reshape_alias", "is_pinned", "chunk",
+    "new_empty", "permute", "unbind", "empty_strided", "new_empty_strided", "_reshape_alias",
+    "is_pinned", "chunk",
 }  # fmt: skip
 
 
