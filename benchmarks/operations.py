@@ -4,19 +4,21 @@
     python benchmarks/operations.py --hidden-size 128 --negatives 4352 --by-name
 
 Counted on a CPU, by tracing one update of the packed path and one of the windows of one shape that
-a GPU records and replays. Views and what only takes memory are not counted. Where Triton is, the
-latter is counted again with kernels of our own, each as one; Triton's interpreter runs them.
+a GPU records and replays: without kernels of our own (`model/encoders/gru_kernels.py` and others),
+and with them, as Triton's interpreter runs them; then each launch of one counts as an operation.
+Views and what only takes memory are not counted. A replay sets the state of the generator besides.
 """
 
 import argparse
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
+from unittest.mock import patch
 
-os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported, which torch may do
+os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported
 
 import torch
 from speed import decided, read_log
@@ -31,7 +33,8 @@ from gru4rec.training.static.engine import StaticEngine
 _FREE = {
     "view", "_unsafe_view", "t", "transpose", "select", "slice", "split", "split_with_sizes",
     "detach", "expand", "unsqueeze", "squeeze", "as_strided", "alias", "empty", "empty_like",
-    "new_empty", "permute", "unbind", "empty_strided", "_reshape_alias", "is_pinned", "chunk",
+    "new_empty", "permute", "unbind", "empty_strided", "new_empty_strided", "_reshape_alias",
+    "is_pinned", "chunk",
 }  # fmt: skip
 
 
@@ -50,21 +53,22 @@ class Counted(TorchDispatchMode):
             self.counts[name] += 1
         return func(*args, **(kwargs or {}))
 
-    @contextmanager
-    def kernels(self) -> Iterator[None]:
-        """Count the kernels that Triton's interpreter runs, and nothing that it does for them."""
-        from triton.runtime.interpreter import InterpretedFunction
 
-        run = InterpretedFunction.run
+@contextmanager
+def counted_launches(counts: Counter[str]) -> Iterator[None]:
+    """Count launches of kernels by name, and none of what the interpreter does for one."""
+    from triton.runtime.interpreter import GridExecutor
 
-        def counted(kernel: Any, *args: Any, **kwargs: Any) -> None:
-            self.counts[f"kernel {kernel.fn.__module__.split('.')[-1]}.{kernel.fn.__name__}"] += 1
-            with _disable_current_modes():
-                run(kernel, *args, **kwargs)
+    launch = GridExecutor.__call__
 
-        InterpretedFunction.run = counted
+    def counted(executor: GridExecutor, *args: Any, **kwargs: Any) -> None:
+        module = executor.fn.__module__.rpartition(".")[2]
+        counts[f"{module}.{executor.fn.__name__.removeprefix('_')}"] += 1
+        with _disable_current_modes():
+            launch(executor, *args, **kwargs)
+
+    with patch.object(GridExecutor, "__call__", counted):
         yield
-        InterpretedFunction.run = run
 
 
 def counts(settings: dict[str, object]) -> dict[str, Counter[str]]:
@@ -72,7 +76,12 @@ def counts(settings: dict[str, object]) -> dict[str, Counter[str]]:
     log = read_log(None)
     config = decided(log, settings)
     paths = {}
-    for name in ("packed", "static", "kernels")[: 3 if find_spec("triton") else 2]:
+    names = ["packed", "static"]
+    if find_spec("triton") is None:
+        print("Triton is not installed: kernels are left out")
+    else:
+        names.append("static, with kernels")
+    for name in names:
         model = Model(config, len(log.catalog))
         model.initialize(torch.Generator().manual_seed(0))
         batches = TrainingBatches(log.sessions, log.catalog.support, config)
@@ -84,11 +93,12 @@ def counts(settings: dict[str, object]) -> dict[str, Counter[str]]:
         else:
             engine = StaticEngine(learner, batches, config)
             engine.windows.place(range(1), lambda window: 1.0)
-            by_kernels = name == "kernels"
-            counted = Counted()
-            kernels = counted.kernels() if by_kernels else nullcontext()
-            with use_kernels(on_cpu=by_kernels), counted, kernels:
-                engine.step(engine.windows.heights[0])
+            with Counted() as counted:
+                if name == "static":
+                    engine.step(engine.windows.heights[0])
+                else:
+                    with use_kernels(on_cpu=True), counted_launches(counted.counts):
+                        engine.step(engine.windows.heights[0])
         paths[name] = counted.counts
     return paths
 

@@ -42,7 +42,7 @@ class Graphs:
         """Do the step. The draws are those of the state that its generator is in."""
         if height not in self._runs:
             seed = self._step.random.initial_seed()
-            with _tf32(on=self._step.in_bf16):
+            with _tf32(on=self._step.in_bf16), use_kernels(on_gpu=True):
                 self._check_kernels(height)
                 self._runs[height] = self._recorded(height)
             self._step.random.manual_seed(seed)
