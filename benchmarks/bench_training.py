@@ -33,12 +33,13 @@ _GPU_GRID = (  # units, lanes, steps, negatives
     (100, 32, 16, 2048),
     (128, 32, 16, 4352),
     (128, 128, 16, 4352),
+    (128, 128, 4, 4352),
     (128, 256, 4, 4352),
     (480, 48, 16, 2048),
     (512, 240, 16, 2048),
     (100, 512, 16, 2048),
     (100, 32, 1, 2048),
-    (128, 32, 16, 20_000),  # the whole catalog
+    (128, 128, 4, 20_000),  # the whole catalog
 )
 _GPU_COLUMNS = (
     "units", "lanes", "steps", "negatives", "precision", "clicks/s", "updates/s", "µs/window",

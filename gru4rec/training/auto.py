@@ -134,10 +134,10 @@ _LANES, _STEPS = "training.lanes", "training.steps"
 _ON_GPU = (
     Rule(
         _LANES,
-        lambda log: 16 if log.pairs < _TINY else 64 if log.pairs < 200_000 else 256,
-        "a GPU runs many side by side; as many clicks an update lose nothing",
+        lambda log: 16 if log.pairs < _TINY else 64 if log.pairs < 200_000 else 128,
+        "a GPU runs many side by side; with few steps it makes as many updates",
     ),
-    Rule(_STEPS, lambda _: 4, "a GPU waits for each, and with more lanes as few lose nothing"),
+    Rule(_STEPS, lambda _: 4, "a GPU waits for each; 4 lose nothing"),
     Rule(
         "training.negatives",
         lambda log: max(_negatives(log), log.items if log.items <= _WHOLE else 0),

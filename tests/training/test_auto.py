@@ -109,3 +109,33 @@ def test_bf16_is_for_devices_that_multiply_it_and_a_choice_given_is_kept():
         assert ("training.precision", precision) in [(c.setting, c.value) for c in choices]
     asked = g4r.Config().replace({"training.precision": "float32"})
     assert resolve(asked, log_of(1000), fast_bf16=True)[0].training.precision == "float32"
+
+
+def test_a_gpu_makes_as_many_updates_of_more_lanes_and_fewer_steps():
+    for pairs in (1000, 50_000, 1_000_000):
+        (cpu, gpu) = (
+            resolve(g4r.Config(), log_of(pairs), on_gpu=on_gpu)[0].training
+            for on_gpu in (False, True)
+        )
+        assert cpu.lanes * cpu.steps == gpu.lanes * gpu.steps
+        assert gpu.steps == 4
+
+
+def test_a_gpu_scores_small_catalogs_as_a_whole():
+    def negatives(items: int) -> int:
+        return resolve(g4r.Config(), log_of(10**6, items), on_gpu=True)[0].training.negatives
+
+    assert negatives(100) == 2048
+    assert negatives(30_000) == 30_000
+    assert negatives(10**6) < 50_000
+
+
+@pytest.mark.parametrize(
+    "given", [{"training.lanes": 100}, {"training.steps": 1}, {"encoder.name": "sasrec"}], ids=str
+)
+def test_lanes_and_steps_of_a_gpu_go_together(given):
+    asked = g4r.Config().replace(given)
+    theirs, ours = (
+        resolve(asked, log_of(10**6), on_gpu=on_gpu)[0].training for on_gpu in (False, True)
+    )
+    assert (ours.lanes, ours.steps) == (theirs.lanes, theirs.steps)
