@@ -39,7 +39,9 @@ _GPU_GRID = (  # units, lanes, steps, negatives
     (512, 240, 16, 2048),
     (100, 512, 16, 2048),
     (100, 32, 1, 2048),
-    (128, 128, 4, 20_000),  # the whole catalog
+    (224, 80, 1, 2048),
+    (128, 32, 16, 20_000),  # the whole catalog
+    (128, 128, 4, 20_000),
 )
 _GPU_COLUMNS = (
     "units", "lanes", "steps", "negatives", "precision", "clicks/s", "updates/s", "µs/window",
