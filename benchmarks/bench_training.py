@@ -67,7 +67,11 @@ def kernels_of(trainer: Trainer, windows: int = 50) -> tuple[float, float]:
     asked = itertools.count(1)
     with profile(activities=[ProfilerActivity.CUDA]) as profiled, suppress(g4r.StoppedError):
         trainer.run(Hooks(stopping=lambda: next(asked) >= windows))
-    events = profiled.key_averages()
+    events = [
+        event
+        for event in profiled.key_averages()
+        if event.device_type == torch.autograd.DeviceType.CUDA
+    ]
     return (
         sum(event.count for event in events) / windows,
         sum(event.self_device_time_total for event in events) / windows,

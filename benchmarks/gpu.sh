@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All that is to be measured on a GPU, in one go of under five minutes; writes one report.
+# All that is to be measured on a GPU, in one go of some five minutes; writes one report.
 #
 #     benchmarks/gpu.sh                 # writes gpu.md
 #     GRU4REC_DATA=logs benchmarks/gpu.sh report.md

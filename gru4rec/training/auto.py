@@ -130,7 +130,7 @@ RULES: tuple[Rule, ...] = (
 
 # A GPU learns from many clicks side by side as fast as from few; what it waits for are the steps of
 # a window, one after the other. A small catalog it scores as a whole as fast as a sample of it.
-_LANES, _STEPS = "training.lanes", "training.steps"
+_LANES, _STEPS, _NEGATIVES = "training.lanes", "training.steps", "training.negatives"
 _ON_GPU = (
     Rule(
         _LANES,
@@ -139,7 +139,7 @@ _ON_GPU = (
     ),
     Rule(_STEPS, lambda _: 4, "a GPU waits for each; 4 lose nothing"),
     Rule(
-        "training.negatives",
+        _NEGATIVES,
         lambda log: max(_negatives(log), log.items if log.items <= _WHOLE else 0),
         f"up to {_WHOLE:,} items a GPU scores all, else as many as elsewhere",
     ),
@@ -186,9 +186,12 @@ def resolve(
 def _rules(config: Config, *, on_gpu: bool) -> Iterator[Rule]:
     """Yield the rules of a device.
 
-    Lanes and steps go together: a GPU's are for an encoder that streams, where both are open.
+    Lanes and steps go together: a GPU's are for an encoder that streams, where both are open. And
+    all items are its negatives for cross-entropy.
     """
     instead = {rule.setting: rule for rule in _ON_GPU} if on_gpu else {}
+    if config.training.loss not in (AUTO, "cross_entropy"):  # the others hold many scores at once
+        instead.pop(_NEGATIVES, None)
     both_open = config.training.lanes is AUTO and config.training.steps is AUTO
     if not (both_open and streams(config.encoder)):
         instead = {name: rule for name, rule in instead.items() if name not in (_LANES, _STEPS)}

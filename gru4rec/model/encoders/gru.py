@@ -110,6 +110,7 @@ class GRU(Stacked):
     PyTorch code), or with `reset_gate = "before"` on the hidden state (their paper).
     """
 
+    takes_lanes = True
     takes_products = True
 
     def __init__(self, config: EncoderConfig, input_size: int) -> None:

@@ -103,6 +103,8 @@ class RNNLayer(_TorchLayer):
 class LSTM(Stacked):
     """LSTM layers; the state of each is the pair (h, c)."""
 
+    takes_lanes = True
+
     def __init__(self, config: EncoderConfig, input_size: int) -> None:
         sizes = layer_sizes(config, input_size)
         layers = [LSTMLayer(size, config.hidden_size) for size in sizes]
@@ -111,6 +113,8 @@ class LSTM(Stacked):
 
 class RNN(Stacked):
     """Plain recurrent layers."""
+
+    takes_lanes = True
 
     def __init__(self, config: EncoderConfig, input_size: int) -> None:
         sizes = layer_sizes(config, input_size)

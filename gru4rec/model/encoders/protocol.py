@@ -25,7 +25,8 @@ class Encoder(nn.Module, ABC):
     max_length: int | None = None
     """Clicks that a session vector is made of at most: the last so many. None: all of them."""
     takes_lanes = False
-    """Whether it heeds that sessions begin within lanes (`Packing.of_lanes`)."""
+    """Whether it heeds that sessions begin within lanes (`Packing.of_lanes`). Each class says it
+    for itself: one that is derived may do otherwise."""
     takes_products = False
     """Whether its inputs may be the input products of its gates, as `onehot` makes them."""
 

@@ -72,8 +72,6 @@ class Stacked(Encoder):
     each layer.
     """
 
-    takes_lanes = True
-
     def __init__(
         self, config: EncoderConfig, input_size: int, layers: Sequence[RecurrentLayer]
     ) -> None:

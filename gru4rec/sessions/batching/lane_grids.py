@@ -66,8 +66,7 @@ class LaneSegments:
         filled = np.zeros((num_windows, lanes), dtype=np.int64)
         filled.ravel()[column] = row + self.lengths  # of a lane in order: the last stays
 
-        folds = -(-filled.max(axis=1, initial=1) // steps)
-        heights = steps * 2 ** np.ceil(np.log2(folds)).astype(np.int64)
+        heights = heights_of(filled, steps)
         ends_of_windows = np.cumsum(heights * lanes)
         starts = ends_of_windows - heights * lanes
         size = int(ends_of_windows[-1]) if num_windows else 0
@@ -86,3 +85,9 @@ class LaneSegments:
             num_clicks=filled.sum(axis=1),
             num_stretches=np.bincount(self.window, stretches, num_windows).astype(np.int64),
         )
+
+
+def heights_of(filled: IntArray, steps: int) -> IntArray:
+    """Return the rows of windows [W] whose lanes have so many clicks [W, B]."""
+    folds = -(-filled.max(axis=1, initial=1) // steps)
+    return np.asarray(steps * 2 ** np.ceil(np.log2(folds)).astype(np.int64))

@@ -7,9 +7,10 @@ import numpy as np
 
 from gru4rec.arraytypes import IntArray
 from gru4rec.sessions.batching.batch import ORDINARY_CLICKS, SessionBatch
-from gru4rec.sessions.batching.lane_grids import LaneGrids, LaneSegments
+from gru4rec.sessions.batching.lane_grids import LaneGrids, LaneSegments, heights_of
 from gru4rec.sessions.batching.packed_layout import PackedLayout
 
+_AT_ONCE = 1 << 14  # windows
 _PARTS = 4  # of an epoch's steps: what a session may take of them
 
 
@@ -90,6 +91,19 @@ class SessionParallelWindows(Sequence[SessionBatch]):
     def lanes_of(self, window: int) -> IntArray:
         """Return the lane of each segment of a window; of several on one the last goes on [S]."""
         return self._lane_of[self._bounds[window] : self._bounds[window + 1]]
+
+    def heights(self) -> IntArray:
+        """Return how many rows each window has as a grid [W]."""
+        heights = np.empty(len(self), dtype=np.int64)
+        for first in range(0, len(self), _AT_ONCE):
+            some = range(first, min(first + _AT_ONCE, len(self)))
+            segments = slice(self._bounds[some.start], self._bounds[some.stop])
+            counts = np.diff(self._bounds[some.start : some.stop + 1])
+            column = np.repeat(np.arange(len(some)), counts) * self.lanes + self._lane_of[segments]
+            size = len(some) * self.lanes
+            filled = np.bincount(column, self._lengths[segments], size).astype(np.int64)
+            heights[some.start : some.stop] = heights_of(filled.reshape(-1, self.lanes), self.steps)
+        return heights
 
     def grids(self, windows: range) -> LaneGrids:
         """Return windows that follow each other as grids of lanes."""

@@ -46,7 +46,7 @@ class StaticEngine:
             learner.placing is None
             and not batches.are_taught
             and (
-                learner.model.encoder.takes_lanes
+                vars(type(learner.model.encoder)).get("takes_lanes", False)
                 and isinstance(batches.windows, SessionParallelWindows)
             )
         )

@@ -11,7 +11,7 @@ from gru4rec.training.optimizers import gradient_of
 from gru4rec.training.static.candidates import Columns, DeviceCandidates, Rows
 from gru4rec.training.static.inputs import Inputs
 from gru4rec.training.static.objective import make_objective
-from gru4rec.training.static.windows import DeviceWindows, Window
+from gru4rec.training.static.windows import Clicks, DeviceWindows, Window
 
 # M places, C columns, U rows of the input table, R rows of the output table, columns first,
 # E length of an input, D of a session vector
@@ -52,11 +52,22 @@ class StaticStep:
     def __call__(self, height: int) -> None:
         """Learn from the next window, which has so many rows."""
         window = self.windows.read(height)
-        columns, rows = self.candidates.of(window, self.random)
-        self.learn(window, columns, rows)
+        clicks = self.clicks_of(window)
+        columns, rows = self.candidates.of(clicks.window if clicks else window, self.random)
+        self.learn(window, columns, rows, clicks)
 
-    def learn(self, window: Window, columns: Columns, rows: Rows) -> None:
-        """Update by the losses of a window, and count them."""
+    def clicks_of(self, window: Window) -> Clicks | None:
+        """List the clicks of a window that is higher than others; None for those."""
+        size = self.windows.lanes * self.windows.steps
+        return Clicks.of(window, size) if len(window.filled) > size else None
+
+    def learn(
+        self, window: Window, columns: Columns, rows: Rows, clicks: Clicks | None = None
+    ) -> None:
+        """Update by the losses of a window, and count them.
+
+        If its `clicks` are listed, columns and rows are of them.
+        """
         model, config = self._learner.model, self._config
         inputs_UE = leaf_of(model.input_table, rows.items)
         # of a shared table the columns are the first of its rows
@@ -65,8 +76,11 @@ class StaticStep:
             outputs_RD = leaf_of(model.output_table, columns.items)
         if model.bias is not None:
             bias_C = leaf_of(model.bias, columns.items)
-        inputs = Inputs(inputs_UE, rows.places, config.embedding_dropout, self.random)
+        places = rows.places if clicks is None else rows.places[clicks.ranks]
+        inputs = Inputs(inputs_UE, places, config.embedding_dropout, self.random)
         vectors_MD, after = self._encode(inputs.read, window)
+        if clicks is not None:
+            window, vectors_MD = clicks.window, vectors_MD.index_select(0, clicks.places)
         compared = model.comparable_in(
             self._precision, vectors_MD, outputs_RD, len(columns.items),
             hidden_dropout=config.hidden_dropout, random=self.random,

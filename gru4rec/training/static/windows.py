@@ -1,7 +1,9 @@
 """The windows of an epoch on a device: where their clicks are, and what one is when it is read."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Self
 
 import numpy as np
 import torch
@@ -42,6 +44,33 @@ class Window:
     """Share of the rate at which it is learned from [], float32."""
 
 
+@dataclass(frozen=True, eq=False)
+class Clicks:
+    """The clicks of a window in a list that is as long as those of ordinary windows."""
+
+    window: Window
+    """The same window, its clicks first, each [m]."""
+    places: Tensor
+    """Where each stands in the rows of the window; of what is left of the list any [m]."""
+    ranks: Tensor
+    """Where each place stands in the list; of places without a click any [M]."""
+
+    @classmethod
+    def of(cls, window: Window, size: int) -> Self:
+        """List the clicks of a window that has `size` of them at most."""
+        filled = window.filled
+        ranks = filled.cumsum(0) - 1
+        every = torch.arange(len(filled), device=filled.device)
+        places = torch.zeros(size + 1, dtype=torch.int64, device=filled.device)
+        places = places.scatter_(0, torch.where(filled, ranks, size), every)[:size]
+        listed = {
+            name: getattr(window, name).index_select(0, places)
+            for name in ("inputs", "sides", "targets", "begins", "sessions")
+        }
+        is_click = torch.arange(size, device=filled.device) <= ranks[-1]
+        return cls(replace(window, filled=is_click, **listed), places, ranks.clamp_min(0))
+
+
 class DeviceWindows:
     """Windows that lie on a device, in parts if they are many; `read` takes them one by one.
 
@@ -56,11 +85,12 @@ class DeviceWindows:
         device: torch.device,
     ) -> None:
         """Take windows, and of each click of the log item [n] and codes of side inputs [n, F]."""
-        self.lanes, self._windows, self._device = windows.lanes, windows, device
-        self._items = torch.from_numpy(items).to(device)
+        self.lanes, self.steps = windows.lanes, windows.steps
+        self._windows, self._device = windows, device
+        self._items = torch.tensor(items, device=device)
         codes = sides.astype(np.int32) if len(sides) else np.empty((len(items), 0), dtype=np.int32)
-        self._sides = torch.from_numpy(codes).to(device)
-        self._at_once = max(1, _PLACES // (windows.lanes * windows.steps))
+        self._sides = torch.tensor(codes, device=device)
+        self._parts = _parts_of(windows.heights() * windows.lanes)
         self._part = range(0)
         self.next = torch.zeros(1, dtype=torch.int64, device=device)
         self._plan: dict[str, Tensor] = {}
@@ -69,11 +99,11 @@ class DeviceWindows:
 
     def parts(self, windows: range) -> list[range]:
         """Return windows in parts that fit on the device."""
-        size = self._at_once
-        firsts = range(windows.start // size * size, windows.stop, size)
-        return [
-            range(max(windows.start, first), min(windows.stop, first + size)) for first in firsts
-        ]
+        shared = (
+            range(max(windows.start, part.start), min(windows.stop, part.stop))
+            for part in self._parts
+        )
+        return [part for part in shared if part]
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return the plan of the windows that lie on the device."""
@@ -84,8 +114,7 @@ class DeviceWindows:
 
         `heights` and `num_clicks` [W] are its windows' then.
         """
-        whole = range(part.start // self._at_once * self._at_once, part.stop)
-        whole = range(whole.start, min(whole.start + self._at_once, len(self._windows)))
+        whole = next(whole for whole in self._parts if part.start in whole)
         if whole != self._part:
             grids = self._windows.grids(whole)
             stretches = np.maximum(grids.num_stretches, 1)
@@ -125,6 +154,13 @@ class DeviceWindows:
         window = read(self._plan, self.next, self._items, self._sides, height)
         self.next += 1
         return window
+
+
+def _parts_of(places: IntArray) -> list[range]:
+    """Cut windows that have so many places each [W] where `_PLACES` are full."""
+    before = np.cumsum(places) - places
+    starts = np.flatnonzero(np.diff(before // _PLACES, prepend=-1)).tolist()
+    return [range(*ends) for ends in pairwise([*starts, len(places)])]
 
 
 def _read(

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import torch
 from toys import TINY
-from waits import NoSync
+from waits import NoSync, OnDevice
 
 import gru4rec as g4r
 from gru4rec.model.encoders import ENCODERS
@@ -198,7 +198,8 @@ def test_a_step_is_all_on_its_device(log, monkeypatch, settings: dict[str, objec
     engine = engine_of(log, device=torch.device("meta"), **settings)
     engine.windows.place(range(1), lambda window: 1.0)
     engine.step.random = None
-    engine.step(engine.windows.heights[0])
+    with OnDevice():
+        engine.step(engine.windows.heights[0])
     assert engine.loss_sum.is_meta
 
 

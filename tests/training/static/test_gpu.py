@@ -8,8 +8,9 @@ import torch
 from toys import TINY
 
 import gru4rec as g4r
-from gru4rec.model import use_kernels
+from gru4rec.model import kernels
 from gru4rec.model.encoders import ENCODERS
+from gru4rec.model.kernels import use_kernels
 from gru4rec.model.network import Model
 from gru4rec.sessions import to_arrays
 from gru4rec.sessions.catalog import Catalog
@@ -37,6 +38,14 @@ SETTINGS = {
     "training.embedding_dropout": 0.0,
     "training.hidden_dropout": 0.0,
 }
+
+
+@pytest.fixture(autouse=True)
+def kernels_are_trusted(monkeypatch: pytest.MonkeyPatch):
+    """Each test tries them anew, and none may have let go of them in the end."""
+    monkeypatch.setattr(kernels._SWITCH, "trusted", True)
+    yield
+    assert kernels._SWITCH.trusted
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """A step with kernels of our own does what it does with torch alone."""
 
 import os
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ pytest.importorskip("triton", reason="Triton is not installed")
 from two_paths import both_paths, some_clicks
 
 from gru4rec.model.kernels import use_kernels
+from gru4rec.training import row_kernels
+from gru4rec.training.static import graphs
 
 pytestmark = pytest.mark.kernels
 
@@ -61,3 +64,39 @@ def test_windows_and_candidates_by_kernels_are_the_same(settings: dict[str, obje
         learned.append(learner.tensors())
     for name, plain in learned[0].items():
         torch.testing.assert_close(learned[1][name], plain, rtol=1e-5, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.3])
+@pytest.mark.parametrize("learned", [0, 2])
+def test_they_pass_the_check_before_a_recording_and_broken_ones_do_not(
+    monkeypatch: pytest.MonkeyPatch, momentum: float, learned: int
+) -> None:
+    settings = {"training.precision": "bf16", "encoder.hidden_size": 20}
+    log = some_clicks([4, 2, 9, 3, 2, 14, 5, 2, 2, 6, 3, 2, 8])
+    _, _, engine, learner = both_paths(log, **{**settings, "training.momentum": momentum})
+    list(engine.learn(0, range(learned), lambda window: 1.0))
+    engine.windows.place(range(learned, learned + 1), lambda window: 1.0)
+
+    def tried(*, on_cpu: bool) -> tuple[graphs.Moves, graphs.Moves]:
+        engine.step.random.manual_seed(7)
+        with graphs._as_before(engine.step, learner) as before, use_kernels(on_cpu=on_cpu):
+            engine.step.loss_sum.zero_()
+            engine.step(engine.windows.heights[0])
+            return before, graphs.moves_of(engine.step, learner)
+
+    before, plain = tried(on_cpu=False)
+    assert graphs.other_move(before, plain, tried(on_cpu=True)[1]) is None
+
+    whole = row_kernels.update_rows
+    for broken in (
+        lambda rows, gradient: (rows, -gradient),
+        lambda rows, gradient: (rows.flip(0), gradient),
+        lambda rows, gradient: (rows, gradient * 0),
+    ):
+
+        def update_rows(*of_rows: Any, broken: Any = broken) -> None:
+            *tables, rows, gradient, count, rate, momentum = of_rows
+            whole(*tables, *broken(rows, gradient), count, rate, momentum)
+
+        monkeypatch.setattr(row_kernels, "update_rows", update_rows)
+        assert graphs.other_move(before, plain, tried(on_cpu=True)[1]) is not None

@@ -31,16 +31,18 @@ def assert_same(log: pl.DataFrame, **changes: object) -> None:
         loss, state = packed.step(batch, state, 0.5 + number / 100, weight=weight)
 
         window = windows.read(height)
+        clicks = step.clicks_of(window)
+        scored = window if clicks is None else clicks.window
         if batches.sampler.whole:
-            columns, rows = step.candidates.of(window, step.random)
+            columns, rows = step.candidates.of(scored, step.random)
         else:
-            columns, rows = step.candidates.sampled(window, draws_of(batches, number))
+            columns, rows = step.candidates.sampled(scored, draws_of(batches, number))
         assert columns.items[: columns.count].tolist() == batch.candidates.tolist()
         assert sorted(rows.items[: rows.count].tolist()) == sorted(batch.input_rows.tolist())
         correction = columns.correction[: columns.count]
         torch.testing.assert_close(correction, batch.correction, rtol=1e-5, atol=1e-5)
         step.loss_sum.zero_()
-        step.learn(window, columns, rows)
+        step.learn(window, columns, rows, clicks)
         mean = (step.loss_sum / window.num_clicks).float()
         torch.testing.assert_close(mean, loss, rtol=1e-5, atol=1e-5)
 
