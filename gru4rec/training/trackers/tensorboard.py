@@ -32,7 +32,7 @@ class TensorBoard(Tracker):
     name = "tensorboard"
 
     def __init__(self, folder: str | Path | None = None, *, name: str | None = None) -> None:
-        """Take the folder, `runs` if none is given, which `tensorboard --logdir` reads.
+        """Take the folder, `runs` if none is given, which is TensorBoard's `logdir`.
 
         Raise MissingExtraError if TensorBoard is not installed.
         """
