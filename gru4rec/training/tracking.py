@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PATIENCE = 30.0  # seconds after its end for which a training waits for its trackers
+_BEGINNING = 15.0  # seconds for which the first save waits to hear what a tracker knows a run by
 
 Trackers = Tracker | str | Sequence[Tracker | str]
 """Trackers, or their names in `TRACKERS`, with "=" and where it writes if it shall be elsewhere."""
@@ -80,7 +81,8 @@ class Tracking:
                 told.report(progress)
 
         def tracked() -> dict[str, str]:
-            return {told.key: told.known_as for told in self._told if told.known_as is not None}
+            known = {told.key: told.known() for told in self._told}
+            return {key: known_as for key, known_as in known.items() if known_as is not None}
 
         return replace(hooks, on_begin=on_begin, on_progress=on_progress, tracked=tracked)
 
@@ -130,8 +132,9 @@ class _Told:
 
     def __init__(self, tracker: Tracker, key: str) -> None:
         self.key = key
-        self.known_as: str | None = None
         self._tracker = tracker
+        self._known_as: str | None = None
+        self._has_begun = Event()
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._thread = Thread(target=self._work, name=f"gru4rec {key}", daemon=True)
         self._is_left_out = False
@@ -141,11 +144,18 @@ class _Told:
         """Tell of the beginning, in the thread that starts with it."""
 
         def call() -> None:
-            self.known_as = self._tracker.begin(start, known_as)
+            self._known_as = self._tracker.begin(start, known_as)
+            self._has_begun.set()
 
-        self.known_as = known_as
+        self._known_as = known_as
         self._calls.put(call)
         self._thread.start()
+
+    def known(self) -> str | None:
+        """Return what the tracker knows the run by; wait a little for it, the first time."""
+        if not self._has_begun.wait(_BEGINNING):
+            self._has_begun.set()
+        return self._known_as
 
     def report(self, progress: Progress) -> None:
         """Tell of progress; within an epoch only so often, and not while the tracker is behind."""
@@ -177,5 +187,6 @@ class _Told:
                 call()
             except Exception as error:  # noqa: BLE001 - whatever it is, the training goes on
                 self._is_left_out = True
+                self._has_begun.set()
                 logger.warning("%s is left out: %s", self._tracker.name, brief(error))
                 return

@@ -127,6 +127,7 @@ def test_tensorboard_goes_on_in_the_folder_and_hides_what_is_learned_anew(
     assert second.texts == {}
 
 
+@pytest.mark.filterwarnings("default")  # it is warned of its own code
 def test_tensorboard_itself_reads_it(several, log, tmp_path):
     pytest.importorskip("tensorboard", reason="TensorBoard comes with the extra [tensorboard]")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -259,6 +260,7 @@ def test_a_folder_of_mlflow_is_never_in_the_checkpoint(tiny, log, tmp_path, stor
         )
 
 
+@pytest.mark.filterwarnings("default")  # it is warned of its own code
 @pytest.mark.parametrize("kind", ["folder", "database"])
 def test_mlflow_itself_keeps_it(several, log, tmp_path, monkeypatch, kind):
     mlflow = pytest.importorskip("mlflow", reason="MLflow comes with the extra [mlflow]")
@@ -361,6 +363,7 @@ def test_wandb_without_a_login_is_refused_before_anything_is_read(tiny, wandb):
         g4r.GRU4Rec(tiny, device="cpu").fit("no such log", track="wandb")
 
 
+@pytest.mark.filterwarnings("default")  # it is warned of its own code
 def test_wandb_itself_keeps_it_offline(several, log, tmp_path, monkeypatch):
     pytest.importorskip("wandb", reason="Weights & Biases comes with the extra [wandb]")
     monkeypatch.setenv("WANDB_MODE", "offline")

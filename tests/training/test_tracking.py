@@ -187,6 +187,23 @@ def test_one_that_does_not_answer_is_waited_for_only_so_long(tiny, log, caplog, 
     answer.set()
 
 
+def test_what_a_run_is_known_by_is_waited_for_once(tiny, log, tmp_path, monkeypatch):
+    class Slow(Recorder):
+        def begin(self, start, known_as):
+            time.sleep(1.0)
+            return super().begin(start, known_as)
+
+    second = Recorder()
+    for recorder, resume in ((Slow(), False), (second, True)):
+        with pytest.raises(g4r.StoppedError):
+            g4r.GRU4Rec(tiny, device="cpu").fit(
+                log, keep=tmp_path / "m", resume=resume, track=recorder, stopping=lambda: True
+            )
+    assert second.known_as == ["run 1"]
+    monkeypatch.setattr(tracking, "_BEGINNING", 0.05)
+    g4r.GRU4Rec(tiny, device="cpu").fit(log, keep=tmp_path / "n", track=Slow())
+
+
 def test_an_unknown_name_is_refused_before_anything_is_read(tiny):
     with pytest.raises(g4r.ConfigError, match="no tracker 'nonesuch'; choose from tensorboard, "):
         g4r.GRU4Rec(tiny, device="cpu").fit("no such log", track="nonesuch")
