@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE = 30.0  # seconds after its end for which a training waits for its trackers
-_BEGINNING = 15.0  # seconds for which the first save waits to hear what a tracker knows a run by
+_PATIENCE = 30.0  # seconds for which a training waits for its trackers in all: at its end, and
+_BEGINNING = 15.0  # of these before the first save, to hear what a tracker knows the run by
 
 Trackers = Tracker | str | Sequence[Tracker | str]
 """Trackers, or their names in `TRACKERS`, with "=" and where it writes if it shall be elsewhere."""
@@ -100,9 +100,9 @@ class Tracking:
         end = _end(self.trained, error, time.perf_counter() - self._began)
         for told in self._told:
             told.end(end)
-        give_up = time.monotonic() + _PATIENCE
+        ended = time.monotonic()
         for told in self._told:
-            told.wait(give_up - time.monotonic())
+            told.wait(since=ended)
 
 
 def tracker_named(text: str, keep: Path | None = None) -> Tracker:
@@ -135,6 +135,7 @@ class _Told:
         self._tracker = tracker
         self._known_as: str | None = None
         self._has_begun = Event()
+        self._patience = _PATIENCE
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._thread = Thread(target=self._work, name=f"gru4rec {key}", daemon=True)
         self._is_left_out = False
@@ -155,6 +156,7 @@ class _Told:
         """Return what the tracker knows the run by; wait a little for it, the first time."""
         if not self._has_begun.wait(_BEGINNING):
             self._has_begun.set()
+            self._patience -= _BEGINNING
         return self._known_as
 
     def report(self, progress: Progress) -> None:
@@ -175,9 +177,9 @@ class _Told:
         self._calls.put(lambda: self._tracker.end(end))
         self._calls.put(None)
 
-    def wait(self, seconds: float) -> None:
-        """Wait until all is told, for so long."""
-        self._thread.join(max(0.0, seconds))
+    def wait(self, *, since: float) -> None:
+        """Wait until all is told, or patience is at its end."""
+        self._thread.join(max(0.0, since + self._patience - time.monotonic()))
         if self._thread.is_alive():
             logger.warning("%s does not answer, and is left out", self._tracker.name)
 
