@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         load,
     )
     from gru4rec.serving import ListRules, SessionStore
+    from gru4rec.training import MLflow, TensorBoard, Tracker, WandB
     from gru4rec.tuning import shrink, tune
 
 __version__ = version("gru4rec")
@@ -66,6 +67,7 @@ __all__ = [
     "Gru4RecError",
     "ItemKNN",
     "ListRules",
+    "MLflow",
     "Markov",
     "MissingExtraError",
     "NotFittedError",
@@ -77,7 +79,10 @@ __all__ = [
     "SessionPopularity",
     "SessionStore",
     "StoppedError",
+    "TensorBoard",
+    "Tracker",
     "TrainingConfig",
+    "WandB",
     "evaluate",
     "generate_clicks",
     "load",

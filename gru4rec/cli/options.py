@@ -53,6 +53,13 @@ long_sessions_option = click.option(
 )
 """Where CLICKS are learned from, a further keyword argument of `read_clicks`."""
 
+track_option = click.option(
+    "--track",
+    multiple=True,
+    metavar="NAME[=WHERE]",
+    help="Tell tensorboard, mlflow or wandb how it goes; may be repeated.",
+)
+
 device_option = click.option(
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to compute."
 )

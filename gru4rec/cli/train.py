@@ -18,6 +18,7 @@ from gru4rec.cli.options import (
     items_of,
     long_sessions_option,
     read_options,
+    track_option,
 )
 from gru4rec.cli.training_options import config_of, setting_options, valid_source
 
@@ -43,6 +44,7 @@ from gru4rec.cli.training_options import config_of, setting_options, valid_sourc
 @item_features_option
 @setting_options
 @device_option
+@track_option
 @click.option("--resume", is_flag=True, help="Go on with the training that was interrupted at DIR.")
 @click.option(
     "--keep-minutes",
@@ -86,6 +88,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
         "resume": resume,
         "updatable": options["updatable"],
         "item_features": items,
+        "track": options["track"],
     }
     try:
         with _stop_request() as stopping, TrainingDisplay() as display:

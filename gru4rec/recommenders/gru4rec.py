@@ -36,6 +36,8 @@ from gru4rec.training import (
     LOSSES,
     Hooks,
     Progress,
+    Trackers,
+    Tracking,
     TrainingLog,
     decide,
     train,
@@ -82,6 +84,7 @@ class GRU4Rec(OfModel):
         stopping: Callable[[], bool] = lambda: False,
         updatable: bool = False,
         item_features: ClickSource | None = None,
+        track: Trackers = (),
     ) -> Self:
         """Train on the sessions of a click log; all of its items make the catalog.
 
@@ -101,22 +104,28 @@ class GRU4Rec(OfModel):
         lists of numbers), what items alike have in common is learned by their attributes: see
         `model/placement.py`. Then `add_items` places new ones.
 
+        `track` takes trackers, or their names ("tensorboard", "mlflow=http://host"): each is told
+        settings and figures. One that fails is left out, with a warning.
+
         Raise DataError if there is nothing to learn from, DivergenceError, and CheckpointError or
-        ConfigError if the state cannot be kept, or is of another log or other settings. A fit that
-        fails leaves the recommender as it was.
+        ConfigError if the state cannot be kept, or is of another log or other settings; before
+        anything is read, as `Tracking`. A fit that fails leaves the recommender as it was.
         """
+        folder = None if keep is None else place_of(keep, CheckpointError)
+        tracking = Tracking(track, folder)
         items = None if item_features is None else read_item_table(item_features)
         log = TrainingLog.read(clicks, valid, self.inputs, items)
-        folder = None if keep is None else place_of(keep, CheckpointError)
-        trained = train(
-            log,
-            self._asked,
-            device=self.device,
-            hooks=Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping),
-            neighbours_in=NeighbourTeacher,
-            keep=folder,
-            resume=resume,
-        )
+        hooks = Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping)
+        with tracking:
+            trained = tracking.trained = train(
+                log,
+                self._asked,
+                device=self.device,
+                hooks=tracking.hooks(hooks),
+                neighbours_in=NeighbourTeacher,
+                keep=folder,
+                resume=resume,
+            )
         index = ItemIndex.build(vectors_of(trained.model))
         kept = None if items is None else without_vectors(items, log.catalog)
         meta = meta_of(trained, log, name=self.name, device=str(self.device))

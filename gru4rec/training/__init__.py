@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from gru4rec.training.resume import load_snapshot
     from gru4rec.training.run import Trained, decide, train
     from gru4rec.training.teaching import SoftTargets
+    from gru4rec.training.tracker import Tracker, TrainingEnd, TrainingStart
+    from gru4rec.training.trackers import TRACKERS
+    from gru4rec.training.trackers.mlflow import MLflow
+    from gru4rec.training.trackers.tensorboard import TensorBoard
+    from gru4rec.training.trackers.wandb import WandB
+    from gru4rec.training.tracking import Trackers, Tracking
     from gru4rec.training.trainer import Hooks, Progress
     from gru4rec.training.training_log import TrainingLog, parts_of_log
     from gru4rec.training.update_log import UpdateLog
@@ -18,13 +24,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LOSSES",
+    "TRACKERS",
     "Hooks",
+    "MLflow",
     "Progress",
     "SoftTargets",
+    "TensorBoard",
+    "Tracker",
+    "Trackers",
+    "Tracking",
     "Trained",
+    "TrainingEnd",
     "TrainingLog",
+    "TrainingStart",
     "UpdateLog",
     "Updated",
+    "WandB",
     "decide",
     "load_snapshot",
     "optimizer_of_items",

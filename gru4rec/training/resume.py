@@ -30,7 +30,7 @@ _LONGEST = 100_000_000  # characters of what a run has said of its epochs
 _KEYS = {
     "config": Mapping[str, Any], "log": str, "position": Mapping[str, Any],
     "reasons": Mapping[str, str], "seconds": float, "run": str | None,
-    "finish": Mapping[str, Any] | None,
+    "finish": Mapping[str, Any] | None, "tracked": Mapping[str, str] | None,
 }  # fmt: skip
 _DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError,
@@ -60,6 +60,8 @@ class Snapshot:
     """Which run of the training it is in; see `Progress.run`."""
     finish: Finish | None = None
     """What the model will be finished with, once that is fitted."""
+    tracked: Mapping[str, str] = field(default_factory=dict)
+    """What its trackers know it by."""
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:
@@ -75,6 +77,7 @@ def save_snapshot(snapshot: Snapshot, path: Path) -> None:
         "seconds": snapshot.seconds,
         "run": snapshot.run,
         "finish": None if snapshot.finish is None else snapshot.finish.to_dict(),
+        "tracked": dict(snapshot.tracked),
     }
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -119,6 +122,7 @@ def load_snapshot(path: Path) -> Snapshot | None:
             seconds=run["seconds"],
             run=run.get("run") or "",
             finish=None if finish is None else Finish.from_dict(finish),
+            tracked=run.get("tracked") or {},
         )
     except _DAMAGE as error:
         raise _damaged(folder, error) from error
@@ -196,6 +200,7 @@ class Keeper:
     def __init__(self, path: Path, log: str) -> None:
         """`log` is the fingerprint of what is learned from."""
         self._path, self._log = path, log
+        self.tracked: Callable[[], Mapping[str, str]] = dict
 
     def begin(self, *, resume: bool) -> Snapshot | None:
         """Return the state to go on from, None to start afresh.
@@ -244,6 +249,6 @@ class Keeper:
             seconds = time.perf_counter() - since
             every = {**tensors, **others}
             snapshot = Snapshot(config, self._log, position, every, reasons, seconds, run, finish)
-            save_snapshot(snapshot, self._path)
+            save_snapshot(dataclasses.replace(snapshot, tracked=self.tracked()), self._path)
 
         return keep

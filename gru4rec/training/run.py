@@ -17,6 +17,7 @@ from gru4rec.training.finish import Finish
 from gru4rec.training.resume import Keeper, settings_of
 from gru4rec.training.runs import HELD_OUT_RUN, NeighboursIn, Runs
 from gru4rec.training.smoothing import smooth
+from gru4rec.training.tracker import TrainingStart
 from gru4rec.training.trainer import Hooks
 from gru4rec.training.training_log import TrainingLog
 
@@ -97,6 +98,10 @@ def train(
         keeper=keeper,
         snapshot=snapshot,
     )
+    start = TrainingStart(config, runs.reasons, log.statistics.counts(), str(device))
+    hooks.on_begin(start, snapshot.tracked if snapshot else {})
+    if keeper is not None:
+        keeper.tracked = hooks.tracked
     finish = snapshot.finish if snapshot else None
     if config.encoder.repeats and not runs.is_done(HELD_OUT_RUN):
         finish = runs.fit_finish(log, hooks)

@@ -19,6 +19,7 @@ from gru4rec.training.learner import Learner
 from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.placing import Placing
 from gru4rec.training.static.engine import StaticEngine
+from gru4rec.training.tracker import TrainingStart
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ class Progress:
     """Validation metrics, at the end of an epoch."""
     run: str = ""
     """What is trained, if not the model that is kept."""
+    updates: int = 0
+    """Updates of this run so far."""
 
 
 @dataclass
@@ -71,6 +74,10 @@ class Hooks:
 
     on_progress: Callable[[Progress], None] = lambda progress: None
     """Is told twice a second, and after each epoch."""
+    on_begin: Callable[[TrainingStart, Mapping[str, str]], None] = lambda start, known_as: None
+    """Is told once what is known before, and what `tracked` said where a training goes on."""
+    tracked: Callable[[], Mapping[str, str]] = dict
+    """Says what to keep for the trackers of a training that goes on later."""
     validate: Callable[[], Mapping[str, float]] | None = None
     """Measures the model after an epoch: "mrr@20" and "recall@20"."""
     save: Callable[[Position, Mapping[str, Tensor]], None] = lambda position, tensors: None
@@ -194,6 +201,7 @@ class Trainer:
             share=(at.window - self._first_window()) / (len(self.batches) - self._first_window()),
             loss=loss,
             clicks_per_second=at.clicks / at.seconds,
+            updates=at.epoch * len(self.batches) + at.window - self._first_window(),
         )
 
     def _divergence(self, how: str) -> DivergenceError:
