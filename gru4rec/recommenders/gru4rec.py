@@ -31,7 +31,7 @@ from gru4rec.recommenders.neighbour_teacher import NeighbourTeacher
 from gru4rec.recommenders.of_model import OfModel, kept_vectors_of, vectors_of
 from gru4rec.recommenders.saved_model import items_of, model_of, placement_of
 from gru4rec.serving import ItemIndex
-from gru4rec.sessions import SideInputs, read_item_table, without_vectors
+from gru4rec.sessions import SideInputs, read_item_table, read_vectors, without_vectors
 from gru4rec.training import (
     LOSSES,
     Hooks,
@@ -82,6 +82,7 @@ class GRU4Rec(OfModel):
         stopping: Callable[[], bool] = lambda: False,
         updatable: bool = False,
         item_features: ClickSource | None = None,
+        initial_vectors: ClickSource | None = None,
     ) -> Self:
         """Train on the sessions of a click log; all of its items make the catalog.
 
@@ -101,12 +102,18 @@ class GRU4Rec(OfModel):
         lists of numbers), what items alike have in common is learned by their attributes: see
         `model/placement.py`. Then `add_items` places new ones.
 
+        With `initial_vectors`, a table of item_id and a column of lists of numbers, or columns of
+        numbers, the embeddings of its items start from these, brought to the length of a draw;
+        those of another size than `hidden_size` by a fixed random projection. See
+        `training/starting.py`.
+
         Raise DataError if there is nothing to learn from, DivergenceError, and CheckpointError or
         ConfigError if the state cannot be kept, or is of another log or other settings. A fit that
         fails leaves the recommender as it was.
         """
         items = None if item_features is None else read_item_table(item_features)
-        log = TrainingLog.read(clicks, valid, self.inputs, items)
+        initial = None if initial_vectors is None else read_vectors(initial_vectors)
+        log = TrainingLog.read(clicks, valid, self.inputs, items, initial)
         folder = None if keep is None else place_of(keep, CheckpointError)
         trained = train(
             log,
