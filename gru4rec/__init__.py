@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         StoppedError,
     )
     from gru4rec.evaluation import evaluate
+    from gru4rec.exporting import export_onnx
     from gru4rec.preparation import Recipe, prepare
     from gru4rec.recommenders import (
         SKNN,
@@ -84,6 +85,7 @@ __all__ = [
     "TrainingConfig",
     "WandB",
     "evaluate",
+    "export_onnx",
     "generate_clicks",
     "load",
     "prepare",

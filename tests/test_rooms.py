@@ -18,7 +18,7 @@ ORDER = [
     ["model", "serving"],
     ["training"],
     ["recommenders"],
-    ["evaluation"],
+    ["evaluation", "exporting"],
     ["tuning"],
     ["service"],
     ["cli"],

@@ -45,6 +45,13 @@ item_features_option = click.option(
     help="Table of item_id and attributes, by which items alike lie near each other.",
 )
 
+initial_vectors_option = click.option(
+    "--initial-vectors",
+    type=Reads(),
+    metavar="TABLE",
+    help="Table of item_id and a vector, from which its items start.",
+)
+
 long_sessions_option = click.option(
     "--max-session-clicks",
     type=int,
@@ -82,6 +89,15 @@ def items_of(options: dict[str, Any]) -> Any:
     path = options["item_features"]
     asked = {name: options[name] for name in ("item_col", "null")}
     return None if path is None else read_item_table(path, **asked)
+
+
+def vectors_of(options: dict[str, Any]) -> Any:
+    """Return the table of --initial-vectors, read as the log is; None without."""
+    from gru4rec.sessions import read_vectors
+
+    path = options["initial_vectors"]
+    asked = {name: options[name] for name in ("item_col", "null")}
+    return None if path is None else read_vectors(path, **asked)
 
 
 def read_options(options: dict[str, Any]) -> dict[str, Any]:

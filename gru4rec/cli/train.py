@@ -14,11 +14,13 @@ from gru4rec.cli.guard import Guarded, Reads, WritesFolder
 from gru4rec.cli.options import (
     click_log_options,
     device_option,
+    initial_vectors_option,
     item_features_option,
     items_of,
     long_sessions_option,
     read_options,
     track_option,
+    vectors_of,
 )
 from gru4rec.cli.training_options import config_of, setting_options, valid_source
 
@@ -42,6 +44,7 @@ from gru4rec.cli.training_options import config_of, setting_options, valid_sourc
 @click_log_options
 @long_sessions_option
 @item_features_option
+@initial_vectors_option
 @setting_options
 @device_option
 @track_option
@@ -76,7 +79,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     begun = load_snapshot(output) if resume else None
     config = config_of(options, default=begun.config if begun else None)
     recommender = GRU4Rec(config, device=options["device"])
-    items = items_of(options)
+    items, initial = items_of(options), vectors_of(options)
     read = {**read_options(options), "also": config.encoder.inputs}
     log, valid = read_clicks(clicks, **read), valid_source(options, read)
     if options["show_config"]:
@@ -89,6 +92,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
         "updatable": options["updatable"],
         "item_features": items,
         "track": options["track"],
+        "initial_vectors": initial,
     }
     try:
         with _stop_request() as stopping, TrainingDisplay() as display:

@@ -31,7 +31,7 @@ from gru4rec.recommenders.neighbour_teacher import NeighbourTeacher
 from gru4rec.recommenders.of_model import OfModel, kept_vectors_of, vectors_of
 from gru4rec.recommenders.saved_model import items_of, model_of, placement_of
 from gru4rec.serving import ItemIndex
-from gru4rec.sessions import SideInputs, read_item_table, without_vectors
+from gru4rec.sessions import SideInputs, read_item_table, read_vectors, without_vectors
 from gru4rec.training import (
     LOSSES,
     Hooks,
@@ -85,6 +85,7 @@ class GRU4Rec(OfModel):
         updatable: bool = False,
         item_features: ClickSource | None = None,
         track: Trackers = (),
+        initial_vectors: ClickSource | None = None,
     ) -> Self:
         """Train on the sessions of a click log; all of its items make the catalog.
 
@@ -104,6 +105,11 @@ class GRU4Rec(OfModel):
         lists of numbers), what items alike have in common is learned by their attributes: see
         `model/placement.py`. Then `add_items` places new ones.
 
+        With `initial_vectors`, a table of item_id and a column of lists of numbers, or columns of
+        numbers, the embeddings of its items start from these, brought to the length of a draw;
+        those of another size than `hidden_size` by a fixed random projection. See
+        `training/starting.py`.
+
         `track` takes trackers, or their names ("tensorboard", "mlflow=http://host"): each is told
         settings and figures. One that fails is left out, with a warning.
 
@@ -114,7 +120,8 @@ class GRU4Rec(OfModel):
         folder = None if keep is None else place_of(keep, CheckpointError)
         tracking = Tracking(track, folder)
         items = None if item_features is None else read_item_table(item_features)
-        log = TrainingLog.read(clicks, valid, self.inputs, items)
+        initial = None if initial_vectors is None else read_vectors(initial_vectors)
+        log = TrainingLog.read(clicks, valid, self.inputs, items, initial)
         hooks = Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping)
         with tracking:
             trained = tracking.trained = train(

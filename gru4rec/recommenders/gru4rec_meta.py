@@ -12,11 +12,14 @@ _PACKAGES = ("gru4rec", "torch", "faiss-cpu", "polars", "numpy", "safetensors")
 
 def meta_of(trained: Trained, log: TrainingLog, *, name: str, device: str) -> Meta:
     """Return what is said of a recommender that was trained on a log."""
+    counts = log.statistics.counts()
+    if log.initial is not None:
+        counts = {**counts, "initial_vectors": int(log.initial.are_given.sum())}
     return Meta(
         recommender=name,
         versions={package: version(package) for package in _PACKAGES},
         seed=trained.config.seed,
-        counts=log.statistics.counts(),
+        counts=counts,
         seen=log.seen,
         inputs={name: list(values) for name, values in log.side_inputs.values.items()},
         attributes=None if log.attributes is None else log.attributes.to_dict(),

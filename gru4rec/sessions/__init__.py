@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gru4rec.sessions.batching.whole_session import WholeSessions
     from gru4rec.sessions.catalog import Catalog
     from gru4rec.sessions.conversion import from_lists, to_arrays
+    from gru4rec.sessions.initial_vectors import InitialVectors, read_vectors
     from gru4rec.sessions.own_items import (
         OWN_KINDS,
         OWN_SHAPE,
@@ -60,6 +61,7 @@ __all__ = [
     "Click",
     "CodedItems",
     "Follows",
+    "InitialVectors",
     "ItemLinks",
     "LaneGrids",
     "OwnItems",
@@ -83,6 +85,7 @@ __all__ = [
     "ranges",
     "read_again",
     "read_item_table",
+    "read_vectors",
     "refuse_other",
     "rows_by_item",
     "sides_of",

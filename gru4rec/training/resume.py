@@ -219,9 +219,9 @@ class Keeper:
             logger.info("no interrupted training at %s: starting from the beginning", self._path)
         elif snapshot.log != self._log:
             raise CheckpointError(
-                f"the training interrupted at {self._path} learns from another log, is measured on "
-                "another one, or is of a version that cut endless sessions otherwise; give the "
-                "same logs, or start afresh with force",
+                f"the training interrupted at {self._path} learns from another log, starts from "
+                "other vectors, is measured on another log, or is of a version that cut endless "
+                "sessions otherwise; give the same, or start afresh with force",
                 mend_with=["force"],
             )
         else:

@@ -25,6 +25,7 @@ from gru4rec.training.finish import (
 from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.placing import Placing
 from gru4rec.training.resume import Keeper, Snapshot, restore
+from gru4rec.training.starting import start_from
 from gru4rec.training.teaching import SessionNeighbours, SoftTargets
 from gru4rec.training.trainer import Hooks, Progress, Trainer
 from gru4rec.training.training_log import TrainingLog
@@ -90,6 +91,8 @@ class Runs:
         model = Model(config, len(log.catalog), log.side_inputs)
         random = torch.Generator().manual_seed(config.seed)
         model.initialize(random)
+        if log.initial is not None:
+            start_from(model, log.initial)
         placing = None
         if log.attributes is not None and log.items is not None:
             placement = Placement.of(log.attributes, model)

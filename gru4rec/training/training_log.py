@@ -20,6 +20,7 @@ from gru4rec.sessions import (
     Attributes,
     Catalog,
     CodedItems,
+    InitialVectors,
     SeenSessions,
     SessionArrays,
     SideInputs,
@@ -55,6 +56,8 @@ class TrainingLog:
     """How a table of items is read, if there is one."""
     items: CodedItems | None = None
     """What it has of each item of the catalog."""
+    initial: InitialVectors | None = None
+    """What items start from, if a table says so."""
 
     @classmethod
     def read(
@@ -63,11 +66,13 @@ class TrainingLog:
         valid: ClickSource | None,
         inputs: Sequence[str] = (),
         item_features: pl.DataFrame | None = None,
+        initial_vectors: pl.DataFrame | None = None,
     ) -> Self:
         """Read logs; `valid` may ask for a part of `clicks` to hold out ("1d", "10%").
 
-        `item_features` is a table of items as `read_item_table` returns it. Raise DataError if
-        there is nothing to learn from, or nothing to measure on, and as `attributes_of`.
+        `item_features` is a table of items as `read_item_table` returns it, `initial_vectors` one
+        as `read_vectors` does. Raise DataError if there is nothing to learn from, or nothing to
+        measure on, and as `attributes_of` and `InitialVectors.of`.
         """
         log, held_out = parts_of_log(clicks, valid, inputs)
         catalog, sides = Catalog.of(log), SideInputs.of(log, inputs)
@@ -87,7 +92,10 @@ class TrainingLog:
             )
         described = () if item_features is None else attributes_of(item_features, catalog)
         seen = SeenSessions.of(log, sessions)
-        return cls(catalog, sessions, targets, seen, sides, *described)
+        read = cls(catalog, sessions, targets, seen, sides, *described)
+        if initial_vectors is None:
+            return read
+        return replace(read, initial=InitialVectors.of(initial_vectors, catalog))
 
     @cached_property
     def statistics(self) -> LogStatistics:
@@ -136,7 +144,9 @@ class TrainingLog:
         parts = (part.renumbered(index).with_targets() for part in (older, newest))
         older, newest = parts
         items = None if self.items is None else self.items.take(known)
-        return replace(self, catalog=catalog, sessions=older, held_out=None, items=items), newest
+        initial = None if self.initial is None else self.initial.take(known)
+        log = replace(self, catalog=catalog, sessions=older, held_out=None, items=items)
+        return replace(log, initial=initial), newest
 
     def fingerprint(self) -> str:
         """Return what tells this log from another: a hash of items, sessions and held-out ones."""
@@ -153,6 +163,8 @@ class TrainingLog:
             digest.update(b"on several lanes")  # once such a log made other windows
         if self.items is not None:
             digest.update(self.items.codes.tobytes() + self.items.numbers.tobytes())
+        if self.initial is not None:
+            digest.update(b"initial vectors" + self.initial.vectors.tobytes())
         return digest.hexdigest()
 
 

@@ -15,7 +15,7 @@ from gru4rec.errors import DataError
 PATHS = {
     "checkpoint", "clicks", "raw", "output", "report", "valid", "train", "allow", "deny", "config",
     "recipe", "study", "others", "sessions", "items_table", "token_file", "replay", "keep",
-    "item_features", "table", "rules",
+    "item_features", "initial_vectors", "table", "rules",
 }  # fmt: skip
 
 
