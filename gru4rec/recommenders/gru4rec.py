@@ -34,8 +34,10 @@ from gru4rec.serving import ItemIndex
 from gru4rec.sessions import SideInputs, read_item_table, without_vectors
 from gru4rec.training import (
     LOSSES,
+    ONE,
     Hooks,
     Progress,
+    Ranks,
     TrainingLog,
     decide,
     train,
@@ -82,6 +84,7 @@ class GRU4Rec(OfModel):
         stopping: Callable[[], bool] = lambda: False,
         updatable: bool = False,
         item_features: ClickSource | None = None,
+        ranks: Ranks = ONE,
     ) -> Self:
         """Train on the sessions of a click log; all of its items make the catalog.
 
@@ -101,22 +104,26 @@ class GRU4Rec(OfModel):
         lists of numbers), what items alike have in common is learned by their attributes: see
         `model/placement.py`. Then `add_items` places new ones.
 
+        With several `ranks`, of `join_ranks`, all fit the same together: each runs its part of the
+        lanes, the first calls `on_progress` and keeps. Then all have what one would have.
+
         Raise DataError if there is nothing to learn from, DivergenceError, and CheckpointError or
         ConfigError if the state cannot be kept, or is of another log or other settings. A fit that
         fails leaves the recommender as it was.
         """
         items = None if item_features is None else read_item_table(item_features)
-        log = TrainingLog.read(clicks, valid, self.inputs, items)
         folder = None if keep is None else place_of(keep, CheckpointError)
         trained = train(
-            log,
+            TrainingLog.read(clicks, valid, self.inputs, items),  # of which each rank keeps a part
             self._asked,
             device=self.device,
             hooks=Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping),
             neighbours_in=NeighbourTeacher,
             keep=folder,
             resume=resume,
+            ranks=ranks,
         )
+        log = trained.log
         index = ItemIndex.build(vectors_of(trained.model))
         kept = None if items is None else without_vectors(items, log.catalog)
         meta = meta_of(trained, log, name=self.name, device=str(self.device))

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from gru4rec.training.losses import LOSSES
     from gru4rec.training.model_scores import queries_after, scores_after, scores_by
     from gru4rec.training.presets import preset
+    from gru4rec.training.ranks import ONE, Ranks, join_ranks
     from gru4rec.training.resume import load_snapshot
     from gru4rec.training.run import Trained, decide, train
     from gru4rec.training.teaching import SoftTargets
@@ -18,14 +19,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LOSSES",
+    "ONE",
     "Hooks",
     "Progress",
+    "Ranks",
     "SoftTargets",
     "Trained",
     "TrainingLog",
     "UpdateLog",
     "Updated",
     "decide",
+    "join_ranks",
     "load_snapshot",
     "optimizer_of_items",
     "parts_of_log",

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_type_hints
+from typing import Any, Self, get_type_hints
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -20,6 +21,7 @@ from gru4rec.config import Config
 from gru4rec.errors import CheckpointError, ConfigError
 from gru4rec.layout import RESUME, UNFINISHED, check_free
 from gru4rec.training.finish import Finish
+from gru4rec.training.ranks import ONE, Ranks
 from gru4rec.training.trainer import Position, Trainer
 from gru4rec.untrusted import brief, fits, read_json, shown
 
@@ -30,7 +32,7 @@ _LONGEST = 100_000_000  # characters of what a run has said of its epochs
 _KEYS = {
     "config": Mapping[str, Any], "log": str, "position": Mapping[str, Any],
     "reasons": Mapping[str, str], "seconds": float, "run": str | None,
-    "finish": Mapping[str, Any] | None,
+    "finish": Mapping[str, Any] | None, "processes": int | None,
 }  # fmt: skip
 _DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError,
@@ -60,6 +62,44 @@ class Snapshot:
     """Which run of the training it is in; see `Progress.run`."""
     finish: Finish | None = None
     """What the model will be finished with, once that is fitted."""
+    processes: int = 1
+    """How many train together."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the tensors as plain values, by the names of the fields."""
+        return {
+            "config": self.config.to_dict(),
+            "log": self.log,
+            "position": dataclasses.asdict(self.position),
+            "reasons": dict(self.reasons),
+            "seconds": self.seconds,
+            "run": self.run,
+            "finish": None if self.finish is None else self.finish.to_dict(),
+            "processes": self.processes,
+        }
+
+    @classmethod
+    def from_dict(cls, run: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
+        """Return the inverse of `to_dict`. Raise ValueError for what is none."""
+        for key, kind in _KEYS.items():
+            if not fits(run.get(key), kind):
+                raise ValueError(f"{key} in {_RUN} cannot be {shown(run.get(key))}")
+        config = Config.from_dict(run["config"])
+        finish = run.get("finish")
+        if "run" not in run:  # it is of a version that finished no model, and asked no neighbours
+            left_out = {"encoder.repeats": False, "training.smoothing": 0.0}
+            config = config.replace({**left_out, "training.neighbours": 0})
+        return cls(
+            config=config,
+            log=run["log"],
+            position=_position_of(run["position"]),
+            tensors=tensors,
+            reasons=run["reasons"],
+            seconds=run["seconds"],
+            run=run.get("run") or "",
+            finish=None if finish is None else Finish.from_dict(finish),
+            processes=run.get("processes") or 1,
+        )
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:
@@ -67,21 +107,13 @@ def save_snapshot(snapshot: Snapshot, path: Path) -> None:
 
     Raise CheckpointError when the disk refuses. The older state is still there then.
     """
-    run = {
-        "config": snapshot.config.to_dict(),
-        "log": snapshot.log,
-        "position": dataclasses.asdict(snapshot.position),
-        "reasons": dict(snapshot.reasons),
-        "seconds": snapshot.seconds,
-        "run": snapshot.run,
-        "finish": None if snapshot.finish is None else snapshot.finish.to_dict(),
-    }
     try:
         path.mkdir(parents=True, exist_ok=True)
         with atomic.replaced(path / RESUME, error=CheckpointError) as new:
             tensors = {name: part.contiguous().cpu() for name, part in snapshot.tensors.items()}
             save_file(tensors, new / _TENSORS)
-            (new / _RUN).write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+            text = json.dumps(snapshot.to_dict(), indent=2)
+            (new / _RUN).write_text(text + "\n", encoding="utf-8")
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"cannot keep the state of training in {path}: {error}") from error
 
@@ -97,29 +129,11 @@ def load_snapshot(path: Path) -> Snapshot | None:
         return None
     try:
         run = read_json(folder / _RUN, most=_LONGEST)
-        for key, kind in _KEYS.items():
-            if not fits(run.get(key), kind):
-                raise ValueError(f"{key} in {_RUN} cannot be {shown(run.get(key))}")
         tensors = load_file(folder / _TENSORS)
         for name, tensor in tensors.items():
             if name.startswith("learner.model.") and not tensor.isfinite().all():
                 raise ValueError(f"{shown(name)} is no number")
-        position = _position_of(run["position"])
-        config = Config.from_dict(run["config"])
-        finish = run.get("finish")
-        if "run" not in run:  # it is of a version that finished no model, and asked no neighbours
-            left_out = {"encoder.repeats": False, "training.smoothing": 0.0}
-            config = config.replace({**left_out, "training.neighbours": 0})
-        return Snapshot(
-            config=config,
-            log=run["log"],
-            position=position,
-            tensors=tensors,
-            reasons=run["reasons"],
-            seconds=run["seconds"],
-            run=run.get("run") or "",
-            finish=None if finish is None else Finish.from_dict(finish),
-        )
+        return Snapshot.from_dict(run, tensors)
     except _DAMAGE as error:
         raise _damaged(folder, error) from error
 
@@ -190,12 +204,35 @@ def settings_of(snapshot: Snapshot, asked: Config) -> Config:
     return snapshot.config.replace(changes)
 
 
-class Keeper:
-    """Keeps one training's state in the checkpoint folder `path`."""
+def sent_by_first(snapshot: Snapshot | None, ranks: Ranks) -> Snapshot | None:
+    """Return the first rank's snapshot on all ranks: the others need not see its disk."""
+    said = None
+    if snapshot is not None:
+        shapes = {
+            name: (list(part.shape), str(part.dtype).removeprefix("torch."))
+            for name, part in snapshot.tensors.items()
+        }
+        said = {"run": snapshot.to_dict(), "shapes": shapes}
+    said = ranks.from_first(said)
+    if said is None:
+        return None
+    tensors = {
+        name: torch.empty(shape, dtype=getattr(torch, dtype))
+        for name, (shape, dtype) in said["shapes"].items()
+    }
+    for name in tensors:
+        if snapshot is not None:
+            tensors[name] = snapshot.tensors[name]
+        ranks.sent_by_first(tensors[name])
+    return Snapshot.from_dict(said["run"], tensors)
 
-    def __init__(self, path: Path, log: str) -> None:
+
+class Keeper:
+    """Keeps one training's state in the folder `path` of a checkpoint; the first rank does."""
+
+    def __init__(self, path: Path, log: str, ranks: Ranks = ONE) -> None:
         """`log` is the fingerprint of what is learned from."""
-        self._path, self._log = path, log
+        self._path, self._log, self._ranks = path, log, ranks
 
     def begin(self, *, resume: bool) -> Snapshot | None:
         """Return the state to go on from, None to start afresh.
@@ -205,6 +242,13 @@ class Keeper:
         Raise CheckpointError if the state is damaged or of another log, or if the folder holds
         anything but a checkpoint.
         """
+        if self._ranks.size == 1:
+            return self._begin(resume=resume)
+        return sent_by_first(
+            self._begin(resume=resume) if self._ranks.is_first else None, self._ranks
+        )
+
+    def _begin(self, *, resume: bool) -> Snapshot | None:
         check_free(self._path, force=True)
         if not resume:
             clear(self._path)
@@ -223,6 +267,11 @@ class Keeper:
             at = snapshot.position
             run = f" of {snapshot.run}" if snapshot.run else ""
             logger.info("going on in epoch %d, window %d%s", at.epoch + 1, at.window + 1, run)
+            if snapshot.processes != self._ranks.size:
+                logger.info(
+                    "it was trained by %d processes, and goes on by %d",
+                    snapshot.processes, self._ranks.size,
+                )  # fmt: skip
         return snapshot
 
     def saving(
@@ -243,7 +292,9 @@ class Keeper:
         def keep(position: Position, tensors: Mapping[str, Tensor]) -> None:
             seconds = time.perf_counter() - since
             every = {**tensors, **others}
-            snapshot = Snapshot(config, self._log, position, every, reasons, seconds, run, finish)
+            snapshot = Snapshot(
+                config, self._log, position, every, reasons, seconds, run, finish, self._ranks.size
+            )
             save_snapshot(snapshot, self._path)
 
         return keep

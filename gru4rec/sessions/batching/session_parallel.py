@@ -91,6 +91,10 @@ class SessionParallelWindows(Sequence[SessionBatch]):
         """Return the lane of each segment of a window; of several on one the last goes on [S]."""
         return self._lane_of[self._bounds[window] : self._bounds[window + 1]]
 
+    def lanes_of_all(self) -> tuple[IntArray, IntArray]:
+        """Return first click and lane of each segment of all windows [n]."""
+        return self._first_clicks, self._lane_of
+
     def grids(self, windows: range) -> LaneGrids:
         """Return windows that follow each other as grids of lanes."""
         some = slice(self._bounds[windows.start], self._bounds[windows.stop])
