@@ -31,6 +31,8 @@ class Together(Guarded):
         """Run the command."""
         if not _is_one_of_several():
             return super().invoke(ctx)
+        # Else torch, which reads it once, prints a trace in C++ when another process is gone.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         from gru4rec.training import join_ranks
 
         with join_ranks() as ranks:

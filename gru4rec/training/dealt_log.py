@@ -125,7 +125,7 @@ def agreed(
     if config.training.lanes < ranks.size:
         raise ConfigError(
             f"{ranks.size} processes share training.lanes = {config.training.lanes}, one lane or "
-            "more each; take more lanes, or start fewer processes",
+            "more each; raise lanes, or start fewer processes",
             mend_with=["lanes"],
         )
     return config, said["reasons"]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -137,8 +138,7 @@ class Ranks:
         except RuntimeError as error:
             raise LostRankError(
                 f"rank {self.rank} of {self.size} has lost another one, which is gone or does not "
-                f"answer ({brief(str(error).splitlines()[0])}); the state that was kept last goes "
-                "on with resume",
+                f"answer ({_why(error)}); the state that was kept last goes on with resume",
                 mend_with=["resume"],
             ) from error
 
@@ -182,8 +182,7 @@ def join_ranks(*, patience: float = _PATIENCE) -> Iterator[Ranks]:
     except (RuntimeError, ValueError) as error:
         where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         raise LostRankError(
-            f"rank {rank} of {size} has not met the others at {where} "
-            f"({brief(str(error).splitlines()[0])})"
+            f"rank {rank} of {size} has not met the others at {where} ({_why(error)})"
         ) from error
     try:
         yield Ranks(rank, size, ahead=ahead, store=PrefixStore("gru4rec said", store))
@@ -192,6 +191,12 @@ def join_ranks(*, patience: float = _PATIENCE) -> Iterator[Ranks]:
         raise
     else:  # after an error others may be gone, and what waits for them never ends
         dist.destroy_process_group()
+
+
+def _why(error: BaseException) -> str:
+    """Return the first sentence of what torch says of a connection, less its place in C++."""
+    line = str(error).partition("\n")[0]
+    return brief(re.sub(r"^\[\S+\] ", "", line).partition(". ")[0])
 
 
 def _backend() -> str:
