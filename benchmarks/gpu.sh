@@ -33,8 +33,11 @@ say "# On $(python -c "
 import torch
 print(torch.cuda.get_device_name() if '$device' == 'cuda' else 'a CPU', '· torch', torch.__version__)")"
 
-timed "Speed of training" 150 20 python benchmarks/bench_training.py --device "$device" --grid \
+sizes=--grid
+[ "$device" = cuda ] || sizes=--runs=1
+timed "Speed of training" 150 20 python benchmarks/bench_training.py --device "$device" $sizes \
     --seconds "$each"
+timed "Speed of evaluation" 60 6 python benchmarks/bench_evaluation.py --device "$device"
 
 for log in yoochoose1_64 diginetica; do
     clicks=$data/$log.parquet
@@ -50,12 +53,10 @@ log.with_columns(split=pl.when(late).then(pl.lit('test')).otherwise(pl.lit('trai
     fi
     timed "gru4rec train, $log" 60 8 python -m gru4rec train "$clicks" --where "$train" \
         -o "$work/model" --force --device "$device"
-    timed "the same without repeats" 60 4 python -m gru4rec train "$clicks" --where "$train" \
+    timed "the same without repeats" 60 6 python -m gru4rec train "$clicks" --where "$train" \
         -o "$work/plain" --force --no-repeats --device "$device"
     timed "gru4rec evaluate, $log" 60 12 python -m gru4rec evaluate "$work/model" "$clicks" \
         --where "$test" -k 20 --device "$device"
-    timed "an evaluation in a running process" 60 6 python benchmarks/bench_evaluation.py \
-        --clicks "$clicks" --checkpoint "$work/model" --device "$device" --no-baselines
 done
 
 if python -c "import pytest, hypothesis" 2>/dev/null; then

@@ -4,19 +4,27 @@
     python benchmarks/operations.py --hidden-size 128 --negatives 4352 --by-name
 
 Counted on a CPU, by tracing one update of the packed path and one of the windows of one shape that
-a GPU records and replays. Views and what only takes memory are not counted. Where a GPU has kernels
-of our own (`model/encoders/gru_kernels.py` and others), one stands for the operations it replaces;
-what is counted here is what is left to torch without them.
+a GPU records and replays: without kernels of our own (`model/encoders/gru_kernels.py` and others),
+and with them, as Triton's interpreter runs them; then each launch of one counts as an operation.
+Views and what only takes memory are not counted. A replay sets the state of the generator besides.
 """
 
 import argparse
+import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
+from unittest.mock import patch
+
+os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported
 
 import torch
 from speed import decided, read_log
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
+from gru4rec.model import use_kernels
 from gru4rec.model.network import Model
 from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.learner import Learner
@@ -25,7 +33,8 @@ from gru4rec.training.static.engine import StaticEngine
 _FREE = {
     "view", "_unsafe_view", "t", "transpose", "select", "slice", "split", "split_with_sizes",
     "detach", "expand", "unsqueeze", "squeeze", "as_strided", "alias", "empty", "empty_like",
-    "new_empty", "permute", "unbind", "empty_strided", "_reshape_alias", "is_pinned", "chunk",
+    "new_empty", "permute", "unbind", "empty_strided", "new_empty_strided", "_reshape_alias",
+    "is_pinned", "chunk",
 }  # fmt: skip
 
 
@@ -45,12 +54,34 @@ class Counted(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@contextmanager
+def counted_launches(counts: Counter[str]) -> Iterator[None]:
+    """Count launches of kernels by name, and none of what the interpreter does for one."""
+    from triton.runtime.interpreter import GridExecutor
+
+    launch = GridExecutor.__call__
+
+    def counted(executor: GridExecutor, *args: Any, **kwargs: Any) -> None:
+        module = executor.fn.__module__.rpartition(".")[2]
+        counts[f"{module}.{executor.fn.__name__.removeprefix('_')}"] += 1
+        with _disable_current_modes():
+            launch(executor, *args, **kwargs)
+
+    with patch.object(GridExecutor, "__call__", counted):
+        yield
+
+
 def counts(settings: dict[str, object]) -> dict[str, Counter[str]]:
     """The operations of one update of each path."""
     log = read_log(None)
     config = decided(log, settings)
     paths = {}
-    for name in ("packed", "static"):
+    names = ["packed", "static"]
+    if find_spec("triton") is None:
+        print("Triton is not installed: kernels are left out")
+    else:
+        names.append("static, with kernels")
+    for name in names:
         model = Model(config, len(log.catalog))
         model.initialize(torch.Generator().manual_seed(0))
         batches = TrainingBatches(log.sessions, log.catalog.support, config)
@@ -63,7 +94,11 @@ def counts(settings: dict[str, object]) -> dict[str, Counter[str]]:
             engine = StaticEngine(learner, batches, config)
             engine.windows.place(range(1), lambda window: 1.0)
             with Counted() as counted:
-                engine.step(engine.windows.heights[0])
+                if name == "static":
+                    engine.step(engine.windows.heights[0])
+                else:
+                    with use_kernels(on_cpu=True), counted_launches(counted.counts):
+                        engine.step(engine.windows.heights[0])
         paths[name] = counted.counts
     return paths
 

@@ -99,7 +99,8 @@ class TrainingConfig(Settings):
     loss: str = AUTO
     """Name in the table `LOSSES` of `training/losses.py`."""
     precision: str = setting(AUTO, choices="float32 bf16")
-    """Type of the scores in training and of what is multiplied with them; all else is float32."""
+    """Type of the scores in training and of what is multiplied with them; all else is float32. With
+    bf16 a GPU rounds other products of a training too: recurrent ones to bf16, the rest to TF32."""
     bpreg: float = setting(1.0, low=0.0)
     """Weight of bpr_max's penalty on the scores of negatives; without effect on other losses."""
     elu: float = setting(0.0, low=0.0)

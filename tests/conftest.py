@@ -31,6 +31,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests for a GPU are for where there is one."""
+    import torch
+
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("torch finds no GPU here")
+
+
 @pytest.fixture
 def tiny() -> g4r.Config:
     """A config that trains in a blink."""

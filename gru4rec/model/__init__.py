@@ -9,7 +9,13 @@ if TYPE_CHECKING:
     from gru4rec.model.encoders import ENCODERS, check_encoder, streams
     from gru4rec.model.encoders.context import ContextEncoder
     from gru4rec.model.encoders.packing import Packing
-    from gru4rec.model.encoders.protocol import Encoder, State, dropout
+    from gru4rec.model.encoders.protocol import (
+        Encoder,
+        State,
+        dropout,
+        dropout_bits,
+        least_kept,
+    )
     from gru4rec.model.encoding import session_vectors
     from gru4rec.model.kernels import distrust_kernels, kernels_for, use_kernels
     from gru4rec.model.network import Model, unit
@@ -29,6 +35,7 @@ __all__ = [
     "check_encoder",
     "distrust_kernels",
     "dropout",
+    "dropout_bits",
     "file_layout",
     "find_device",
     "fold",
@@ -36,6 +43,7 @@ __all__ = [
     "has_fast_bf16",
     "item_tables",
     "kernels_for",
+    "least_kept",
     "packed",
     "running_queries",
     "session_vectors",

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from gru4rec.config import Config
 from gru4rec.model.encoders import glorot, make_encoder
+from gru4rec.model.encoders.protocol import dropout, dropout_bits
+from gru4rec.model.kernels import kernels_for
 from gru4rec.model.side_embeddings import SideEmbeddings
 from gru4rec.sessions import NO_SIDE_INPUTS, SideInputs
 
@@ -34,6 +36,10 @@ class _Unit(torch.autograd.Function):
 
 def unit(rows_RD: Tensor) -> Tensor:
     """Return rows divided by their length [R, D]."""
+    if kernels_for(rows_RD):
+        from gru4rec.model.unit_kernels import unit_rows
+
+        return unit_rows(rows_RD)
     unit_RD: Tensor = _Unit.apply(rows_RD)  # type: ignore[no-untyped-call]
     return unit_RD
 
@@ -123,6 +129,36 @@ class Model(nn.Module):
         if self.cosine:
             return unit(vectors_MD) * self.scale, unit(outputs_CD)
         return vectors_MD, outputs_CD
+
+    def comparable_in(
+        self,
+        precision: torch.dtype,
+        vectors_MD: Tensor,
+        outputs_RD: Tensor,
+        num_outputs: int,
+        *,
+        hidden_dropout: float,
+        random: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the same of vectors of which components are dropped, and of the first outputs.
+
+        Kernels give them in the precision that they are multiplied in.
+        """
+        if self.cosine and kernels_for(vectors_MD):
+            from gru4rec.model.unit_kernels import unit_rows
+
+            outputs_CD = unit_rows(outputs_RD, precision=precision, count=num_outputs)
+            bits = None
+            if hidden_dropout > 0:
+                bits = dropout_bits(vectors_MD.numel(), random, vectors_MD.device)
+            vectors_MD = unit_rows(
+                vectors_MD, scale=self.scale, precision=precision, bits=bits,
+                probability=hidden_dropout,
+            )  # fmt: skip
+            return vectors_MD, outputs_CD
+        vectors_MD = dropout(vectors_MD, hidden_dropout, random)
+        outputs_CD = outputs_RD if num_outputs == len(outputs_RD) else outputs_RD[:num_outputs]
+        return self.comparable(vectors_MD, outputs_CD)
 
     def item_vectors(self) -> Tensor:
         """Return float32 vectors whose dot products with `query_vectors` are the scores.

@@ -12,7 +12,7 @@ from gru4rec.model import ContextEncoder, Model, State, dropout, fold, folded, i
 from gru4rec.training.batch import TrainingBatch
 from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.objective import make_objective
-from gru4rec.training.optimizers import Adagrad, DenseOptimizer
+from gru4rec.training.optimizers import Adagrad, DenseOptimizer, gradient_of
 from gru4rec.training.placing import Placing
 
 _PLACEMENT = "placement"
@@ -222,10 +222,3 @@ def surprise_by_teachers(
 def leaf_of(table: Tensor, rows: Tensor) -> Tensor:
     """Return rows of a table as a tensor of their own, which `backward` leaves a gradient on."""
     return table.index_select(0, rows).requires_grad_()
-
-
-def gradient_of(leaf: Tensor) -> Tensor:
-    """Return what `backward` left on a leaf that the loss depends on."""
-    if leaf.grad is None:
-        raise RuntimeError("a leaf has no gradient; call this after backward")
-    return leaf.grad

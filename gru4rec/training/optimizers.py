@@ -116,11 +116,22 @@ class DenseOptimizer:
         if self._adamw is not None:
             self._adamw.param_groups[0]["lr"] = self._adamw_rate * rate_factor
             self._adamw.step()
-        for optimizer in self._adagrad:
-            assert isinstance(optimizer.weight.grad, Tensor)
-            optimizer.update(optimizer.weight.grad, rate)
+        self._update_by_adagrad(rate)
         for parameter in self._parameters:
             parameter.grad = None
+
+    def _update_by_adagrad(self, rate: float | Tensor) -> None:
+        ours = self._adagrad
+        gradients = [gradient_of(optimizer.weight) for optimizer in ours]
+        if ours and isinstance(rate, Tensor) and kernels_for(rate):
+            from gru4rec.training.dense_kernels import update_whole
+
+            weights, accumulated = [o.weight for o in ours], [o.accumulated for o in ours]
+            velocities = [o.velocity for o in ours]
+            update_whole(weights, accumulated, velocities, gradients, rate, ours[0].momentum)
+            return
+        for optimizer, gradient in zip(ours, gradients, strict=True):
+            optimizer.update(gradient, rate)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the state, by the number of the parameter and a name: "0.accumulated"."""
@@ -160,3 +171,10 @@ class DenseOptimizer:
             self._adamw.load_state_dict({**self._adamw.state_dict(), "state": states})
         for place, optimizer in enumerate(self._adagrad):
             optimizer.restore(states[place])
+
+
+def gradient_of(leaf: Tensor) -> Tensor:
+    """Return what `backward` left on a leaf that the loss depends on."""
+    if leaf.grad is None:
+        raise RuntimeError("a leaf has no gradient; call this after backward")
+    return leaf.grad

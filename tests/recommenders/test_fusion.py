@@ -5,10 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
-from toys import TINY, clicks_of
+from pretend import on_no_device, traffic
+from toys import TINY, at_once, clicks_of
 
 import gru4rec as g4r
 from gru4rec.recommenders.fusion import _simplex
+from gru4rec.serving import row_chunks
 
 LOG = clicks_of([["a", "b", "a"], ["a", "b"], ["c", "b"]])  # clicks: a 3, b 3, c 1
 
@@ -122,11 +124,10 @@ def test_another_kind_is_not_loaded_as_gru4rec(log, tmp_path):
 
 
 def test_one_long_session_is_scored_in_bounded_pieces(log, monkeypatch):
-    monkeypatch.setattr("gru4rec.serving.chunks._CHUNK_SCORES", 400)
     monkeypatch.setattr("gru4rec.serving.chunks._FEWEST_ROWS", 1)
     test = log.head(150).with_columns(session_id=1)
-    whole = g4r.evaluate({"f": g4r.Fusion(parts_of(log), weights=[1, 1])}, test)
-    monkeypatch.undo()
+    with at_once(scores=400):
+        whole = g4r.evaluate({"f": g4r.Fusion(parts_of(log), weights=[1, 1])}, test)
     assert whole.equals(g4r.evaluate({"f": g4r.Fusion(parts_of(log), weights=[1, 1])}, test))
 
 
@@ -158,3 +159,24 @@ def test_parts_must_be_several_and_of_one_log():
         g4r.Fusion(parts()).weigh(clicks_of([["x", "y"]]))
     with pytest.raises(g4r.NotFittedError, match="call fit first"):
         g4r.Fusion([g4r.Popularity(), g4r.Markov()]).recommend([["a"]])
+
+
+def test_parts_on_different_devices_are_scored_in_the_pieces_of_a_cpu(trained, log):
+    fusion = g4r.Fusion([on_no_device(trained), g4r.Popularity().fit(log)])
+    clicks = fusion.reader.arrays(log.lazy()).prefixes()
+    with traffic(), at_once(rows=100, scores=600):
+        rows = [rows for rows, _ in fusion.score(fusion.reader.arrays(log.lazy()), clicks)]
+        assert rows == list(row_chunks(len(clicks), len(fusion.catalog)))
+    assert len(rows) > 10
+
+
+@pytest.mark.gpu
+def test_fusions_and_ensembles_on_a_gpu_recommend_what_they_do_on_a_cpu(trained, log, tmp_path):
+    trained.save(tmp_path / "model")
+    other, tables = g4r.VSTAN().fit(log), []
+    for device in ("cpu", "cuda"):
+        model = g4r.load(tmp_path / "model", device=device)
+        mixed = g4r.Fusion([model, other]), g4r.Ensemble([model, model])
+        tables += [each.recommend(log, 10)["score"] for each in mixed]
+    for on_cpu, on_gpu in zip(tables[:2], tables[2:], strict=True):
+        assert np.allclose(on_cpu, on_gpu, atol=1e-3)

@@ -232,9 +232,9 @@ def test_metrics_do_not_depend_on_how_many_scores_are_held_at_once(
 ):
     test, metrics = log.head(100), ["recall", "mrr", "ndcg", "popularity", "coverage", "tie_rate"]
     expected = g4r.evaluate({"r": recommender}, test, metrics=metrics)
-    monkeypatch.setattr("gru4rec.serving.chunks._CHUNK_SCORES", chunk)
     monkeypatch.setattr("gru4rec.serving.chunks._FEWEST_ROWS", 1)
-    found = g4r.evaluate({"r": recommender}, test, metrics=metrics)
+    with at_once(scores=chunk):
+        found = g4r.evaluate({"r": recommender}, test, metrics=metrics)
     polars.testing.assert_frame_equal(found, expected, rel_tol=1e-9)
 
 

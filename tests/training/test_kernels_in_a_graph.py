@@ -17,13 +17,16 @@ def values(seed: int) -> dict[str, torch.Tensor]:
         "bias": torch.randn(3 * UNITS, generator=random),
         "starts": torch.rand(STEPS, LANES, generator=random) < 0.3,
         "scores": torch.randn(clicks, ITEMS, generator=random),
-        "offset": torch.randn(ITEMS, generator=random),
+        "correction": torch.randn(ITEMS, generator=random),
         "owners": torch.randint(-2, 3, (ITEMS,), generator=random),
-        "own": torch.randint(-1, 3, (clicks,), generator=random),
+        "sessions": torch.randint(0, 3, (clicks,), generator=random),
+        "filled": torch.rand(clicks, generator=random) < 0.8,
         "targets": torch.randint(0, ITEMS, (clicks,), generator=random),
         "table": torch.randn(ITEMS, UNITS, generator=random),
         "rows": torch.randperm(ITEMS, generator=random)[:ROWS],
         "used": torch.randint(0, ROWS + 1, (), generator=random),
+        "bits": torch.randint(-(2**15), 2**15, (ITEMS * UNITS,), generator=random).short(),
+        "bits_of_read": torch.randint(-(2**15), 2**15, (clicks * UNITS,), generator=random).short(),
         "rate": torch.rand((), generator=random),
     }
     return {name: tensor.to("cuda") for name, tensor in tensors.items()}
@@ -31,10 +34,14 @@ def values(seed: int) -> dict[str, torch.Tensor]:
 
 def step(given: dict[str, torch.Tensor]) -> list[torch.Tensor]:
     """All kernels, none of which needs what another made."""
+    from gru4rec.model.encoders.dropout_kernels import drop
     from gru4rec.model.encoders.gru_before_kernels import FusedGRUBefore
     from gru4rec.model.encoders.gru_kernels import FusedGRU
+    from gru4rec.model.unit_kernels import unit_rows
+    from gru4rec.training.dense_kernels import update_whole
     from gru4rec.training.row_kernels import update_rows
-    from gru4rec.training.score_kernels import exponentiate_
+    from gru4rec.training.static.input_kernels import add_rows_, read_rows
+    from gru4rec.training.static.loss_kernels import differentiate_
 
     leaves = [given[name].detach().requires_grad_() for name in ("products", "weight", "bias")]
     products, weight, bias = leaves
@@ -47,8 +54,36 @@ def step(given: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         table, accumulated, velocity, given["rows"], table[:ROWS].clone(), given["used"],
         given["rate"], 0.1,
     )  # fmt: skip
-    sums = exponentiate_(weights, given["offset"], given["owners"], given["own"], given["targets"])
-    return [after, before, *gradients, weights, *sums, table, accumulated, velocity]
+    losses = torch.zeros((), dtype=torch.float64, device="cuda")
+    differentiate_(
+        weights, table[:, 0].clone(), given["correction"], given["owners"], given["sessions"],
+        given["targets"], given["filled"], losses, weight=0.1,
+    )  # fmt: skip
+    vectors = table.clone().requires_grad_()
+    units = drop(unit_rows(vectors, scale=2.0), given["bits"], 0.3)
+    units.sin().sum().backward()
+    read = read_rows(table, given["targets"], given["bits_of_read"], 0.3)
+    added = torch.zeros_like(table)
+    add_rows_(added, given["targets"], read, given["bits_of_read"], 0.3)
+    dense = [torch.ones_like(part) for part in (bias, bias, weight, weight)]
+    update_whole(
+        dense[::2], dense[1::2], [None, None], [bias.detach(), weight.detach()], given["rate"], 0.0
+    )
+    return [
+        after,
+        before,
+        *gradients,
+        weights,
+        losses,
+        table,
+        accumulated,
+        velocity,
+        units,
+        vectors.grad,
+        read,
+        added,
+        *dense,
+    ]
 
 
 @pytest.mark.gpu

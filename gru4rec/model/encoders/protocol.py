@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gru4rec.config import EncoderConfig
 from gru4rec.errors import ConfigError
 from gru4rec.model.encoders.packing import Packing
+from gru4rec.model.kernels import kernels_for
 
 State = tuple[Tensor, ...]
 """What an encoder remembers: tensors with one row per session, opaque to all others."""
@@ -125,8 +126,22 @@ def dropout(values: Tensor, probability: float, random: torch.Generator | None) 
     """
     if random is None or probability == 0:
         return values
-    draws = torch.empty((values.numel() + 3) // 4, dtype=torch.int64, device=values.device)
-    draws.random_(-(2**63), None, generator=random)
-    bits = draws.view(torch.int16)[: values.numel()].view(values.shape)
-    kept = bits >= round(probability * 2**16) - 2**15
+    bits = dropout_bits(values.numel(), random, values.device)
+    if kernels_for(values):
+        from gru4rec.model.encoders.dropout_kernels import drop
+
+        return drop(values, bits, probability)
+    kept = bits.view(values.shape) >= least_kept(probability)
     return values * kept.to(values.dtype).mul_(1 / (1 - probability))
+
+
+def dropout_bits(count: int, random: torch.Generator, device: torch.device) -> Tensor:
+    """Draw the sixteen bits of each of so many components, as numbers [count]."""
+    draws = torch.empty((count + 3) // 4, dtype=torch.int64, device=device)
+    draws.random_(-(2**63), None, generator=random)
+    return draws.view(torch.int16)[:count]
+
+
+def least_kept(probability: float) -> int:
+    """Return the smallest number of bits with which a component is not dropped."""
+    return round(probability * 2**16) - 2**15

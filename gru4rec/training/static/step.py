@@ -4,13 +4,17 @@ import torch
 from torch import Tensor
 
 from gru4rec.config import TrainingConfig
-from gru4rec.model import Packing, State, dropout
-from gru4rec.training.learner import Learner, gradient_of, leaf_of
+from gru4rec.model import Packing, State
+from gru4rec.training.learner import Learner, leaf_of
+from gru4rec.training.objective import PRECISIONS
+from gru4rec.training.optimizers import gradient_of
 from gru4rec.training.static.candidates import Columns, DeviceCandidates, Rows
+from gru4rec.training.static.inputs import Inputs
 from gru4rec.training.static.objective import make_objective
 from gru4rec.training.static.windows import DeviceWindows, Window
 
-# M places, C columns, U rows of the input table, E length of an input, D of a session vector
+# M places, C columns, U rows of the input table, R rows of the output table, columns first,
+# E length of an input, D of a session vector
 
 
 class StaticStep:
@@ -26,8 +30,9 @@ class StaticStep:
     ) -> None:
         self.windows, self.candidates = windows, candidates
         self._learner = learner
-        self._config, self._clicks_per_window = config, clicks_per_window
-        self._objective = make_objective(config)
+        self._config = config
+        self._objective = make_objective(config, clicks_per_window)
+        self._precision = PRECISIONS[config.precision]
         self.in_bf16 = config.precision == "bf16"
         self.random = torch.Generator(learner.device)
         self.state: State = learner.model.encoder.initial_state(windows.lanes)
@@ -50,27 +55,29 @@ class StaticStep:
         columns, rows = self.candidates.of(window, self.random)
         self.learn(window, columns, rows)
 
-    def learn(self, window: Window, columns: Columns, rows: Rows) -> Tensor:
-        """Update by the mean loss of a window, and return that []."""
+    def learn(self, window: Window, columns: Columns, rows: Rows) -> None:
+        """Update by the losses of a window, and count them."""
         model, config = self._learner.model, self._config
         inputs_UE = leaf_of(model.input_table, rows.items)
         # of a shared table the columns are the first of its rows
-        outputs_CD = inputs_UE[: len(columns.items)]
+        outputs_RD, bias_C = inputs_UE, None
         if not model.shared:
-            outputs_CD = leaf_of(model.output_table, columns.items)
-        offset_C, bias_C = -columns.correction, None
+            outputs_RD = leaf_of(model.output_table, columns.items)
         if model.bias is not None:
             bias_C = leaf_of(model.bias, columns.items)
-            offset_C = bias_C + offset_C
-        vectors_MD, after = self._encode(inputs_UE.index_select(0, rows.places), window)
-        loss = self._objective(*model.comparable(vectors_MD, outputs_CD), offset_C, columns, window)
-        weight = window.num_clicks / self._clicks_per_window
-        (loss * weight.float()).backward()  # type: ignore[no-untyped-call]
+        inputs = Inputs(inputs_UE, rows.places, config.embedding_dropout, self.random)
+        vectors_MD, after = self._encode(inputs.read, window)
+        compared = model.comparable_in(
+            self._precision, vectors_MD, outputs_RD, len(columns.items),
+            hidden_dropout=config.hidden_dropout, random=self.random,
+        )  # fmt: skip
+        self._objective(*compared, bias_C, columns, window, self.loss_sum)
+        inputs.backward()
 
         rate = config.learning_rate * window.rate_factor
         moved = {"output" if model.shared else "input": (rows.items, inputs_UE, rows.count)}
         if not model.shared:
-            moved["output"] = (columns.items, outputs_CD, columns.count)
+            moved["output"] = (columns.items, outputs_RD, columns.count)
         if bias_C is not None:
             moved["bias"] = (columns.items, bias_C, columns.count)
         for name, (items, leaf, count) in moved.items():
@@ -78,14 +85,11 @@ class StaticStep:
         self._learner.dense.update(rate, window.rate_factor)
         for part, new in zip(self.state, after, strict=True):
             part.copy_(new.detach())  # backward needed what was there
-        self.loss_sum += loss.detach() * window.num_clicks
-        return loss.detach()
 
     def _encode(self, inputs_ME: Tensor, window: Window) -> tuple[Tensor, State]:
-        """Return session vectors [M, D], dropout on both sides, and the state of lanes after."""
-        model, config = self._learner.model, self._config
-        dropped_ME = dropout(inputs_ME, config.embedding_dropout, self.random)
+        """Return session vectors [M, D], and the state of lanes after."""
+        model = self._learner.model
         packing = Packing.of_lanes(window.begins, window.ends, in_bf16=self.in_bf16)
-        read_ME = model.embed(dropped_ME, window.sides)
+        read_ME = model.embed(inputs_ME, window.sides)
         vectors_MD, after = model.encoder(read_ME, packing, self.state, self.random)
-        return dropout(vectors_MD, config.hidden_dropout, self.random), after
+        return vectors_MD, after

@@ -1,6 +1,6 @@
 """The windows of an epoch on a device: where their clicks are, and what one is when it is read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import IntArray, UInt16Array
+from gru4rec.model import kernels_for
 from gru4rec.sessions import ORDINARY_CLICKS, SessionParallelWindows
 
 _PLACES = 1 << 25  # of clicks that lie on the device at once: 300 MB
@@ -118,27 +119,37 @@ class DeviceWindows:
 
     def read(self, height: int) -> Window:
         """Return the next window, which has so many rows. The device alone knows which it is."""
-        lanes, plan = self.lanes, self._plan
-        places = torch.arange(height * lanes, device=self._device)
-        places = plan["starts"].index_select(0, self.next) + places
-        clicks, begins = (plan[name].index_select(0, places) for name in ("clicks", "begins"))
-        filled = clicks >= 0
-        inputs = clicks.clamp_min(0)
-        figures = plan["figures"].index_select(0, self.next).squeeze(0)
-        window = Window(
-            inputs=self._items.index_select(0, inputs),
-            sides=self._sides.index_select(0, inputs).long(),
-            targets=self._items.index_select(0, inputs + 1),
-            filled=filled,
-            begins=begins,
-            ends=plan["ends"].index_select(0, self.next).squeeze(0),
-            sessions=_sessions(begins.view(height, lanes)),
-            num_clicks=figures[0],
-            others=figures[1],
-            rate_factor=figures[2].float(),
-        )
+        read = _read
+        if kernels_for(self.next):
+            from gru4rec.training.static.window_kernels import read
+        window = read(self._plan, self.next, self._items, self._sides, height)
         self.next += 1
         return window
+
+
+def _read(
+    plan: Mapping[str, Tensor], number: Tensor, items: Tensor, sides: Tensor, height: int
+) -> Window:
+    """Return window `number` [1] of a plan, which has so many rows."""
+    lanes = plan["ends"].shape[1]
+    places = torch.arange(height * lanes, device=items.device)
+    places = plan["starts"].index_select(0, number) + places
+    clicks, begins = (plan[name].index_select(0, places) for name in ("clicks", "begins"))
+    filled = clicks >= 0
+    inputs = clicks.clamp_min(0)
+    figures = plan["figures"].index_select(0, number).squeeze(0)
+    return Window(
+        inputs=items.index_select(0, inputs),
+        sides=sides.index_select(0, inputs).long(),
+        targets=items.index_select(0, inputs + 1),
+        filled=filled,
+        begins=begins,
+        ends=plan["ends"].index_select(0, number).squeeze(0),
+        sessions=_sessions(begins.view(height, lanes)),
+        num_clicks=figures[0],
+        others=figures[1],
+        rate_factor=figures[2].float(),
+    )
 
 
 def _sessions(begins_TB: Tensor) -> Tensor:

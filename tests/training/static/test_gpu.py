@@ -18,10 +18,7 @@ from gru4rec.training.learner import Learner
 from gru4rec.training.losses import LOSSES
 from gru4rec.training.static.engine import StaticEngine
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here"),
-]
+pytestmark = pytest.mark.gpu
 
 SETTINGS = {
     **TINY,

@@ -23,6 +23,10 @@ pytestmark = pytest.mark.kernels
         {"encoder.reset_gate": "before", "training.momentum": 0.3},
         {"training.scoring": "dot", "encoder.embedding": "separate"},
         {"training.negatives": 1000},
+        {"training.embedding_dropout": 0.2, "training.hidden_dropout": 0.3},
+        {"training.loss": "bpr_max", "encoder.num_layers": 2, "training.hidden_dropout": 0.3},
+        {"training.precision": "float32", "training.scale": 40.0},
+        {"training.dense_optimizer": "adamw", "encoder.embedding": "separate"},
         {"encoder.embedding": "onehot", "training.logq_form": "support"},
     ],
     ids=str,
@@ -41,3 +45,19 @@ def test_a_step_by_kernels_learns_what_torch_learns(settings: dict[str, object])
     assert sums[1] == pytest.approx(sums[0], rel=2e-3)
     for name, plain in moves[0].items():
         assert (moves[1][name] - plain).norm() <= 0.1 * plain.norm(), name
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"training.scoring": "dot", "encoder.embedding": "separate"}, {"training.negatives": 0}],
+    ids=str,
+)
+def test_windows_and_candidates_by_kernels_are_the_same(settings: dict[str, object]) -> None:
+    log, learned = some_clicks([4, 2, 9, 3, 2, 14, 5, 2, 2, 6, 3, 2, 8]), []
+    for on_cpu in (False, True):
+        _, _, engine, learner = both_paths(log, **{"encoder.name": "lstm", **settings})
+        with use_kernels(on_cpu=on_cpu):
+            list(engine.learn(0, range(4), lambda window: 1.0))
+        learned.append(learner.tensors())
+    for name, plain in learned[0].items():
+        torch.testing.assert_close(learned[1][name], plain, rtol=1e-5, atol=1e-5, msg=name)
