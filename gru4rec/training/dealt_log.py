@@ -38,6 +38,8 @@ class DealtLog(TrainingLog):
     """A rank's part of a log: `sessions` and `held_out` are its own; what is counted is of all."""
 
     share: Share
+    kept: TrainingLog | None = None
+    """The whole log, where session neighbours teach: they are of all sessions."""
 
     @classmethod
     def of(cls, log: TrainingLog, config: Config, ranks: Ranks) -> "DealtLog":
@@ -45,6 +47,7 @@ class DealtLog(TrainingLog):
 
         A session is with the rank that runs its lane; held-out ones are dealt in turn.
         """
+        neighbours = config.training.neighbours
         starts = log.sessions.offsets[:-1]
         windows = windows_of(log.sessions, config)
         own_windows = RankWindows(windows, rank=ranks.rank, size=ranks.size)
@@ -68,6 +71,7 @@ class DealtLog(TrainingLog):
             log.attributes,
             log.items,
             share=share,
+            kept=log if neighbours is AUTO or neighbours else None,
         )
 
     @cached_property
@@ -80,32 +84,30 @@ class DealtLog(TrainingLog):
         """See `TrainingLog.ranks`."""
         return self.share.ranks
 
+    @property
+    def whole(self) -> TrainingLog:
+        """See `TrainingLog.whole`."""
+        if self.kept is None:
+            raise ValueError("the sessions of the others were not kept")
+        return self.kept
+
     def cheap_to_measure(self) -> SessionArrays | None:
         """See `TrainingLog.cheap_to_measure`: this rank's part of them."""
         return self.held_out
 
 
-def fit_for_ranks(asked: Config, ranks: Ranks, log: TrainingLog) -> Config:
-    """Return the settings asked for as several processes can follow them.
-
-    Session neighbours stay out if nobody asked for them. Raise ConfigError for what needs all
-    clicks in one process.
-    """
-    if ranks.size == 1:
-        return asked
-    training = asked.training
+def check_ranks(asked: Config, ranks: Ranks, log: TrainingLog) -> None:
+    """Raise ConfigError for what one process alone can do, if there are several."""
     for name, given in (
-        ("teachers", training.teachers),
-        ("neighbours", 0 if training.neighbours is AUTO else training.neighbours),
+        ("teachers", asked.training.teachers),
         ("item_features", log.items is not None),
     ):
-        if given:
+        if given and ranks.size > 1:
             raise ConfigError(
                 f"{ranks.size} processes cannot train with {name} yet; leave it out, or train in "
                 "one process",
                 mend_with=[name],
             )
-    return asked.replace({"training.neighbours": 0})
 
 
 def agreed(

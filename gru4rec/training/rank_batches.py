@@ -11,6 +11,7 @@ from gru4rec.training.batch import TrainingBatch, TrainingBatches, sampler_of
 from gru4rec.training.candidates import Candidates
 from gru4rec.training.clock import Due
 from gru4rec.training.dealt_log import DealtLog
+from gru4rec.training.teaching import SessionNeighbours, taught
 
 _SEEDS = 0x9E3779B97F4A7C15  # apart, so that no two ranks drop the same
 
@@ -36,10 +37,13 @@ class RankBatches(TrainingBatches):
     candidates and know which rows of the input table are read.
     """
 
-    def __init__(self, log: DealtLog, config: Config) -> None:
-        """Take a log of which this rank has its part."""
+    def __init__(
+        self, log: DealtLog, config: Config, neighbours: SessionNeighbours | None = None
+    ) -> None:
+        """Take a log of which this rank has its part, and who teaches of the whole log."""
         sessions, share = log.sessions, log.share
-        self._neighbours = self._soft_targets = None
+        self._neighbours, self._teaching = neighbours, config.training.teaching
+        self._soft_targets = None
         self.items, self.sides = sessions.items, sessions.sides
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
@@ -63,13 +67,18 @@ class RankBatches(TrainingBatches):
         inputs = self.items[read]
         said = np.array([due.report, due.save, due.stop, leaves], dtype=np.int64)
         targets = self.items[read[: len(own.clicks)] + 1]
+        if self._neighbours is not None:
+            rows = len(part.whole.clicks), part.rows
+            targets = taught(
+                self._neighbours, own.clicks, targets, self._teaching, random, own=rows
+            )
         notes, all_targets, all_inputs = self._exchanged(part, said, targets, inputs)
 
         candidates = self.sampler.candidates(all_targets, part.whole, random)
-        rows, places = self._input_rows(all_inputs, candidates.items)
+        touched, places = self._input_rows(all_inputs, candidates.items)
         seed = (int(random.integers(2**63)) + self.ranks.rank * _SEEDS) % 2**63
         batch = self._packed(
-            own, _of_rows(candidates, part.rows), inputs, read, rows, places[part.read], seed
+            own, _of_rows(candidates, part.rows), inputs, read, touched, places[part.read], seed
         )
         report, save = (bool(note) for note in notes[0, :2])
         stop, all_leave = bool(notes[:, 2].any()), bool(notes[:, 3].all())

@@ -14,7 +14,7 @@ from gru4rec.config import AUTO, Config
 from gru4rec.model import Model, Placement, has_fast_bf16
 from gru4rec.serving import RepeatHead
 from gru4rec.training.auto import Choice, LogStatistics, log_choices, resolve
-from gru4rec.training.dealt_log import DealtLog, agreed, fit_for_ranks
+from gru4rec.training.dealt_log import DealtLog, agreed, check_ranks
 from gru4rec.training.finish import Finish
 from gru4rec.training.ranks import ONE, Ranks
 from gru4rec.training.resume import Keeper, settings_of
@@ -94,7 +94,7 @@ def train(
     fingerprint = log.fingerprint() if keep is not None or ranks.size > 1 else ""
     keeper = Keeper(keep, fingerprint, ranks) if keep is not None else None
     snapshot = keeper.begin(resume=resume) if keeper else None
-    asked = fit_for_ranks(asked, ranks, log)
+    check_ranks(asked, ranks, log)
     config, choices = decide(
         settings_of(snapshot, asked) if snapshot else asked, log.statistics, device
     )

@@ -98,7 +98,7 @@ class Runs:
             placement.initialize(len(log.items), random)
             placing = Placing(placement, log.items, config.training, self.device)
         if isinstance(log, DealtLog):
-            batches: TrainingBatches = RankBatches(log, config)
+            batches: TrainingBatches = RankBatches(log, config, neighbours)
         else:
             batches = TrainingBatches(
                 log.sessions,
@@ -155,9 +155,10 @@ class Runs:
         model = trainer.learner.model
         most = min(_MOST_TARGETS, most_targets)
         neighbours = self.config.training.neighbours
-        if neighbours is AUTO:
-            asked = self.neighbours_in(older, 0)
+        if neighbours is AUTO and older.ranks.is_first:
+            asked = self.neighbours_in(older.whole, 0)
             neighbours = neighbours_worth_asking(model, asked, newest, most_targets=most)
+        neighbours = older.ranks.from_first(neighbours)
         finish = fit_finish(
             model,
             older.sessions,
@@ -173,7 +174,7 @@ class Runs:
         """Train the teachers that are not done, and return what the last run needs of them."""
         neighbours = None
         if finish.neighbours:
-            neighbours = self.neighbours_in(log, finish.neighbours)
+            neighbours = self.neighbours_in(log.whole, finish.neighbours)
         teachers: list[Model] = []
         weights: dict[str, Tensor] = {}
         for number, name in enumerate(self._names[1:-1], start=1):

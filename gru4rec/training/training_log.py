@@ -100,6 +100,11 @@ class TrainingLog:
         """The processes that share the sessions."""
         return ONE
 
+    @property
+    def whole(self) -> "TrainingLog":
+        """The log with the sessions of all processes."""
+        return self
+
     def cheap_to_measure(self) -> SessionArrays | None:
         """Return held-out sessions that are cheap to measure on: all, or one in so many.
 

@@ -14,6 +14,7 @@ from rank_threads import ThreadRanks, together
 from toys import TINY, clicks_of
 
 import gru4rec as g4r
+from gru4rec.config import AUTO
 from gru4rec.training import ONE, Ranks, TrainingLog
 from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.clock import Due
@@ -73,6 +74,7 @@ def assert_learn_the_same(log: pl.DataFrame, size: int, tolerance: float = 1e-5,
         {"encoder.name": "narm"},
         {"encoder.name": "sasrec", "encoder.embedding": "separate"},
         {"training.negatives": 0, "training.steps": 2},
+        {"training.neighbours": 100},
     ],
     ids=str,
 )
@@ -93,8 +95,10 @@ def test_a_rank_that_has_nothing_of_a_window_takes_part(log):
     assert_learn_the_same(tiny, 2, settings={"training.lanes": 2, "training.steps": 1})
 
 
-def test_repeats_smoothing_and_validation_are_those_of_one_process(log):
-    how = {"settings": {"encoder.repeats": True, "training.epochs": 2}, "valid": "20%"}
+@pytest.mark.parametrize("neighbours", [0, AUTO])
+def test_repeats_smoothing_and_validation_are_those_of_one_process(log, neighbours):
+    settings = {"encoder.repeats": True, "training.epochs": 2, "training.neighbours": neighbours}
+    how = {"settings": settings, "valid": "20%"}
     one = fitted(ONE, log, **how)
     first, other = together(2, lambda ranks: fitted(ranks, log, **how))
     for two in (first, other):
@@ -227,7 +231,6 @@ def test_the_first_rank_alone_reports(log):
     [
         ({"training.lanes": 1}, "lanes"),
         ({"training.teachers": 1}, "teachers"),
-        ({"training.neighbours": 50}, "neighbours"),
     ],
 )
 def test_what_several_cannot_do_is_refused(log, settings, said):

@@ -1,0 +1,216 @@
+"""What a second process brings: clicks/s, bytes an update, waiting, and what that says of more.
+
+    python benchmarks/bench_ranks.py
+    python benchmarks/bench_ranks.py --log yoochoose1_64 --rounds 10
+
+Each rank runs on a core of its own, with one thread, over gloo. Shared machines disturb each other,
+so beside the median window there is the fastest tenth, which comes near an idle machine. The model
+of the scaling adds what is measured apart: the update of one rank of n that talks to nobody, and
+the all-reduce of as many bytes with nothing else to do. It is held against two ranks, then applied
+to machines that are not here: that part is prediction.
+"""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from machine import description
+from speed import decided, read_log
+from torch import Tensor
+
+from gru4rec.arraytypes import IntArray
+from gru4rec.config import Config
+from gru4rec.model import Model
+from gru4rec.sessions import WindowPart
+from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.clock import Clock
+from gru4rec.training.dealt_log import DealtLog
+from gru4rec.training.rank_batches import RankBatches
+from gru4rec.training.rank_engine import RankEngine
+from gru4rec.training.rank_learner import RankLearner
+from gru4rec.training.ranks import Ranks, join_ranks
+from gru4rec.training.trainer import Trainer
+from gru4rec.training.training_log import TrainingLog
+
+_WARM_UP = 20  # windows
+_CPU = torch.device("cpu")
+
+
+@dataclass
+class Times:
+    """Of single windows, in milliseconds."""
+
+    windows: list[float] = field(default_factory=list)
+    sums: list[float] = field(default_factory=list)
+    """Of those, in all-reduces: the others are waited for there."""
+    bytes: list[int] = field(default_factory=list)
+
+    def __add__(self, more: "Times") -> "Times":
+        return Times(self.windows + more.windows, self.sums + more.sums, self.bytes + more.bytes)
+
+    def line(self, name: str, clicks: float) -> str:
+        """A row of the table."""
+        median, fast = (np.quantile(self.windows, share) for share in (0.5, 0.1))
+        sums = np.sum(self.sums) / np.sum(self.windows)
+        mib = np.mean(self.bytes or [0]) / 2**20
+        return (
+            f"| {name} | {clicks / median * 1e3:,.0f} | {clicks / fast * 1e3:,.0f} | {median:.1f} "
+            f"| {fast:.1f} | {mib:.2f} | {sums:.0%} |"
+        )
+
+
+class MuteRanks(Ranks):
+    """A rank of so many that hears nothing of the others."""
+
+    def all_sum_(self, tensor: Tensor) -> Tensor:
+        """Leave it as it is."""
+        return tensor
+
+
+class MuteBatches(RankBatches):
+    """Batches of a rank that reads the items of the others itself."""
+
+    items_of_all: IntArray
+
+    def _exchanged(
+        self, part: WindowPart, said: IntArray, targets: IntArray, inputs: IntArray
+    ) -> tuple[IntArray, IntArray, IntArray]:
+        whole, items = part.whole, self.items_of_all
+        read = np.concatenate((whole.clicks, whole.earlier.ravel()))
+        return np.stack([said] * self.ranks.size), items[whole.clicks + 1], items[read]
+
+
+def times_of(log: TrainingLog, config: Config, ranks: Ranks, windows: int) -> Times:
+    """Learn from so many windows as a rank does, or as the only process."""
+    model = Model(config, len(log.catalog))
+    model.initialize(torch.Generator().manual_seed(config.seed))
+    times, in_sum = Times(), [0.0]
+
+    def timed(tensor: Tensor) -> Tensor:
+        began = time.perf_counter()
+        summed = type(ranks).all_sum_(ranks, tensor)
+        in_sum[0] += 1e3 * (time.perf_counter() - began)
+        times.bytes.append(tensor.numel() * tensor.element_size())
+        return summed
+
+    ranks.all_sum_ = timed  # type: ignore[method-assign]
+    learned: Iterator[object]
+    if ranks.size == 1:
+        whole = TrainingBatches(log.sessions, log.catalog.support, config)
+        engine = Trainer(model, whole, config, _CPU).engine
+        learned = engine.learn(0, range(windows), lambda window: 1.0)
+    else:
+        kind = MuteBatches if isinstance(ranks, MuteRanks) else RankBatches
+        batches = kind(DealtLog.of(log, config, ranks), config)
+        if isinstance(batches, MuteBatches):
+            batches.items_of_all = log.sessions.items
+        together = RankEngine(RankLearner(model, config.training, _CPU, ranks), batches)
+        learned = together.learn_together(0, range(windows), lambda window: 1.0, Clock())
+    before = time.perf_counter()
+    for _ in learned:
+        now = time.perf_counter()
+        times.windows.append(1e3 * (now - before))
+        times.sums.append(in_sum[0])
+        before, in_sum[0] = now, 0.0
+    return Times(times.windows[_WARM_UP:], times.sums[_WARM_UP:], times.bytes[_WARM_UP:])
+
+
+def all_reduces(ranks: Ranks, size: int, count: int = 100) -> list[float]:
+    """Milliseconds of all-reduces of so many bytes, with nothing else to do."""
+    tensor, taken = torch.zeros(size // 4), []
+    for _ in range(count):
+        ranks.all_sum_(torch.zeros(()))  # all begin together
+        began = time.perf_counter()
+        ranks.all_sum_(tensor)
+        taken.append(1e3 * (time.perf_counter() - began))
+    return taken
+
+
+def network(size: float, ranks: int, *, gigabytes: float, hop: float) -> float:
+    """Milliseconds of a ring's all-reduce: each link at so many GB/s, and a hop's microseconds."""
+    return 2 * (ranks - 1) * (size / ranks / gigabytes / 1e6 + hop / 1e3)
+
+
+def report(options: argparse.Namespace, ranks: Ranks) -> None:
+    """Measure, as one of two ranks, and let the first print."""
+    torch.set_num_threads(1)
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[ranks.rank % len(cores)]})
+    log = read_log(options.log)
+    config = decided(log, {"encoder.repeats": False, "training.neighbours": 0})
+    clicks = config.training.lanes * config.training.steps
+    one, two, size = Times(), Times(), 0
+    alone, exchange = {n: Times() for n in (2, 4, 8)}, {}
+    for _ in range(options.rounds):  # in turn, since the machine is now more, now less busy
+        two += times_of(log, config, ranks, options.windows)
+        size = size or int(np.mean(two.bytes))
+        for n in (4096, size // 4, size):
+            exchange[n] = exchange.get(n, []) + all_reduces(ranks, n)
+        if ranks.is_first:
+            one += times_of(log, config, Ranks(), options.windows)
+            for n in alone:
+                alone[n] += times_of(log, config, MuteRanks(0, n), options.windows)
+    if not ranks.is_first:
+        return
+    training, units = config.training, config.encoder.hidden_size
+    windows = f"{training.lanes} × {training.steps}, {training.negatives:,} negatives"
+    print(f"{description()}; {windows}, {units} units")
+    print("| | clicks/s, median window | fastest tenth | ms | ms, fastest | MiB | in sums |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    print(one.line("1 process", clicks))
+    print(two.line("2 ranks", clicks))
+    for n, times in alone.items():
+        print(times.line(f"a rank of {n}, mute", clicks))
+    print("all-reduce by 2, ms, median and fastest tenth:", {
+        n: tuple(round(float(np.quantile(ms, q)), 2) for q in (0.5, 0.1))
+        for n, ms in exchange.items()
+    })  # fmt: skip
+    for name, share in (("median", 0.5), ("fastest tenth", 0.1)):
+        fact = np.quantile(two.windows, share)
+        guess = np.quantile(alone[2].windows, share) + np.quantile(exchange[size], share)
+        print(f"two ranks, {name}: {fact:.1f} ms; the model says {guess:.1f} ms "
+              f"({guess / fact - 1:+.0%})")  # fmt: skip
+    fast = {n: float(np.quantile(times.windows, 0.1)) for n, times in alone.items()}
+    first = float(np.quantile(one.windows, 0.1))
+    print("prediction, 25 Gbit/s between hosts, a core each:", {
+        n: f"{first / (fast[n] + network(size, n, gigabytes=3.1, hop=50)):.2f} ×" for n in fast
+    })  # fmt: skip
+    print("prediction, NVLink at 300 GB/s, the exchange alone, ms:", {
+        n: round(network(size, n, gigabytes=300, hop=5), 3) for n in fast
+    })  # fmt: skip
+
+
+def main() -> None:
+    """Start both ranks, or be one."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--log", default=None)
+    parser.add_argument("--windows", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    if "RANK" in os.environ:
+        with join_ranks() as ranks:
+            report(options, ranks)
+        return
+    with socket.socket() as any_socket:
+        any_socket.bind(("127.0.0.1", 0))
+        port = str(any_socket.getsockname()[1])
+    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, *sys.argv],
+            env={**os.environ, **told, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
+        )
+        for rank in range(2)
+    ]
+    sys.exit(max(rank.wait() for rank in ranks))
+
+
+if __name__ == "__main__":
+    main()
