@@ -5,9 +5,10 @@
 
 Each rank runs on a core of its own, with one thread, over gloo. Shared machines disturb each other,
 so beside the median window there is the fastest tenth, which comes near an idle machine. The model
-of the scaling adds what is measured apart: the update of one rank of n that talks to nobody, and
-the all-reduce of as many bytes with nothing else to do. It is held against two ranks, then applied
-to machines that are not here: that part is prediction.
+of the scaling adds what is measured apart: the processor's time of a window for one rank of n that
+talks to nobody, and the fast all-reduces of as many bytes, and of a window's items, with nothing
+else to do. It is held against the processor's time of two ranks, which other work disturbs little,
+then applied to machines that are not here, and idle: that part is prediction.
 """
 
 import argparse
@@ -40,6 +41,7 @@ from gru4rec.training.trainer import Trainer
 from gru4rec.training.training_log import TrainingLog
 
 _WARM_UP = 20  # windows
+_ITEMS = 8192  # bytes of a window's targets and inputs, about
 _CPU = torch.device("cpu")
 
 
@@ -51,9 +53,18 @@ class Times:
     sums: list[float] = field(default_factory=list)
     """Of those, in all-reduces: the others are waited for there."""
     bytes: list[int] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    """Of the processor, for all threads of the process: what an idle core would take."""
 
     def __add__(self, more: "Times") -> "Times":
-        return Times(self.windows + more.windows, self.sums + more.sums, self.bytes + more.bytes)
+        return Times(
+            *(before + after for before, after in zip(self.parts, more.parts, strict=True))
+        )
+
+    @property
+    def parts(self) -> tuple[list[float], list[float], list[int], list[float]]:
+        """All of them."""
+        return self.windows, self.sums, self.bytes, self.cpu
 
     def line(self, name: str, clicks: float) -> str:
         """A row of the table."""
@@ -62,7 +73,7 @@ class Times:
         mib = np.mean(self.bytes or [0]) / 2**20
         return (
             f"| {name} | {clicks / median * 1e3:,.0f} | {clicks / fast * 1e3:,.0f} | {median:.1f} "
-            f"| {fast:.1f} | {mib:.2f} | {sums:.0%} |"
+            f"| {fast:.1f} | {np.median(self.cpu):.1f} | {mib:.2f} | {sums:.0%} |"
         )
 
 
@@ -113,13 +124,14 @@ def times_of(log: TrainingLog, config: Config, ranks: Ranks, windows: int) -> Ti
             batches.items_of_all = log.sessions.items
         together = RankEngine(RankLearner(model, config.training, _CPU, ranks), batches)
         learned = together.learn_together(0, range(windows), lambda window: 1.0, Clock())
-    before = time.perf_counter()
+    before, cpu = time.perf_counter(), time.process_time()
     for _ in learned:
-        now = time.perf_counter()
+        now, cpu_now = time.perf_counter(), time.process_time()
+        times.cpu.append(1e3 * (cpu_now - cpu))
         times.windows.append(1e3 * (now - before))
         times.sums.append(in_sum[0])
-        before, in_sum[0] = now, 0.0
-    return Times(times.windows[_WARM_UP:], times.sums[_WARM_UP:], times.bytes[_WARM_UP:])
+        before, cpu, in_sum[0] = now, cpu_now, 0.0
+    return Times(*(part[_WARM_UP:] for part in times.parts))
 
 
 def all_reduces(ranks: Ranks, size: int, count: int = 100) -> list[float]:
@@ -144,14 +156,17 @@ def report(options: argparse.Namespace, ranks: Ranks) -> None:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[ranks.rank % len(cores)]})
     log = read_log(options.log)
-    config = decided(log, {"encoder.repeats": False, "training.neighbours": 0})
+    asked: dict[str, object] = {"encoder.repeats": False, "training.neighbours": 0}
+    if options.lanes is not None:
+        asked["training.lanes"] = options.lanes
+    config = decided(log, asked)
     clicks = config.training.lanes * config.training.steps
     one, two, size = Times(), Times(), 0
     alone, exchange = {n: Times() for n in (2, 4, 8)}, {}
     for _ in range(options.rounds):  # in turn, since the machine is now more, now less busy
         two += times_of(log, config, ranks, options.windows)
         size = size or int(np.mean(two.bytes))
-        for n in (4096, size // 4, size):
+        for n in (_ITEMS, size // 4, size):
             exchange[n] = exchange.get(n, []) + all_reduces(ranks, n)
         if ranks.is_first:
             one += times_of(log, config, Ranks(), options.windows)
@@ -162,8 +177,10 @@ def report(options: argparse.Namespace, ranks: Ranks) -> None:
     training, units = config.training, config.encoder.hidden_size
     windows = f"{training.lanes} × {training.steps}, {training.negatives:,} negatives"
     print(f"{description()}; {windows}, {units} units")
-    print("| | clicks/s, median window | fastest tenth | ms | ms, fastest | MiB | in sums |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    print(
+        "| | clicks/s, median window | fastest tenth | ms | ms, fastest | CPU ms | MiB | in sums |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
     print(one.line("1 process", clicks))
     print(two.line("2 ranks", clicks))
     for n, times in alone.items():
@@ -172,18 +189,20 @@ def report(options: argparse.Namespace, ranks: Ranks) -> None:
         n: tuple(round(float(np.quantile(ms, q)), 2) for q in (0.5, 0.1))
         for n, ms in exchange.items()
     })  # fmt: skip
-    for name, share in (("median", 0.5), ("fastest tenth", 0.1)):
-        fact = np.quantile(two.windows, share)
-        guess = np.quantile(alone[2].windows, share) + np.quantile(exchange[size], share)
-        print(f"two ranks, {name}: {fact:.1f} ms; the model says {guess:.1f} ms "
-              f"({guess / fact - 1:+.0%})")  # fmt: skip
-    fast = {n: float(np.quantile(times.windows, 0.1)) for n, times in alone.items()}
-    first = float(np.quantile(one.windows, 0.1))
-    print("prediction, 25 Gbit/s between hosts, a core each:", {
-        n: f"{first / (fast[n] + network(size, n, gigabytes=3.1, hop=50)):.2f} ×" for n in fast
+    talk = sum(float(np.quantile(exchange[n], 0.1)) for n in (size, _ITEMS))
+    fact, guess = np.median(two.cpu), np.median(alone[2].cpu) + talk
+    print(
+        f"CPU of a rank of two: {fact:.1f} ms, by the model {guess:.1f} ({guess / fact - 1:+.0%})"
+    )
+    first, of_rank = np.median(one.cpu), {n: np.median(times.cpu) for n, times in alone.items()}
+    gains = {
+        n: first / (cpu + network(size, n, gigabytes=3.1, hop=50)) for n, cpu in of_rank.items()
+    }
+    print("prediction, idle hosts at 25 Gbit/s, a core each:", {
+        n: f"{gain:.2f} ×" for n, gain in gains.items()
     })  # fmt: skip
     print("prediction, NVLink at 300 GB/s, the exchange alone, ms:", {
-        n: round(network(size, n, gigabytes=300, hop=5), 3) for n in fast
+        n: round(network(size, n, gigabytes=300, hop=5), 3) for n in alone
     })  # fmt: skip
 
 
@@ -191,6 +210,7 @@ def main() -> None:
     """Start both ranks, or be one."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--log", default=None)
+    parser.add_argument("--lanes", type=int, default=None)
     parser.add_argument("--windows", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
