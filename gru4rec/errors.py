@@ -8,6 +8,7 @@
     ├── DivergenceError     training left the finite numbers
     ├── MissingExtraError   a feature needs a package that is not installed
     ├── StoppedError        training was asked to stop before its end
+    ├── LostRankError       another process of the same training is gone
     ├── ForkedError         a process was forked after Polars had run, and needs its threads
     └── NotFittedError      a recommender is used before it has learned
 
@@ -73,6 +74,10 @@ class MissingExtraError(Gru4RecError):
 
 class StoppedError(Gru4RecError):
     """Training was asked to stop before its end."""
+
+
+class LostRankError(Gru4RecError):
+    """Another process of the same training is gone, or does not answer."""
 
 
 class ForkedError(Gru4RecError):

@@ -70,7 +70,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Gru4RecError as error:
-            click.echo(f"Error: {_with_options(error)}", err=True)
+            click.echo(f"Error: {with_options(error)}", err=True)
             sys.exit(2)
 
 
@@ -78,7 +78,7 @@ class _Commands(click.Group):
 _OPTIONS = {"inputs": "--input", "k": "-k"}
 
 
-def _with_options(error: Gru4RecError) -> str:
+def with_options(error: Gru4RecError) -> str:
     """Return the message of an error, with the arguments that would mend it spelled as options."""
     message = str(error)
     for name in error.mend_with:

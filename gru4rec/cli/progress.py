@@ -98,8 +98,8 @@ def line_start() -> str:
 class TrainingDisplay(Display):
     """Shows how far a training is; call it with each report of the trainer."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, hidden: bool = False) -> None:
+        super().__init__(hidden=hidden)
         self._first: tuple[float, float] | None = None
         self._run = ""
 

@@ -2,15 +2,16 @@
 
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gru4rec.cli.guard import Guarded, Reads, WritesFolder
+from gru4rec.cli.guard import Reads, WritesFolder
 from gru4rec.cli.options import (
     click_log_options,
     device_option,
@@ -22,10 +23,17 @@ from gru4rec.cli.options import (
     track_option,
     vectors_of,
 )
+from gru4rec.cli.together import Together
 from gru4rec.cli.training_options import config_of, setting_options, valid_source
 
+if TYPE_CHECKING:
+    from gru4rec.config import Config
+    from gru4rec.training import Ranks
 
-@click.command("train", cls=Guarded)
+_AT_ONCE = 1.0  # seconds: launchers pass on a Ctrl-C that processes of a terminal have got already
+
+
+@click.command("train", cls=Together)
 @click.argument("clicks", nargs=-1, required=True, type=Reads())
 @click.option(
     "-o",
@@ -64,26 +72,28 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     """Train GRU4Rec on the click logs CLICKS and write the checkpoint folder DIR.
 
     What no option and no config file says is decided from the log, and printed. A training that was
-    interrupted, by Ctrl-C too, goes on with the same command and --resume.
+    interrupted, by Ctrl-C too, goes on with the same command and --resume. Started by torchrun,
+    several processes train together.
     """
     from gru4rec.cli.progress import TrainingDisplay
     from gru4rec.clicks import read_clicks
     from gru4rec.errors import DivergenceError, StoppedError
     from gru4rec.layout import is_unfinished
     from gru4rec.recommenders import GRU4Rec
-    from gru4rec.training import load_snapshot
+    from gru4rec.training import ONE
 
+    ranks: Ranks = click.get_current_context().obj or ONE
     output, resume = options["output"], options["resume"]
-    if not _may_start(output, options):
+    if not ranks.from_first(ranks.is_first and _may_start(output, options)):
         return
-    begun = load_snapshot(output) if resume else None
-    config = config_of(options, default=begun.config if begun else None)
+    config = config_of(options, default=_begun(output, ranks) if resume else None)
     recommender = GRU4Rec(config, device=options["device"])
     items, initial = items_of(options), vectors_of(options)
     read = {**read_options(options), "also": config.encoder.inputs}
     log, valid = read_clicks(clicks, **read), valid_source(options, read)
     if options["show_config"]:
-        click.echo(recommender.decide(log, valid=valid).to_toml(), nl=False)
+        if ranks.is_first:
+            click.echo(recommender.decide(log, valid=valid).to_toml(), nl=False)
         return
     run = {
         "keep": output,
@@ -93,21 +103,42 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
         "item_features": items,
         "track": options["track"],
         "initial_vectors": initial,
+        "ranks": ranks,
     }
     try:
-        with _stop_request() as stopping, TrainingDisplay() as display:
+        with (
+            _stop_request(ranks) as stopping,
+            TrainingDisplay(hidden=not ranks.is_first) as display,
+        ):
             recommender.fit(log, valid=valid, on_progress=display, stopping=stopping, **run)
     except StoppedError as stop:
-        click.echo(f"{stop}; the same command with --resume goes on from there", err=True)
+        if ranks.is_first:
+            click.echo(f"{stop}; the same command with --resume goes on from there", err=True)
         sys.exit(130)
     except DivergenceError as error:
+        if not ranks.is_first:  # which all find, and the first one says
+            sys.exit(2)
         if not is_unfinished(output):
             raise
         raise DivergenceError(
             f"{error}, and add resume to go on before it", mend_with=[*error.mend_with, "resume"]
         ) from error
+    if not ranks.is_first:
+        return
     recommender.save(output, force=True)
     click.echo(f"saved {output} after {recommender.meta.seconds:.1f} s", err=True)
+
+
+def _begun(output: Path, ranks: "Ranks") -> "Config | None":
+    """Return the settings of the training interrupted at `output`, which the first rank sees."""
+    from gru4rec.config import Config
+    from gru4rec.training import load_snapshot
+
+    snapshot = load_snapshot(output) if ranks.is_first else None
+    if ranks.size == 1:
+        return None if snapshot is None else snapshot.config
+    settings = ranks.from_first(None if snapshot is None else snapshot.config.to_dict())
+    return None if settings is None else Config.from_dict(settings)
 
 
 def _may_start(output: Path | None, options: dict[str, Any]) -> bool:
@@ -134,11 +165,14 @@ class _StopRequest:
     """Whether a signal asks a training to stop; the training calls it where it can stop well.
 
     Once it was called, a first signal asks for that. Before, and on a second signal, the program is
-    interrupted as usual.
+    interrupted as usual. Of several ranks the first one says so, and signals within a second are
+    one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: "Ranks") -> None:
+        self._ranks = ranks
         self._asked = self._heeded = False
+        self._asked_at = 0.0
 
     def __call__(self) -> bool:
         """Return whether to stop."""
@@ -147,16 +181,20 @@ class _StopRequest:
 
     def signalled(self, number: int, frame: FrameType | None) -> None:
         """Take a signal."""
+        now = time.monotonic()
+        if self._asked and self._ranks.size > 1 and now - self._asked_at < _AT_ONCE:
+            return
         if self._asked or not self._heeded:
             raise KeyboardInterrupt
-        self._asked = True
-        click.echo("\nstopping; once more to stop at once", err=True)
+        self._asked, self._asked_at = True, now
+        if self._ranks.size == 1 or (self._ranks.is_first and number == signal.SIGINT):
+            click.echo("\nstopping; once more to stop at once", err=True)
 
 
 @contextmanager
-def _stop_request() -> Iterator[_StopRequest]:
+def _stop_request(ranks: "Ranks") -> Iterator[_StopRequest]:
     """Yield a request to stop, which Ctrl-C and SIGTERM make while this lasts."""
-    request = _StopRequest()
+    request = _StopRequest(ranks)
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, request.signalled) for number in signals]
     try:

@@ -34,8 +34,10 @@ from gru4rec.serving import ItemIndex
 from gru4rec.sessions import SideInputs, read_item_table, read_vectors, without_vectors
 from gru4rec.training import (
     LOSSES,
+    ONE,
     Hooks,
     Progress,
+    Ranks,
     Trackers,
     Tracking,
     TrainingLog,
@@ -86,53 +88,50 @@ class GRU4Rec(OfModel):
         item_features: ClickSource | None = None,
         track: Trackers = (),
         initial_vectors: ClickSource | None = None,
+        ranks: Ranks = ONE,
     ) -> Self:
         """Train on the sessions of a click log; all of its items make the catalog.
 
         With `valid`, a log or a part of `clicks` to hold out ("1d", "10%"), Recall@20 and MRR@20
         are measured after each epoch, on a sample of it where all would take long, and the best
         epoch by `stop_on` is kept.
-
         With `keep`, the folder that `save` will be given, the state of training is kept in it after
         every epoch and every `keep_minutes`. With `resume` training goes on from the state that is
         there, if any, to the same weights: to the bit on a CPU with as many threads. Once
         `stopping()` is true the state is kept, and StoppedError raised.
-
         With `updatable` the state of the optimisers is kept, so that `update` goes on from it; it
         is once or twice as large as the model.
-
         With `item_features`, a table of items (item_id and columns of categories, numbers, times or
         lists of numbers), what items alike have in common is learned by their attributes: see
         `model/placement.py`. Then `add_items` places new ones.
-
         With `initial_vectors`, a table of item_id and a column of lists of numbers, or columns of
-        numbers, the embeddings of its items start from these, brought to the length of a draw;
-        those of another size than `hidden_size` by a fixed random projection. See
-        `training/starting.py`.
-
-        `track` takes trackers, or their names ("tensorboard", "mlflow=http://host"): each is told
-        settings and figures. One that fails is left out, with a warning.
+        numbers, the embeddings of its items start from these: see `training/starting.py`. `track`
+        takes trackers, or their names ("tensorboard", "mlflow=http://host"). One that fails is left
+        out, with a warning.
+        With several `ranks`, of `join_ranks`, all fit the same together: each runs its part of the
+        lanes, the first calls `on_progress`, tracks and keeps. Then all have what one would have.
 
         Raise DataError if there is nothing to learn from, DivergenceError, and CheckpointError or
         ConfigError if the state cannot be kept, or is of another log or other settings; before
         anything is read, as `Tracking`. A fit that fails leaves the recommender as it was.
         """
         folder = None if keep is None else place_of(keep, CheckpointError)
-        tracking = Tracking(track, folder)
+        tracking = Tracking(track if ranks.is_first else (), folder)
         items = None if item_features is None else read_item_table(item_features)
         initial = None if initial_vectors is None else read_vectors(initial_vectors)
-        log = TrainingLog.read(clicks, valid, self.inputs, items, initial)
         hooks = Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping)
         with tracking:
             trained = tracking.trained = train(
-                log,
+                TrainingLog.read(clicks, valid, self.inputs, items, initial),  # each keeps a part
                 self._asked,
                 device=self.device,
                 hooks=tracking.hooks(hooks),
                 neighbours_in=NeighbourTeacher,
                 keep=folder,
                 resume=resume,
+                ranks=ranks,
             )
+        log = trained.log
         index = ItemIndex.build(vectors_of(trained.model))
         kept = None if items is None else without_vectors(items, log.catalog)
         meta = meta_of(trained, log, name=self.name, device=str(self.device))

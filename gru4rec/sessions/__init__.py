@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gru4rec.sessions.batching.batch import ORDINARY_CLICKS, SessionBatch
     from gru4rec.sessions.batching.lane_grids import LaneGrids
     from gru4rec.sessions.batching.packed_layout import PackedLayout
+    from gru4rec.sessions.batching.rank_windows import LanedWindows, RankWindows, WindowPart
     from gru4rec.sessions.batching.session_parallel import SessionParallelWindows
     from gru4rec.sessions.batching.whole_session import WholeSessions
     from gru4rec.sessions.catalog import Catalog
@@ -64,9 +65,11 @@ __all__ = [
     "InitialVectors",
     "ItemLinks",
     "LaneGrids",
+    "LanedWindows",
     "OwnItems",
     "PackedLayout",
     "Prefixes",
+    "RankWindows",
     "RunningSession",
     "SeenSessions",
     "SessionArrays",
@@ -75,6 +78,7 @@ __all__ = [
     "SessionReader",
     "SideInputs",
     "WholeSessions",
+    "WindowPart",
     "arrays_of",
     "attributes_of",
     "from_lists",

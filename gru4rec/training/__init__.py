@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from gru4rec.training.losses import LOSSES
     from gru4rec.training.model_scores import queries_after, scores_after, scores_by
     from gru4rec.training.presets import preset
-    from gru4rec.training.resume import load_snapshot
+    from gru4rec.training.ranks import ONE, Ranks, join_ranks
     from gru4rec.training.run import Trained, decide, train
+    from gru4rec.training.snapshot import load_snapshot
     from gru4rec.training.teaching import SoftTargets
     from gru4rec.training.tracker import Tracker, TrainingEnd, TrainingStart
     from gru4rec.training.trackers import TRACKERS
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LOSSES",
+    "ONE",
     "TRACKERS",
     "Hooks",
     "MLflow",
     "Progress",
+    "Ranks",
     "SoftTargets",
     "TensorBoard",
     "Tracker",
@@ -41,6 +44,7 @@ __all__ = [
     "Updated",
     "WandB",
     "decide",
+    "join_ranks",
     "load_snapshot",
     "optimizer_of_items",
     "parts_of_log",

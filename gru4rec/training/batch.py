@@ -20,7 +20,7 @@ from gru4rec.sessions import (
     WholeSessions,
     sides_of,
 )
-from gru4rec.training.candidates import NOTHING, CandidateSampler
+from gru4rec.training.candidates import NOTHING, Candidates, CandidateSampler
 from gru4rec.training.teaching import SessionNeighbours, SoftTargets, taught
 
 
@@ -93,8 +93,9 @@ class TrainingBatches:
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
         self._pairs = len(sessions.items) - len(sessions)
-        self.windows = _windows_of(sessions, config)
-        self.sampler = _sampler_of(sessions, support, config.training)
+        self.windows: Sequence[SessionBatch] = windows_of(sessions, config)
+        targets = targets_of(sessions, len(support))
+        self.sampler = sampler_of(targets, support, config.training)
 
     def __len__(self) -> int:
         """Windows of an epoch."""
@@ -112,7 +113,7 @@ class TrainingBatches:
 
     def make(self, epoch: int, window: int) -> TrainingBatch:
         """Return the batch of a window; its random draws are keyed by (seed, epoch, window)."""
-        random = np.random.Generator(np.random.Philox(key=[self._seed, (epoch << 40) + window]))
+        random = self._random_of(epoch, window)
         batch = self.windows[window]
         targets = self.items[batch.clicks + 1]
         if self._neighbours is not None:
@@ -124,6 +125,23 @@ class TrainingBatches:
         read = np.concatenate((batch.clicks, batch.earlier.ravel()))
         inputs = self.items[read]
         rows, places = self._input_rows(inputs, candidates.items)
+        seed = int(random.integers(2**63))
+        return self._packed(batch, candidates, inputs, read, rows, places, seed)
+
+    def _random_of(self, epoch: int, window: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=[self._seed, (epoch << 40) + window]))
+
+    def _packed(
+        self,
+        batch: SessionBatch,
+        candidates: Candidates,
+        inputs: IntArray,
+        read: IntArray,
+        rows: IntArray,
+        places: IntArray,
+        seed: int,
+    ) -> TrainingBatch:
+        """Return all as tensors: `inputs` are the items of the clicks `read` [R], by place."""
         tensor = torch.from_numpy
         return TrainingBatch(
             packing=Packing.of(batch.layout),
@@ -138,7 +156,7 @@ class TrainingBatches:
             soft_targets=tensor(candidates.named),
             correction=tensor(candidates.log_expected.astype(np.float32)),
             masked=tensor(candidates.masked),
-            seed=int(random.integers(2**63)),
+            seed=seed,
         )
 
     def _input_rows(self, inputs: IntArray, candidates: IntArray) -> tuple[IntArray, IntArray]:
@@ -155,7 +173,7 @@ class TrainingBatches:
         return np.concatenate((candidates, extra)), places
 
 
-def _windows_of(sessions: SessionArrays, config: Config) -> Sequence[SessionBatch]:
+def windows_of(sessions: SessionArrays, config: Config) -> SessionParallelWindows | WholeSessions:
     """Return the windows of an epoch: of lanes, or of whole sessions if the encoder needs them.
 
     A session's last click is no input, so its windows have one click less than it.
@@ -168,16 +186,22 @@ def _windows_of(sessions: SessionArrays, config: Config) -> Sequence[SessionBatc
     return WholeSessions(starts, lengths, clicks=lanes * steps, max_length=max_length)
 
 
-def _sampler_of(
-    sessions: SessionArrays, support: IntArray, training: TrainingConfig
-) -> CandidateSampler:
-    """Return the sampler of a config; the logQ correction is for cross-entropy alone."""
+def targets_of(sessions: SessionArrays, num_items: int) -> IntArray:
+    """Return how often each item is a target [N]: clicked, and not first in its session."""
     is_target = np.ones(len(sessions.items), dtype=bool)
     is_target[sessions.offsets[:-1]] = False
+    return np.bincount(sessions.items[is_target], minlength=num_items)
+
+
+def sampler_of(targets: IntArray, support: IntArray, training: TrainingConfig) -> CandidateSampler:
+    """Return the sampler of a config; the logQ correction is for cross-entropy alone.
+
+    `targets` says how often each item is one, `support` how often it was clicked [N].
+    """
     corrected = training.loss == "cross_entropy"
     return CandidateSampler(
         support,
-        np.bincount(sessions.items[is_target], minlength=len(support)),
+        targets,
         alpha=training.sample_alpha,
         draws=training.negatives,
         whole_below=training.negatives + training.lanes * training.steps,

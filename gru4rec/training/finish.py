@@ -13,6 +13,7 @@ from gru4rec.model import Model
 from gru4rec.serving import RepeatHead
 from gru4rec.sessions import SessionArrays
 from gru4rec.training.model_scores import measured, scores_after
+from gru4rec.training.ranks import ONE, Ranks
 from gru4rec.training.repeats import Evidence, evidence_of, fit_repeats, repeats_matter
 from gru4rec.training.smoothing import smoothed
 from gru4rec.training.teaching import SessionNeighbours
@@ -81,11 +82,11 @@ class Finish:
     def measured(self, model: Model, log: TrainingLog, held_out: SessionArrays) -> dict[str, float]:
         """Return recall@20 and mrr@20 on held-out sessions of a model if it were finished so.
 
-        `log` is what it learns from; it stays as it is.
+        `log` is what it learns from; it stays as it is. Of several ranks each has its part of both.
         """
         head = self.head_of(model, log)
-        with smoothed(model, log.sessions, self.smoothing):
-            return measured(model, held_out, head)
+        with smoothed(model, log.sessions, self.smoothing, log.ranks):
+            return measured(model, held_out, head, log.ranks)
 
 
 def fit_finish(
@@ -95,16 +96,25 @@ def fit_finish(
     *,
     smoothing: float | None,
     most_targets: int,
+    ranks: Ranks = ONE,
 ) -> Finish:
     """Return the finish that does best on sessions that a model has not `learned` from.
 
     Of several strengths, or the one given, take the one that does best once a repeat head is fitted
-    with it; of equal ones the weakest.
+    with it; of equal ones the weakest. Of several ranks each has its part of what was `learned`,
+    and the first all that is `held_out`: it fits.
     """
     tried: list[tuple[float, Evidence]] = []
     for strength in _STRENGTHS if smoothing is None else (smoothing,):
-        with smoothed(model, learned, strength):
-            tried.append((strength, evidence_of(model, held_out, most=most_targets)))
+        with smoothed(model, learned, strength, ranks):
+            if ranks.is_first:
+                tried.append((strength, evidence_of(model, held_out, most=most_targets)))
+    finish = _fitted(tried) if ranks.is_first else Finish()
+    return finish if ranks.size == 1 else Finish.from_dict(ranks.from_first(finish.to_dict()))
+
+
+def _fitted(tried: Sequence[tuple[float, Evidence]]) -> Finish:
+    """Return the finish of the strength that does best, given evidence with each."""
     best, evidence, head = _best(tried, fit_repeats)
     if not repeats_matter(evidence):
         best, evidence, head = _best(tried, lambda evidence: RepeatHead.neutral())

@@ -17,6 +17,9 @@ from gru4rec.training.placing import Placing
 
 _PLACEMENT = "placement"
 
+RowGradient = tuple[str, Tensor, Tensor]
+"""Name of an item table, rows of it, each once [R], and their gradients [R, …]."""
+
 
 class Learner:
     """Owns the optimisers' state and the run's device; the model learns in place."""
@@ -55,13 +58,21 @@ class Learner:
         Return the mean loss, on the device, and the state that the next window goes on from.
         """
         batch = batch.to(self.device)
+        gradients, loss, after = self._learned(batch, state, weight)
+        self._move(gradients, rate_factor)
+        return loss, after
+
+    def _learned(
+        self, batch: TrainingBatch, state: State, weight: float
+    ) -> tuple[list[RowGradient], Tensor, State]:
+        """Return the gradients of the item tables, the mean loss and the state after the window.
+
+        Those of the dense parameters stay where `backward` leaves them.
+        """
         model = self.model
         self._random.manual_seed(batch.seed)
 
-        inputs_RE = leaf_of(model.input_table, batch.inputs)
-        outputs_CD = leaf_of(model.output_table, batch.candidates)
-        bias_C = None if model.bias is None else leaf_of(model.bias, batch.candidates)
-
+        inputs_RE, outputs_CD, bias_C = self._leaves(batch)
         read_RE, scored_CD, added_C = inputs_RE, outputs_CD, bias_C
         if self.placing is not None:
             read_RE, scored_CD, added_C = self.placing.placed(batch, inputs_RE, outputs_CD, bias_C)
@@ -78,15 +89,25 @@ class Learner:
                 self._random,
             )  # fmt: skip
         (asked * weight).backward()  # type: ignore[no-untyped-call]
+        gradients = self._row_gradients(batch, inputs_RE, outputs_CD, bias_C)
+        return gradients, loss.detach(), tuple(part.detach() for part in after)
 
+    def _leaves(self, batch: TrainingBatch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the rows that a batch reads and scores: inputs [R, E], outputs [C, D], bias."""
+        model = self.model
+        inputs_RE = leaf_of(model.input_table, batch.inputs)
+        outputs_CD = leaf_of(model.output_table, batch.candidates)
+        bias_C = None if model.bias is None else leaf_of(model.bias, batch.candidates)
+        return inputs_RE, outputs_CD, bias_C
+
+    def _move(self, gradients: list[RowGradient], rate_factor: float) -> None:
+        """Move all weights by their gradients."""
         rate = self._config.learning_rate * rate_factor
-        self._update_items(batch, inputs_RE, outputs_CD, rate)
-        if bias_C is not None:
-            self.tables["bias"].update_rows(batch.candidates, gradient_of(bias_C), rate)
+        for name, rows, gradient in gradients:
+            self.tables[name].update_rows(rows, gradient, rate)
         self.dense.update(rate, rate_factor)
         if self.placing is not None:
             self.placing.update(rate, rate_factor)
-        return loss.detach(), tuple(part.detach() for part in after)
 
     def _encode(
         self, inputs_RE: Tensor, batch: TrainingBatch, state: State
@@ -103,18 +124,22 @@ class Learner:
         vectors_MD, after = model.encoder(read_RE, packing, before, self._random)
         return dropout(vectors_MD, self._config.hidden_dropout, self._random), after
 
-    def _update_items(
-        self, batch: TrainingBatch, inputs_RE: Tensor, outputs_CD: Tensor, rate: float
-    ) -> None:
-        """Move the rows of the item tables; a shared table takes the sum of both uses."""
+    def _row_gradients(
+        self, batch: TrainingBatch, inputs_RE: Tensor, outputs_CD: Tensor, bias_C: Tensor | None
+    ) -> list[RowGradient]:
+        """Return the gradients of the item tables; a shared table takes the sum of both uses."""
+        gradients: list[RowGradient] = []
         gradient_UE = inputs_RE.new_zeros(len(batch.input_rows), inputs_RE.shape[1])
         if self.model.shared:
             gradient_UE[: len(batch.candidates)] = gradient_of(outputs_CD)
         else:
-            self.tables["output"].update_rows(batch.candidates, gradient_of(outputs_CD), rate)
+            gradients.append(("output", batch.candidates, gradient_of(outputs_CD)))
         gradient_UE.index_add_(0, batch.input_places, gradient_of(inputs_RE))
-        table = self.tables["output" if self.model.shared else "input"]
-        table.update_rows(batch.input_rows, gradient_UE, rate)
+        read = "output" if self.model.shared else "input"
+        gradients.append((read, batch.input_rows, gradient_UE))
+        if bias_C is not None:
+            gradients.append(("bias", batch.candidates, gradient_of(bias_C)))
+        return gradients
 
     def is_finite(self) -> bool:
         """Whether every weight is a number."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from gru4rec.metrics import mrr_at, ranks_in_pieces, recall_at
 from gru4rec.model import Model, session_vectors
 from gru4rec.serving import RepeatHead, chunks_of_block, row_blocks
 from gru4rec.sessions import ItemLinks, SessionArrays
+from gru4rec.training.ranks import ONE, Ranks
 
 
 @torch.inference_mode()
@@ -61,10 +63,20 @@ def scores_by(
 
 
 def measured(
-    model: Model, sessions: SessionArrays, repeats: RepeatHead | None = None
+    model: Model,
+    sessions: SessionArrays,
+    repeats: RepeatHead | None = None,
+    processes: Ranks = ONE,
 ) -> dict[str, float]:
-    """Return recall@20 and mrr@20 of every click of a session but the first."""
-    prefixes = sessions.prefixes()
-    scored = scores_after(model, sessions, prefixes, repeats)
-    ranks = ranks_in_pieces(scored, sessions.items[prefixes + 1])
+    """Return recall@20 and mrr@20 of every click of a session but the first.
+
+    Each of several processes measures on sessions of its own, perhaps none; the figures are of all.
+    """
+    ranks, prefixes = torch.empty(0), sessions.prefixes()
+    if len(prefixes) or processes.size == 1:
+        scored = scores_after(model, sessions, prefixes, repeats)
+        ranks = ranks_in_pieces(scored, sessions.items[prefixes + 1])
+    if processes.size > 1:
+        every = processes.gathered(ranks.long().numpy())
+        ranks = torch.from_numpy(np.concatenate(every)).double()
     return {"recall@20": recall_at(20, ranks), "mrr@20": mrr_at(20, ranks)}

@@ -1,6 +1,7 @@
 """Adagrad with momentum, for whole parameters and for the touched rows of item tables."""
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -98,6 +99,13 @@ class DenseOptimizer:
             else None
         )
         self._adagrad = [] if self._adamw else [Adagrad(p, momentum) for p in self._parameters]
+
+    def gradients(self) -> list[Tensor]:
+        """Return the gradients of all parameters; zeros, which they take, where there are none."""
+        for parameter in self._parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return [cast(Tensor, parameter.grad) for parameter in self._parameters]
 
     def update(self, rate: float | Tensor, rate_factor: float | Tensor) -> None:
         """Move all parameters by their gradients, and clear these.

@@ -3,9 +3,10 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,9 +14,11 @@ from gru4rec.config import AUTO, Config
 from gru4rec.model import Model, Placement, has_fast_bf16
 from gru4rec.serving import RepeatHead
 from gru4rec.training.auto import Choice, LogStatistics, log_choices, resolve
+from gru4rec.training.dealt_log import DealtLog, agreed, check_ranks
 from gru4rec.training.finish import Finish
+from gru4rec.training.ranks import ONE, Ranks
 from gru4rec.training.resume import Keeper, settings_of
-from gru4rec.training.runs import HELD_OUT_RUN, NeighboursIn, Runs
+from gru4rec.training.runs import NeighboursIn, Runs
 from gru4rec.training.smoothing import smooth
 from gru4rec.training.tracker import TrainingStart
 from gru4rec.training.trainer import Hooks
@@ -34,6 +37,8 @@ class Trained:
     config: Config
     """Its settings, all decided, what was fitted too."""
     model: Model
+    log: TrainingLog
+    """What it learned from; of several processes, the part of this one."""
     reasons: Mapping[str, str]
     """Why `auto` decided a setting as it did, by its name."""
     history: list[dict[str, float]]
@@ -67,6 +72,7 @@ def train(
     neighbours_in: NeighboursIn,
     keep: Path | None = None,
     resume: bool = False,
+    ranks: Ranks = ONE,
 ) -> Trained:
     """Train a model on a log with the settings asked for; what they leave open, `auto` decides.
 
@@ -78,21 +84,30 @@ def train(
     the best epoch is kept. With `keep`, a checkpoint's folder, the state of training is kept in it,
     and with `resume` training goes on from the state that is there, to the same weights.
 
-    Raise DivergenceError, StoppedError once a hook says so, CheckpointError or ConfigError if the
-    state cannot be kept, or is of another log or other settings.
+    With several `ranks` all call this with the same log and settings, and each keeps its part of
+    the log, if the caller forgets it. All return the same; the first reports and saves.
+
+    Raise LostRankError where another rank is gone, DivergenceError, StoppedError once a hook says
+    so, CheckpointError or ConfigError if the state cannot be kept, or is of another log or other
+    settings.
     """
     started = time.perf_counter()
-    keeper = Keeper(keep, log.fingerprint()) if keep is not None else None
+    fingerprint = log.fingerprint() if keep is not None or ranks.size > 1 else ""
+    keeper = Keeper(keep, fingerprint, ranks) if keep is not None else None
     snapshot = keeper.begin(resume=resume) if keeper else None
+    check_ranks(asked, ranks, log)
     config, choices = decide(
         settings_of(snapshot, asked) if snapshot else asked, log.statistics, device
     )
+    reasons = dict(snapshot.reasons if snapshot else {c.setting: c.reason for c in choices})
+    if ranks.size > 1:
+        config, reasons = agreed(config, reasons, fingerprint, ranks)
     log_choices(log.statistics, choices)
     runs = Runs(
         config=config,
         device=device,
         neighbours_in=neighbours_in,
-        reasons=dict(snapshot.reasons if snapshot else {c.setting: c.reason for c in choices}),
+        reasons=reasons,
         since=started - (snapshot.seconds if snapshot else 0.0),
         keep=keep,
         keeper=keeper,
@@ -103,15 +118,24 @@ def train(
     if keeper is not None:
         keeper.tracked = hooks.tracked
     finish = snapshot.finish if snapshot else None
-    if config.encoder.repeats and not runs.is_done(HELD_OUT_RUN):
-        finish = runs.fit_finish(log, hooks)
+    held_out, most = runs.held_out(log), log.affordable_targets()
+    if ranks.size > 1:
+        log = DealtLog.of(log, config, ranks)
+        if held_out is not None:
+            newest = held_out[1] if ranks.is_first else held_out[1].take(np.arange(0))
+            held_out = DealtLog.of(held_out[0], config, ranks), newest
+        if not ranks.is_first:
+            hooks = replace(hooks, on_progress=lambda progress: None)
+    if held_out is not None:
+        finish = runs.fit_finish(*held_out, hooks, most_targets=most)
+        del held_out
     if finish is None:
         finish = Finish(config.training.smoothing or 0.0, None, config.training.neighbours or 0)
     taught = runs.taught(log, hooks, finish)
     trainer, history = runs.run(log, hooks, finish=finish, **taught)
     model = trainer.learner.model
     repeats = finish.head_of(model, log)
-    smooth(model, log.sessions, finish.smoothing)
+    smooth(model, log.sessions, finish.smoothing, ranks)
     fitted = {
         f"training.{name}": getattr(finish, name)
         for name in ("smoothing", "neighbours")
@@ -120,6 +144,7 @@ def train(
     return Trained(
         config=config.replace(fitted),
         model=model,
+        log=log,
         reasons={
             **runs.reasons,
             **dict.fromkeys(fitted, _FITTED if finish.repeats else _TOO_FEW),

@@ -15,6 +15,7 @@ from gru4rec.config import AUTO, Config
 from gru4rec.model import Model, Placement
 from gru4rec.sessions import SessionArrays
 from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.dealt_log import DealtLog
 from gru4rec.training.finish import (
     HELD_OUT_SHARE,
     Finish,
@@ -24,7 +25,9 @@ from gru4rec.training.finish import (
 )
 from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.placing import Placing
-from gru4rec.training.resume import Keeper, Snapshot, restore
+from gru4rec.training.rank_batches import RankBatches
+from gru4rec.training.resume import Keeper, restore
+from gru4rec.training.snapshot import Snapshot
 from gru4rec.training.starting import start_from
 from gru4rec.training.teaching import SessionNeighbours, SoftTargets
 from gru4rec.training.trainer import Hooks, Progress, Trainer
@@ -98,13 +101,16 @@ class Runs:
             placement = Placement.of(log.attributes, model)
             placement.initialize(len(log.items), random)
             placing = Placing(placement, log.items, config.training, self.device)
-        batches = TrainingBatches(
-            log.sessions,
-            log.catalog.support,
-            config,
-            neighbours=neighbours,
-            soft_targets=soft_targets,
-        )
+        if isinstance(log, DealtLog):
+            batches: TrainingBatches = RankBatches(log, config, neighbours)
+        else:
+            batches = TrainingBatches(
+                log.sessions,
+                log.catalog.support,
+                config,
+                neighbours=neighbours,
+                soft_targets=soft_targets,
+            )
         trainer = Trainer(model, batches, config, self.device, placing)
         held_out = None if name else log.cheap_to_measure()
         if held_out is not None and finish is not None:
@@ -112,7 +118,7 @@ class Runs:
             hooks = replace(hooks, validate=measure)
         if self.snapshot is not None and self.keep is not None and self.snapshot.run == name:
             restore(trainer, self.snapshot, self.keep)
-        if self.keeper is not None:
+        if self.keeper is not None and log.ranks.is_first:
             save = self.keeper.saving(
                 self.config,
                 self.reasons,
@@ -126,15 +132,23 @@ class Runs:
         trainer.learner.fold()
         return trainer, history
 
-    def fit_finish(self, log: TrainingLog, hooks: Hooks) -> Finish | None:
-        """Return what a model is to be finished with, by a run without the newest sessions.
+    def held_out(self, log: TrainingLog) -> tuple[TrainingLog, SessionArrays] | None:
+        """Return what the run without the newest sessions learns from, and these.
 
-        Log that there is nothing where a log is too small to hold sessions out.
+        None if there is no such run to come. Log that a log is too small to hold sessions out.
         """
+        if not self.config.encoder.repeats or self.is_done(HELD_OUT_RUN):
+            return None
         older, newest = log.without_newest(HELD_OUT_SHARE)
         if not (len(older.sessions) and len(newest)):
             logger.warning("too few sessions to hold some out: repeats are left out")
             return None
+        return older, newest
+
+    def fit_finish(
+        self, older: TrainingLog, newest: SessionArrays, hooks: Hooks, *, most_targets: int
+    ) -> Finish:
+        """Return what a model is to be finished with, by a run without the newest sessions."""
         epochs = max(_FEWEST_EPOCHS, self.config.training.epochs * _HELD_OUT_EPOCHS)
         trainer, _ = self.run(
             older,
@@ -143,17 +157,19 @@ class Runs:
             settings={"training.epochs": float(int(epochs)) if epochs >= 1 else epochs},
         )
         model = trainer.learner.model
-        most = min(_MOST_TARGETS, log.affordable_targets())
+        most = min(_MOST_TARGETS, most_targets)
         neighbours = self.config.training.neighbours
-        if neighbours is AUTO:
-            asked = self.neighbours_in(older, 0)
+        if neighbours is AUTO and older.ranks.is_first:
+            asked = self.neighbours_in(older.whole, 0)
             neighbours = neighbours_worth_asking(model, asked, newest, most_targets=most)
+        neighbours = older.ranks.from_first(neighbours)
         finish = fit_finish(
             model,
             older.sessions,
             newest,
             smoothing=self.config.training.smoothing,
             most_targets=most,
+            ranks=older.ranks,
         )
         spread = spread_of(model, older.sessions) if self.config.training.teachers else 0.0
         return replace(finish, neighbours=neighbours, spread=spread)
@@ -162,7 +178,7 @@ class Runs:
         """Train the teachers that are not done, and return what the last run needs of them."""
         neighbours = None
         if finish.neighbours:
-            neighbours = self.neighbours_in(log, finish.neighbours)
+            neighbours = self.neighbours_in(log.whole, finish.neighbours)
         teachers: list[Model] = []
         weights: dict[str, Tensor] = {}
         for number, name in enumerate(self._names[1:-1], start=1):

@@ -57,14 +57,21 @@ def taught(
     targets: IntArray,
     weight: float,
     random: np.random.Generator,
+    *,
+    own: tuple[int, IntArray] | None = None,
 ) -> IntArray:
     """Return a target for each click, by its place: what came, or what neighbours say [M].
 
-    The latter has the probability `weight`, of a click after which something is said.
+    The latter has the probability `weight`, of a click after which something is said. If the
+    clicks are a process's `own` of a window, by the window's number of clicks and their rows in it
+    [M], the draws are those of the window.
     """
-    rows_A = np.flatnonzero(random.random(len(clicks)) < weight)
+    count, own_rows_M = own if own is not None else (len(clicks), np.arange(len(clicks)))
+    draws = random.random(count) < weight
+    points = random.random((int(draws.sum()), 1), dtype=np.float32)
+    rows_A = np.flatnonzero(draws[own_rows_M])
+    points_A1 = points[np.cumsum(draws)[own_rows_M[rows_A]] - 1]
     items_AK, shares_AK = neighbours.after(clicks[rows_A])
-    points_A1 = random.random((len(rows_A), 1), dtype=np.float32)
     drawn_A = _drawn(items_AK, shares_AK, points_A1)[:, 0]
     taught_M = targets.copy()
     taught_M[rows_A] = np.where(shares_AK.any(axis=1), drawn_A, targets[rows_A])

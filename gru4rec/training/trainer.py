@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -14,16 +14,19 @@ from gru4rec.config import Config
 from gru4rec.errors import DivergenceError, StoppedError
 from gru4rec.model import Model
 from gru4rec.training.batch import TrainingBatches
-from gru4rec.training.engine import Engine, PackedEngine
+from gru4rec.training.clock import Clock, Due
+from gru4rec.training.engine import Engine, PackedEngine, RateFactor
 from gru4rec.training.learner import Learner
 from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.placing import Placing
+from gru4rec.training.rank_batches import RankBatches
+from gru4rec.training.rank_engine import RankEngine
+from gru4rec.training.rank_learner import RankLearner
+from gru4rec.training.ranks import ONE
 from gru4rec.training.static.engine import StaticEngine
 from gru4rec.training.tracker import TrainingStart
 
 logger = logging.getLogger(__name__)
-
-_REPORT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,10 @@ class Hooks:
 
 
 class Trainer:
-    """Runs the epochs of a config from wherever its position is; the model is trained in place."""
+    """Runs the epochs of a config from wherever its position is; the model is trained in place.
+
+    With `RankBatches` all ranks run together: they save, stop and diverge after the same windows.
+    """
 
     def __init__(
         self,
@@ -101,8 +107,16 @@ class Trainer:
     ) -> None:
         self.batches = batches
         self.config = config.training
-        self.learner = Learner(model, config.training, device, placing)
-        self.engine = _engine_of(self.learner, batches, config)
+        self._ranks = ONE
+        self.learner: Learner
+        self.engine: Engine
+        if isinstance(batches, RankBatches):
+            self._ranks = batches.ranks
+            self.learner = learner = RankLearner(model, config.training, device, self._ranks)
+            self.engine = RankEngine(learner, batches)
+        else:
+            self.learner = Learner(model, config.training, device, placing)
+            self.engine = _engine_of(self.learner, batches, config)
         self.position = Position()
         self._began = 0.0
         self._kept: dict[str, Tensor] = {}
@@ -130,7 +144,7 @@ class Trainer:
             at.epoch, at.window, at.clicks, at.seconds = done.epoch, 0, 0, 0.0
             self._keep_if_best(metrics)
             hooks.save(at, self.tensors())
-            if at.epoch < self.config.epochs and hooks.stopping():
+            if at.epoch < self.config.epochs and self._ranks.any(hooks.stopping()):
                 raise StoppedError(f"stopped after epoch {at.epoch}")
         if self._kept:
             self.learner.load_weights(self._kept)
@@ -157,26 +171,34 @@ class Trainer:
         if at.window == 0:
             at.window = first
             self.engine.begin()
-        self._began, reported, saved = time.perf_counter() - at.seconds, 0.0, time.perf_counter()
+        self._began = time.perf_counter() - at.seconds
+        clock = Clock(hooks.stopping, hooks.save_seconds)
 
         def rate_factor(window: int) -> float:
             return self._rate_factor(at.epoch + (window - first) / total)
 
-        for clicks in self.engine.learn(at.epoch, range(at.window, total), rate_factor):
+        for clicks, due in self._learned(range(at.window, total), rate_factor, clock):
             at.window += 1
             at.clicks += clicks
-            now = time.perf_counter()
-            if now - reported >= _REPORT_SECONDS or at.window == total:
+            if due.report or at.window == total:
                 hooks.on_progress(self._progress())
-                reported = now
-            stopping = hooks.stopping()
-            if at.window < total and (stopping or now - saved >= hooks.save_seconds):
+            if at.window < total and (due.stop or due.save):
                 self._progress(check_weights=True)
                 hooks.save(at, self.tensors())
-                saved = time.perf_counter()
-                if stopping:
+                clock.saved()
+                if due.stop:
                     raise StoppedError(f"stopped in epoch {at.epoch + 1}")
         return self._progress(check_weights=True)
+
+    def _learned(
+        self, windows: range, rate_factor: RateFactor, clock: Clock
+    ) -> Iterator[tuple[int, Due]]:
+        """Learn from windows; yield the clicks of each, and what is due after it."""
+        if isinstance(self.engine, RankEngine):
+            yield from self.engine.learn_together(self.position.epoch, windows, rate_factor, clock)
+            return
+        for clicks in self.engine.learn(self.position.epoch, windows, rate_factor):
+            yield clicks, clock.due()
 
     def _first_window(self) -> int:
         """Return the window that the epoch begins with: a later one for a share of an epoch."""

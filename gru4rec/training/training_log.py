@@ -28,6 +28,7 @@ from gru4rec.sessions import (
     to_arrays,
 )
 from gru4rec.training.auto import LogStatistics
+from gru4rec.training.ranks import ONE, Ranks
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +102,16 @@ class TrainingLog:
     def statistics(self) -> LogStatistics:
         """What the rules of `auto` read."""
         return LogStatistics.of(self.sessions, self.catalog)
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that share the sessions."""
+        return ONE
+
+    @property
+    def whole(self) -> "TrainingLog":
+        """The log with the sessions of all processes."""
+        return self
 
     def cheap_to_measure(self) -> SessionArrays | None:
         """Return held-out sessions that are cheap to measure on: all, or one in so many.

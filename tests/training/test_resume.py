@@ -13,7 +13,7 @@ from toys import TINY, clicks_of
 
 import gru4rec as g4r
 from gru4rec import layout
-from gru4rec.training import resume
+from gru4rec.training import resume, snapshot
 
 SETTINGS = {
     **TINY,
@@ -109,7 +109,7 @@ def test_each_run_of_a_training_goes_on_where_it_stopped(log, keep):
     for windows, run in ((3, "repeats"), (20, "")):
         with pytest.raises(g4r.StoppedError):
             fit(log, keep, settings=settings, stopping=after(windows), resume=keep.exists())
-        assert resume.load_snapshot(keep).run == run
+        assert snapshot.load_snapshot(keep).run == run
     seen = []
     gone_on = fit(
         log, keep, settings=settings, resume=True,
@@ -360,7 +360,7 @@ def test_after_a_divergence_the_last_good_state_is_there_and_a_lower_rate_goes_o
     for _ in range(2):
         with pytest.raises(g4r.DivergenceError):
             fit(log, keep, resume=True, settings=settings, keep_minutes=0.0)
-    kept = resume.load_snapshot(keep)
+    kept = snapshot.load_snapshot(keep)
     assert kept is not None
     assert all(part.isfinite().all() for part in kept.tensors.values())
     assert weights_of(fit(log, keep, resume=True)) == weights_of(undisturbed)

@@ -105,6 +105,10 @@ class SessionParallelWindows(Sequence[SessionBatch]):
             heights[some.start : some.stop] = heights_of(filled.reshape(-1, self.lanes), self.steps)
         return heights
 
+    def lanes_of_all(self) -> tuple[IntArray, IntArray]:
+        """Return first click and lane of each segment of all windows [n]."""
+        return self._first_clicks, self._lane_of
+
     def grids(self, windows: range) -> LaneGrids:
         """Return windows that follow each other as grids of lanes."""
         some = slice(self._bounds[windows.start], self._bounds[windows.stop])

@@ -71,3 +71,14 @@ class WholeSessions(Sequence[SessionBatch]):
 
     def __iter__(self) -> Iterator[SessionBatch]:
         return (self[number] for number in range(len(self)))
+
+    def lanes_of(self, number: int) -> IntArray:
+        """Return the lane of each session of a batch [S]: each has one of its own."""
+        return np.arange(np.diff(self._pieces[number])[0])
+
+    def lanes_of_all(self) -> tuple[IntArray, IntArray]:
+        """Return first click and lane of each session, or piece, of all batches [n]."""
+        sizes = np.diff(np.sort(self._pieces[:, 0]), append=len(self._order))
+        ends = np.cumsum(sizes)
+        lanes = np.arange(len(self._order)) - np.repeat(ends - sizes, sizes)
+        return self._first_clicks[self._order], lanes

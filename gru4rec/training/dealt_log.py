@@ -1,0 +1,134 @@
+"""A log of which each of several processes keeps the clicks of its own sessions only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gru4rec.arraytypes import IntArray
+from gru4rec.config import AUTO, Config
+from gru4rec.errors import ConfigError, DataError
+from gru4rec.sessions import RankWindows, SessionArrays
+from gru4rec.training.auto import LogStatistics
+from gru4rec.training.batch import targets_of, windows_of
+from gru4rec.training.ranks import Ranks
+from gru4rec.training.training_log import TrainingLog
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a rank knows of a log besides the clicks of its sessions."""
+
+    # S own sessions, N items
+    ranks: Ranks
+    windows: RankWindows
+    """Its part of each window."""
+    starts: IntArray
+    """Where its sessions start in the whole log [S]."""
+    targets: IntArray
+    """How often each item is a target in the whole log [N]."""
+    statistics: LogStatistics
+    """Those of the whole log."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DealtLog(TrainingLog):
+    """A rank's part of a log: `sessions` and `held_out` are its own; what is counted is of all."""
+
+    share: Share
+    kept: TrainingLog | None = None
+    """The whole log, where session neighbours teach: they are of all sessions."""
+
+    @classmethod
+    def of(cls, log: TrainingLog, config: Config, ranks: Ranks) -> "DealtLog":
+        """Return this rank's part of a log that all ranks have read. Forget the log then.
+
+        A session is with the rank that runs its lane; held-out ones are dealt in turn.
+        """
+        neighbours = config.training.neighbours
+        starts = log.sessions.offsets[:-1]
+        windows = windows_of(log.sessions, config)
+        own_windows = RankWindows(windows, rank=ranks.rank, size=ranks.size)
+        own = np.flatnonzero(own_windows.sessions(starts))
+        held_out = log.cheap_to_measure()
+        if held_out is not None:
+            held_out = held_out.take(np.arange(ranks.rank, len(held_out), ranks.size))
+        share = Share(
+            ranks,
+            own_windows,
+            starts[own],
+            targets_of(log.sessions, len(log.catalog)),
+            log.statistics,
+        )
+        return cls(
+            log.catalog,
+            log.sessions.take(own),
+            held_out,
+            log.seen,
+            log.side_inputs,
+            log.attributes,
+            log.items,
+            log.initial,
+            share=share,
+            kept=log if neighbours is AUTO or neighbours else None,
+        )
+
+    @cached_property
+    def statistics(self) -> LogStatistics:
+        """See `TrainingLog.statistics`: those of the whole log."""
+        return self.share.statistics
+
+    @property
+    def ranks(self) -> Ranks:
+        """See `TrainingLog.ranks`."""
+        return self.share.ranks
+
+    @property
+    def whole(self) -> TrainingLog:
+        """See `TrainingLog.whole`."""
+        if self.kept is None:
+            raise ValueError("the sessions of the others were not kept")
+        return self.kept
+
+    def cheap_to_measure(self) -> SessionArrays | None:
+        """See `TrainingLog.cheap_to_measure`: this rank's part of them."""
+        return self.held_out
+
+
+def check_ranks(asked: Config, ranks: Ranks, log: TrainingLog) -> None:
+    """Raise ConfigError for what one process alone can do, if there are several."""
+    for name, given in (
+        ("teachers", asked.training.teachers),
+        ("item_features", log.items is not None),
+    ):
+        if given and ranks.size > 1:
+            raise ConfigError(
+                f"{ranks.size} processes cannot train with {name} yet; leave it out, or train in "
+                "one process",
+                mend_with=[name],
+            )
+
+
+def agreed(
+    config: Config, reasons: Mapping[str, str], log: str, ranks: Ranks
+) -> tuple[Config, dict[str, str]]:
+    """Return the settings that the first rank decided on, and why.
+
+    Raise DataError if another log was read here, ConfigError for fewer lanes than ranks.
+    """
+    said: dict[str, Any] = {"config": config.to_dict(), "reasons": dict(reasons), "log": log}
+    said = ranks.from_first(said)
+    if ranks.size > 1 and said["log"] != log:
+        raise DataError(
+            f"rank {ranks.rank} has read another log than rank 0; give all the same files"
+        )
+    config = Config.from_dict(said["config"])
+    if config.training.lanes < ranks.size:
+        raise ConfigError(
+            f"{ranks.size} processes share training.lanes = {config.training.lanes}, one lane or "
+            "more each; raise lanes, or start fewer processes",
+            mend_with=["lanes"],
+        )
+    return config, said["reasons"]

@@ -1,0 +1,72 @@
+"""One update by the gradients of all ranks, which keeps their replicas equal to the bit."""
+
+import torch
+from torch import Tensor
+
+from gru4rec.config import TrainingConfig
+from gru4rec.model import Model, State
+from gru4rec.training.batch import TrainingBatch
+from gru4rec.training.learner import Learner, RowGradient
+from gru4rec.training.ranks import Ranks
+
+
+class RankLearner(Learner):
+    """A learner whose updates are those of the others too, each by its part of a window.
+
+    The batches of a window have the same `candidates` and `input_rows` on all ranks, so that the
+    gradients of these rows and of the dense parameters are summed as they are.
+    """
+
+    # M clicks of this rank's part of a window: perhaps none
+    def __init__(
+        self, model: Model, config: TrainingConfig, device: torch.device, ranks: Ranks
+    ) -> None:
+        super().__init__(model, config, device)
+        self._ranks = ranks
+
+    def step(
+        self, batch: TrainingBatch, state: State, rate_factor: float, *, weight: float = 1.0
+    ) -> tuple[Tensor, State]:
+        """Update by all ranks' mean losses, each times its `weight`; see `Learner.step`.
+
+        Return the sum of the losses of all clicks of all ranks, on the device, and the own state.
+        """
+        batch = batch.to(self.device)
+        if len(batch.targets):
+            gradients, loss, after = self._learned(batch, state, weight)
+            loss = loss * len(batch.targets)
+        else:
+            gradients, loss, after = self._nothing(batch)
+        gradients, loss = self._summed(gradients, loss)
+        self._move(gradients, rate_factor)
+        return loss, after
+
+    def _nothing(self, batch: TrainingBatch) -> tuple[list[RowGradient], Tensor, State]:
+        """Return what a part of a window without a click gives: zeros."""
+        leaves = self._leaves(batch)
+        for leaf in leaves:
+            if leaf is not None:
+                leaf.grad = torch.zeros_like(leaf)
+        return self._row_gradients(batch, *leaves), torch.zeros((), device=self.device), ()
+
+    @torch.no_grad()
+    def _summed(
+        self, gradients: list[RowGradient], loss: Tensor
+    ) -> tuple[list[RowGradient], Tensor]:
+        """Return the sums over all ranks of gradients and loss; all is sent in one piece.
+
+        The dense parameters keep the sums of theirs.
+        """
+        dense = self.dense.gradients()
+        own = [*(gradient for _, _, gradient in gradients), *dense, loss]
+        flat = self._ranks.all_sum_(torch.cat([part.reshape(-1) for part in own]))
+        sums = [
+            part.view_as(before)
+            for before, part in zip(
+                own, torch.split(flat, [part.numel() for part in own]), strict=True
+            )
+        ]
+        for gradient, total in zip(dense, sums[len(gradients) : -1], strict=True):
+            gradient.copy_(total)
+        named = zip(gradients, sums, strict=False)
+        return [(name, rows, total) for (name, rows, _), total in named], sums[-1]

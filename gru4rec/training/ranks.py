@@ -1,0 +1,219 @@
+"""The processes that train one model together, and what they say to each other."""
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
+
+from gru4rec.arraytypes import IntArray
+from gru4rec.errors import ConfigError, DeviceError, LostRankError
+from gru4rec.untrusted import brief
+
+_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_PATIENCE = 600.0  # seconds for the others to come, and for each answer
+_FAILED = "failed"
+_LEAVE = 1.0  # seconds in which the others read what the first has to say
+
+
+class Ranks:
+    """One of several processes that train one model.
+
+    What one sends or asks, all have to, in the same order. Raise LostRankError in each method that
+    needs the others, if one of them is gone: at once if its connection closes, else after a time.
+    """
+
+    def __init__(
+        self,
+        rank: int = 0,
+        size: int = 1,
+        *,
+        ahead: dist.ProcessGroup | None = None,
+        store: Store | None = None,
+    ) -> None:
+        """`ahead` are the connections of a thread that works ahead of the others."""
+        self.rank, self.size = rank, size
+        self._ahead, self._store = ahead, store
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the one that speaks and writes."""
+        return self.rank == 0
+
+    def all_sum_(self, tensor: Tensor) -> Tensor:
+        """Replace a tensor by the sum of all ranks' tensors, and return it.
+
+        All have the same bits then.
+        """
+        if self.size > 1:
+            with self._with_others():
+                dist.all_reduce(tensor)
+        return tensor
+
+    def any(self, flag: bool) -> bool:
+        """Return whether any rank gives true."""
+        return bool(self.all_sum_(torch.tensor(int(flag))).item())
+
+    def gathered(
+        self, values: IntArray, counts: Sequence[int] | None = None, *, ahead: bool = False
+    ) -> list[IntArray]:
+        """Return the arrays of all ranks in their order, each with its own length.
+
+        `counts` are the lengths, where all know them. With `ahead` the thread asks that works
+        ahead.
+        """
+        if self.size == 1:
+            return [values]
+        if counts is None:
+            counts = [int(n[0]) for n in self.gathered(np.array([len(values)]), [1] * self.size)]
+        most = max(counts)
+        own = torch.zeros(most, dtype=torch.int64)
+        own[: len(values)] = torch.from_numpy(values)
+        answers = [torch.empty_like(own) for _ in range(self.size)]
+        if most:
+            with self._with_others():
+                dist.all_gather(answers, own, group=self._ahead if ahead else None)
+        return [part[:count].numpy() for part, count in zip(answers, counts, strict=True)]
+
+    def from_first(self, value: Any) -> Any:
+        """Return the value of the first rank, of what JSON can say; the others' do not count."""
+        if self.size == 1:
+            return value
+        text = json.dumps(value).encode() if self.is_first else b""
+        length = self.sent_by_first(torch.tensor(len(text)))
+        sent = torch.zeros(int(length), dtype=torch.uint8)
+        if self.is_first:
+            sent = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+        return json.loads(self.sent_by_first(sent).numpy().tobytes())
+
+    def sent_by_first(self, tensor: Tensor) -> Tensor:
+        """Replace a tensor by that of the first rank, of the same shape, and return it."""
+        if self.size > 1:
+            with self._with_others():
+                dist.broadcast(tensor, 0)
+        return tensor
+
+    def speaks_first(self, message: str) -> bool:
+        """Whether no other rank has said this; then the others will not."""
+        digest = hashlib.sha256(message.encode()).hexdigest()
+        return self._first_to(f"said {digest}")
+
+    def fails(self) -> None:
+        """Let the others know that this rank ends, and says why."""
+        self._first_to(_FAILED)
+
+    def knows_why(self) -> bool:
+        """Whether a rank that has ended has said why."""
+        try:
+            return self._store is not None and self._store.check([_FAILED])
+        except RuntimeError:  # the rank that kept the store is gone
+            return False
+
+    def leave(self) -> None:
+        """Wait until the others have read what this rank has to say, if it keeps it for them."""
+        if self.is_first and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != str(True):
+            time.sleep(_LEAVE)
+
+    def _first_to(self, key: str) -> bool:
+        try:
+            return self._store is None or self._store.add(key, 1) == 1
+        except RuntimeError:  # the rank that kept the store is gone
+            return True
+
+    @contextmanager
+    def _with_others(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            raise LostRankError(
+                f"rank {self.rank} of {self.size} has lost another one, which is gone or does not "
+                f"answer ({_why(error)}); the state that was kept last goes on with resume",
+                mend_with=["resume"],
+            ) from error
+
+
+ONE = Ranks()
+"""A process that trains alone."""
+
+
+@contextmanager
+def join_ranks(*, patience: float = _PATIENCE) -> Iterator[Ranks]:
+    """Join the processes that a launcher has started, by the variables that it has set.
+
+    These are RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, and with GPUs LOCAL_RANK. Without
+    them, or with one process, it is `ONE`. Others have `patience` seconds to come, and to answer.
+    Raise ConfigError for variables that say nothing, DeviceError if there are more processes here
+    than GPUs, LostRankError if the others do not come.
+    """
+    size = _number("WORLD_SIZE", 1)
+    if size <= 1:
+        yield ONE
+        return
+    missing = [name for name in _VARIABLES if not os.environ.get(name)]
+    if missing:
+        raise ConfigError(
+            f"WORLD_SIZE is {size}, but {', '.join(missing)} of the environment says nothing; "
+            "start all processes by torchrun"
+        )
+    rank, wait = _number("RANK", 0), timedelta(seconds=patience)
+    backend = _backend()
+    try:
+        store, _, _ = next(rendezvous("env://", rank, size, timeout=wait))
+        store.set_timeout(wait)
+        dist.init_process_group(
+            backend,
+            store=PrefixStore("gru4rec", store),
+            rank=rank,
+            world_size=size,
+            timeout=wait,
+        )
+        ahead = dist.new_group(backend="gloo", timeout=wait)
+    except (RuntimeError, ValueError) as error:
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        raise LostRankError(
+            f"rank {rank} of {size} has not met the others at {where} ({_why(error)})"
+        ) from error
+    try:
+        yield Ranks(rank, size, ahead=ahead, store=PrefixStore("gru4rec said", store))
+    except SystemExit:
+        dist.destroy_process_group()
+        raise
+    else:  # after an error others may be gone, and what waits for them never ends
+        dist.destroy_process_group()
+
+
+def _why(error: BaseException) -> str:
+    """Return the first sentence of what torch says of a connection, less its place in C++."""
+    line = str(error).partition("\n")[0]
+    return brief(re.sub(r"^\[\S+\] ", "", line).partition(". ")[0])
+
+
+def _backend() -> str:
+    """Return what the processes talk by, and take the GPU of this one, if there are any."""
+    if not (torch.cuda.is_available() and dist.is_nccl_available()):
+        return "gloo"
+    local, gpus = _number("LOCAL_RANK", 0), torch.cuda.device_count()
+    if local < gpus:
+        torch.cuda.set_device(local)
+    elif _number("LOCAL_WORLD_SIZE", 1) > gpus:
+        raise DeviceError(f"{local + 1} processes or more on a machine with {gpus} GPUs")
+    return "cpu:gloo,cuda:nccl"
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name) or str(default)
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ConfigError(f"{name} of the environment is {text!r}, no number") from error

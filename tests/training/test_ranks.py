@@ -1,0 +1,247 @@
+"""Several ranks learn what one process does; here they are threads, see `rank_threads`."""
+
+import itertools
+import logging
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rank_threads import ThreadRanks, together
+from toys import TINY, clicks_of
+
+import gru4rec as g4r
+from gru4rec.config import AUTO
+from gru4rec.training import ONE, Ranks, TrainingLog
+from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.clock import Due
+from gru4rec.training.dealt_log import DealtLog
+from gru4rec.training.rank_batches import RankBatches
+from gru4rec.training.snapshot import load_snapshot
+
+BASE = {
+    **TINY,
+    "encoder.hidden_size": 8,
+    "training.lanes": 5,
+    "training.epochs": 1,
+    "training.learning_rate": 0.02,
+    "training.precision": "float32",
+    "training.embedding_dropout": 0.0,
+    "training.hidden_dropout": 0.0,
+}
+
+
+@pytest.fixture(scope="module")
+def log() -> pl.DataFrame:
+    return g4r.generate_clicks(sessions=60, items=70, categories=3, seed=1)
+
+
+def fitted(ranks: Ranks, log: pl.DataFrame, **how: object) -> g4r.GRU4Rec:
+    config = g4r.Config().replace({**BASE, **how.pop("settings", {})})
+    return g4r.GRU4Rec(config, device="cpu").fit(log, ranks=ranks, **how)
+
+
+def weights_of(recommender: g4r.GRU4Rec) -> dict[str, torch.Tensor]:
+    return recommender.model.state_dict()
+
+
+def assert_learn_the_same(log: pl.DataFrame, size: int, tolerance: float = 1e-5, **how) -> None:
+    one = fitted(ONE, log, **how)
+    first, *others = together(size, lambda ranks: fitted(ranks, log, **how))
+    for name, weight in weights_of(first).items():
+        torch.testing.assert_close(
+            weight, weights_of(one)[name], rtol=1e-3, atol=tolerance, msg=name
+        )
+        for other in others:
+            assert torch.equal(weight, weights_of(other)[name]), name
+    losses = [row["loss"] for row in one.meta.history]
+    assert [row["loss"] for row in first.meta.history] == pytest.approx(losses, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"training.lanes": 3, "training.steps": 1},
+        {"encoder.num_layers": 2, "encoder.inputs": ["gap"]},
+        {"training.dense_optimizer": "adamw", "training.epochs": 1.5},
+        {"encoder.name": "lstm", "encoder.embedding": "separate"},
+        {"encoder.name": "attention_gru"},
+        {"encoder.name": "narm"},
+        {"encoder.name": "sasrec", "encoder.embedding": "separate"},
+        {"training.negatives": 0, "training.steps": 2},
+        {"training.neighbours": 100},
+    ],
+    ids=str,
+)
+def test_they_learn_what_one_process_learns(log, settings, size):
+    assert_learn_the_same(log, size, settings=settings)
+
+
+@pytest.mark.parametrize("name", ["gru", "narm"])
+def test_an_endless_session_is_learned_by_the_rank_that_has_it(name):
+    endless = [number % 7 for number in range(700)]
+    log = clicks_of([[1, 2, 3], endless, *[[4, 5, 6, 2]] * 20])
+    how = {"encoder.name": name, "encoder.max_length": 4}
+    assert_learn_the_same(log, 2, 1e-4, settings=how)
+
+
+def test_a_rank_that_has_nothing_of_a_window_takes_part(log):
+    tiny = clicks_of([[1, 2, 3, 4, 5, 6, 7, 8], [2, 3]])
+    assert_learn_the_same(tiny, 2, settings={"training.lanes": 2, "training.steps": 1})
+
+
+@pytest.mark.parametrize("neighbours", [0, AUTO])
+def test_repeats_smoothing_and_validation_are_those_of_one_process(log, neighbours):
+    settings = {"encoder.repeats": True, "training.epochs": 2, "training.neighbours": neighbours}
+    how = {"settings": settings, "valid": "20%"}
+    one = fitted(ONE, log, **how)
+    first, other = together(2, lambda ranks: fitted(ranks, log, **how))
+    for two in (first, other):
+        assert two.config == one.config
+        assert two.meta.metrics == pytest.approx(one.meta.metrics, abs=0.02)
+        assert (two.meta.repeats is None) == (one.meta.repeats is None)
+        assert two.meta.counts == one.meta.counts
+    assert first.meta.repeats == other.meta.repeats
+    for name, weight in weights_of(first).items():
+        assert torch.equal(weight, weights_of(other)[name])
+        torch.testing.assert_close(weight, weights_of(one)[name], rtol=1e-3, atol=1e-4)
+
+
+@given(
+    lengths=st.lists(st.integers(2, 9), min_size=3, max_size=12),
+    lanes=st.integers(3, 6),
+    size=st.integers(2, 3),
+    name=st.sampled_from(["gru", "narm"]),
+    shared=st.booleans(),
+)
+@settings(max_examples=15)
+def test_the_parts_of_a_batch_are_the_batch(lengths, lanes, size, name, shared):
+    random = np.random.default_rng(sum(lengths))
+    clicks = clicks_of([random.integers(0, 60, length).tolist() for length in lengths])
+    asked = {**BASE, "training.lanes": lanes, "encoder.name": name, "training.negatives": 8}
+    asked["encoder.embedding"] = "shared" if shared else "separate"
+    config = g4r.Config().replace({**asked, "training.loss": "cross_entropy"})
+    config = g4r.GRU4Rec(config, device="cpu").decide(clicks)
+    log = TrainingLog.read(clicks, None)
+    whole = TrainingBatches(log.sessions, log.catalog.support, config)
+
+    def batches(ranks: Ranks) -> list:
+        made = RankBatches(DealtLog.of(log, config, ranks), config)
+        return [(made.parts.part(w), made.together(0, w, Due())) for w in range(len(made))]
+
+    dealt = together(size, batches)
+    for window in range(len(whole)):
+        batch, width = whole.make(0, window), 0
+        masked, targets = [], torch.full_like(batch.targets, -1)
+        for ranks in range(size):
+            part, made = dealt[ranks][window]
+            own, width = made.own, len(made.own.candidates)
+            assert made.clicks == len(batch.targets)
+            assert torch.equal(own.candidates, batch.candidates)
+            assert torch.equal(own.correction, batch.correction)
+            assert torch.equal(own.input_rows, batch.input_rows)
+            rows, read = torch.from_numpy(part.rows), torch.from_numpy(part.read)
+            targets[rows] = own.targets
+            assert torch.equal(own.inputs, batch.inputs[read])
+            assert torch.equal(own.input_places, batch.input_places[read])
+            masked.append(rows[own.masked // width] * width + own.masked % width)
+        assert torch.equal(targets, batch.targets)
+        assert torch.equal(torch.cat(masked).sort().values, batch.masked.sort().values)
+        seeds = [made[window][1].own.seed for made in dealt]
+        assert seeds[0] == batch.seed
+        assert len(set(seeds)) == size
+
+
+def test_each_rank_keeps_the_clicks_of_its_own_sessions(log):
+    whole = TrainingLog.read(log, "10%")
+    config = g4r.GRU4Rec(g4r.Config().replace(BASE), device="cpu").decide(log)
+    parts = [DealtLog.of(whole, config, ThreadRanks(rank, 3, None, None)) for rank in range(3)]
+    for name in ("sessions", "held_out"):
+        kept = [set(getattr(part, name).session_ids) for part in parts]
+        assert set.union(*kept) == set(getattr(whole, name).session_ids)
+        assert sum(map(len, kept)) == len(getattr(whole, name))
+    assert all(part.statistics == whole.statistics for part in parts)
+
+
+def interrupted(log: pl.DataFrame, keep: Path, size: int, windows: int = 7, **how) -> None:
+    """Stop a training of so many ranks once the last of them asks for it."""
+
+    def work(ranks: Ranks) -> None:
+        asked = itertools.count(1)
+        stopping = (lambda: next(asked) >= windows) if ranks.rank == size - 1 else lambda: False
+        with pytest.raises(g4r.StoppedError):
+            fitted(ranks, log, keep=keep, stopping=stopping, **how)
+
+    together(size, work)
+
+
+@pytest.mark.parametrize("name", ["gru", "narm"])
+@pytest.mark.parametrize(("before", "after"), [(2, 2), (2, 1), (1, 3), (3, 2)])
+def test_a_training_goes_on_with_any_number_of_ranks(log, tmp_path, name, before, after, caplog):
+    how = {"settings": {"encoder.name": name, "training.epochs": 2, "training.momentum": 0.2}}
+    undisturbed = weights_of(fitted(ONE, log, **how))
+    interrupted(log, tmp_path / "m", before, **how)
+    assert load_snapshot(tmp_path / "m").processes == before
+    with caplog.at_level(logging.INFO, logger="gru4rec"):
+        gone_on = together(
+            after, lambda ranks: fitted(ranks, log, keep=tmp_path / "m", resume=True, **how)
+        )
+    for recommender in gone_on:
+        for name, weight in weights_of(recommender).items():
+            torch.testing.assert_close(weight, undisturbed[name], rtol=1e-3, atol=1e-5)
+    said = f"it was trained by {before} processes, and goes on by {after}"
+    assert (said in caplog.text) == (before != after)
+
+
+def test_with_dropout_a_training_goes_on_to_the_same_bits(log, tmp_path):
+    how = {"settings": {"training.hidden_dropout": 0.3, "training.embedding_dropout": 0.3}}
+    undisturbed = together(2, lambda ranks: fitted(ranks, log, **how))
+    interrupted(log, tmp_path / "m", 2, **how)
+    gone_on = together(2, lambda ranks: fitted(ranks, log, keep=tmp_path / "m", resume=True, **how))
+    for name, weight in weights_of(gone_on[0]).items():
+        assert torch.equal(weight, weights_of(undisturbed[0])[name])
+
+
+def test_all_diverge_at_once(log):
+    def work(ranks: Ranks) -> None:
+        with pytest.raises(g4r.DivergenceError):
+            fitted(ranks, log, settings={"training.learning_rate": 1e39})
+
+    together(2, work)
+
+
+def test_the_first_rank_alone_reports(log):
+    def work(ranks: Ranks) -> int:
+        reports: list[object] = []
+        fitted(ranks, log, on_progress=reports.append)
+        return len(reports)
+
+    first, other = together(2, work)
+    assert first > 0
+    assert other == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"training.lanes": 1}, "lanes"),
+        ({"training.teachers": 1}, "teachers"),
+    ],
+)
+def test_what_several_cannot_do_is_refused(log, settings, said):
+    def work(ranks: Ranks) -> None:
+        with pytest.raises(g4r.ConfigError, match=said) as refused:
+            fitted(ranks, log, settings=settings)
+        assert said in refused.value.mend_with
+
+    together(2, work)
+
+
+def test_another_log_is_refused(log):
+    with pytest.raises(g4r.DataError, match="rank 1 has read another log"):
+        together(2, lambda ranks: fitted(ranks, log if ranks.is_first else log.head(200)))
