@@ -13,7 +13,7 @@ from toys import TINY, clicks_of
 
 import gru4rec as g4r
 from gru4rec import layout
-from gru4rec.training import resume, snapshot
+from gru4rec.training import snapshot
 
 SETTINGS = {
     **TINY,
@@ -338,7 +338,7 @@ def test_a_disk_that_refuses_leaves_the_older_state_whole(log, keep, monkeypatch
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(resume, "save_file", full)
+    monkeypatch.setattr(snapshot, "save_file", full)
     with pytest.raises(g4r.CheckpointError, match=r"cannot keep the state.*No space left"):
         fit(log, keep, resume=True)
     found = load_file(keep / "resume" / "state.safetensors")

@@ -101,7 +101,7 @@ def test_a_share_of_an_epoch_counts_as_one(tiny, log):
 def test_within_an_epoch_a_tracker_is_told_only_so_often(tiny, log, monkeypatch):
     recorder = Recorder()
     recorder.seconds = 1000.0
-    monkeypatch.setattr("gru4rec.training.trainer._REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("gru4rec.training.clock._REPORT_SECONDS", 0.0)
     g4r.GRU4Rec(tiny, device="cpu").fit(log, track=recorder)
     assert len(recorder.within) == 1
 
