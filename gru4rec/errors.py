@@ -7,7 +7,7 @@
     ├── DeviceError         the device asked for is not on this machine
     ├── DivergenceError     training left the finite numbers
     ├── MissingExtraError   a feature needs a package that is not installed
-    ├── StoppedError        training was asked to stop before its end
+    ├── StoppedError        work was stopped before its end
     ├── ForkedError         a process was forked after Polars had run, and needs its threads
     └── NotFittedError      a recommender is used before it has learned
 
@@ -72,7 +72,7 @@ class MissingExtraError(Gru4RecError):
 
 
 class StoppedError(Gru4RecError):
-    """Training was asked to stop before its end."""
+    """Work was stopped before its end: a training as asked, or a process of several."""
 
 
 class ForkedError(Gru4RecError):
