@@ -7,11 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 import gru4rec as g4r
+from gru4rec.cli.processes import _packed, _unpacked
 from gru4rec.clicks import generate_clicks
+from gru4rec.sessions import SessionArrays
 
 OPTIONS = ("-k", 3, "--device", "cpu")
 
@@ -61,6 +64,26 @@ class one_thread:
         import torch
 
         torch.set_num_threads(self.before)
+
+
+def test_sessions_go_through_a_pipe_as_they_are_but_for_their_ids():
+    sessions = SessionArrays(
+        pl.Series(["ann", "bob", "cy"]),
+        items=np.array([3, 1, 2]),
+        offsets=np.array([0, 2, 2, 3]),
+        sides=np.array([[1, 2], [3, 4], [5, 6]], dtype=np.uint16),
+        times=np.array([1.5, 2.5, 3.5]),
+        timed=True,
+    )
+    bare = SessionArrays(pl.Series([7]), np.empty(0, dtype=np.int64), np.array([0, 0]))
+    for given in (sessions, bare):
+        taken = _unpacked(_packed(given))
+        assert len(taken) == len(given)
+        assert taken.timed == given.timed
+        for name in ("items", "offsets", "sides", "times"):
+            left, right = getattr(taken, name), getattr(given, name)
+            assert left.dtype == right.dtype
+            assert np.array_equal(left, right)
 
 
 @pytest.mark.process
