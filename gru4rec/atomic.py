@@ -22,6 +22,7 @@ from threading import get_ident
 
 import polars as pl
 
+from gru4rec.addresses import refuse_address, trouble_with
 from gru4rec.errors import DataError, Gru4RecError
 
 try:
@@ -97,14 +98,9 @@ def _put_back(path: Path, *, error: type[Gru4RecError]) -> None:
 
 
 def check_free(
-    path: Path,
-    *,
-    force: bool,
-    kind: str,
-    marks: Set[str],
-    files: Set[str],
+    path: Path, *, force: bool, kind: str, marks: Set[str], files: Set[str],
     error: type[Gru4RecError],
-) -> None:
+) -> None:  # fmt: skip
     """Raise `error` unless a folder of this `kind` may be written to `path`.
 
     Nothing may stand there, and the folder above must be one to write in. With `force` an empty
@@ -163,6 +159,8 @@ def write_beside(path: Path, write: Callable[[Path], object]) -> None:
         else:
             _replace(place, write)
     except Refusals as error:
+        if trouble_with(error) is not None:  # with what is read meanwhile
+            raise
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"cannot write {path}: {reason}") from error
 
@@ -184,7 +182,8 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def place_of(path: str | Path, error: type[Gru4RecError]) -> Path:
-    """Return where a path leads. Raise `error` if its name is none that a file can have."""
+    """Return where a path leads. Raise `error` for an address, and a name that no file can have."""
+    refuse_address(path, error, writes=True)
     try:
         str(path).encode()
         place = Path(path).resolve()

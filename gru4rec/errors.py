@@ -9,6 +9,7 @@
     ├── MissingExtraError   a feature needs a package that is not installed
     ├── StoppedError        training was asked to stop before its end
     ├── LostRankError       another process of the same training is gone
+    ├── StoppedError        work was stopped before its end
     ├── ForkedError         a process was forked after Polars had run, and needs its threads
     └── NotFittedError      a recommender is used before it has learned
 
@@ -73,7 +74,7 @@ class MissingExtraError(Gru4RecError):
 
 
 class StoppedError(Gru4RecError):
-    """Training was asked to stop before its end."""
+    """Work was stopped before its end: a training as asked, or a process of several."""
 
 
 class LostRankError(Gru4RecError):

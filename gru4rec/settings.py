@@ -9,6 +9,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, Self, get_origin
 
+from gru4rec.addresses import refuse_address
 from gru4rec.errors import ConfigError
 from gru4rec.untrusted import brief, read_text, shown
 
@@ -34,6 +35,7 @@ def setting(
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Return the contents of a TOML file. Raise ConfigError if it is missing or unreadable."""
+    refuse_address(path, ConfigError)
     try:
         return tomllib.loads(read_text(Path(path), most=_LONGEST))
     except RecursionError:

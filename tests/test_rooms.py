@@ -60,8 +60,8 @@ def test_every_folder_of_the_package_is_a_room():
     assert folders == set(ROOMS)
 
 
-def test_the_hall_holds_fourteen_files_at_most():
-    assert len(list(PACKAGE.glob("*.py"))) <= 14
+def test_the_hall_holds_fifteen_files_at_most():
+    assert len(list(PACKAGE.glob("*.py"))) <= 15
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gru4rec.addresses import trouble_with
 from gru4rec.cli.progress import line_start
 from gru4rec.cli.streams import REFUSED, forget_output, open_streams
 from gru4rec.errors import Gru4RecError
@@ -66,11 +67,20 @@ class _Commands(click.Group):
             sys.exit(2)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command. An error that the user can mend becomes one line and exit status 2."""
+        """Run a command. An error that the user can mend becomes one line and exit status 2.
+
+        So does one of an object store after the beginning, which Polars raises as it is.
+        """
         try:
             return super().invoke(ctx)
         except Gru4RecError as error:
             click.echo(f"Error: {with_options(error)}", err=True)
+            sys.exit(2)
+        except OSError as error:
+            trouble = trouble_with(error)
+            if trouble is None:
+                raise
+            click.echo(f"Error: cannot read the click log to its end: {trouble}", err=True)
             sys.exit(2)
 
 

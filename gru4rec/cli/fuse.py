@@ -132,13 +132,17 @@ def _joined(checkpoints: tuple[str, ...], options: dict[str, Any]) -> "Ensemble"
 
 def _mixed(paths: tuple[str, ...], options: dict[str, Any]) -> "Fusion":
     """Return the mixture of a checkpoint, the first path, with others; then comes its log."""
+    from gru4rec.addresses import refuse_address
     from gru4rec.cli.progress import Display
     from gru4rec.clicks import read_clicks
+    from gru4rec.errors import CheckpointError
     from gru4rec.layout import is_finished
     from gru4rec.recommenders import Fusion, load, make_baseline
 
     checkpoint, *clicks = paths
     names = options["others"]
+    for name in names:
+        refuse_address(name, CheckpointError)
     baselines = {name: make_baseline(name) for name in names if not is_finished(Path(name))}
     read = read_options(options)
     trained = load(checkpoint, device=options["device"])

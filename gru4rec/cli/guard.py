@@ -15,7 +15,10 @@ import click
 
 
 class Reads(click.ParamType[Any]):
-    """A path that is read: a file, a folder with all below it, or a glob of either."""
+    """A path that is read: a file, a folder with all below it, or a glob of either.
+
+    Click logs and tables may be addresses of object stores, which no output replaces.
+    """
 
     name = "path"
 
@@ -26,8 +29,11 @@ class Writes(click.ParamType[Any]):
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the path. Raise DataError for one that says it is a folder."""
+        """Return the path. Raise DataError for an address, and for one that says it is a folder."""
+        from gru4rec.addresses import refuse_address
         from gru4rec.errors import DataError
+
+        refuse_address(value, DataError, writes=True)
 
         if str(value).endswith(os.sep) and not isinstance(self, WritesFolder):
             raise DataError(f"cannot write {value}: it is a folder; name a file in it")

@@ -1,13 +1,14 @@
 """`gru4rec recommend`: sessions → `Recommender.recommend` → a table."""
 
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gru4rec.cli.guard import Guarded, Reads
 from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
-from gru4rec.cli.rule_options import list_options, rules_of
+from gru4rec.cli.rule_options import allowed_of, list_options
 
 if TYPE_CHECKING:
     from gru4rec.recommenders import Recommender
@@ -46,6 +47,14 @@ _FORMATS = ("table", "jsonl", "csv", "parquet")
     help="Say of each session whether the model or popularity answers, and how many clicks on "
     "unknown items were passed over.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Answer a log by so many processes, which share the cores.",
+)
 @list_options
 @click_log_options
 @device_option
@@ -57,21 +66,23 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     before it reads the next.
     """
     from gru4rec.cli.output import choose_format, write_pieces
+    from gru4rec.cli.processes import Processes, check_processes
     from gru4rec.cli.progress import counted
-    from gru4rec.clicks import items_of_text, read_clicks, read_items
-    from gru4rec.recommenders import load
+    from gru4rec.clicks import items_of_text, read_clicks
+    from gru4rec.recommenders import fingerprint_of, load
+    from gru4rec.serving import filter_of
     from gru4rec.sessions import Prefixes
 
     if bool(clicks) == (options["items"] is not None):
         raise click.UsageError("Give either CLICKS or --items.")
     form = choose_format(options["form"], options["output"], _FORMATS)
-    output, rules = options["output"], rules_of(options)
-    read = read_options(options)
+    if options["processes"] > 1:
+        check_processes(clicks, options["device"])
+    output, read = options["output"], read_options(options)
+    options["item_col"] = read["item_col"]
+    loaded = fingerprint_of(checkpoint)
     recommender = load(checkpoint, device=options["device"])
-    allowed: dict[str, Any] = {"exclude_clicked": options["exclude_clicked"], "rules": rules}
-    for name in ("allow", "deny"):
-        if options[name] is not None:
-            allowed[name] = read_items(options[name], item_col=read["item_col"])
+    allowed = allowed_of(options)
     if clicks == ("-",):
         _reply(recommender, options, allowed)
         return
@@ -80,12 +91,17 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         prefixes = read_clicks(clicks, **read, also=list(recommender.side_inputs.values))
     else:
         prefixes = [items_of_text(options["items"])]
-    pieces = recommender.recommend_in_pieces(
-        prefixes, options["k"], explain=options["explain"], **allowed
-    )
-    # A bar would stand between rows that go to the same terminal as they come.
-    on_terminal = output is None and sys.stdout.isatty()
-    write_pieces(counted(pieces, hidden=on_terminal and form != "table"), form, output)
+    k, explain = options["k"], options["explain"]
+    with ExitStack() as stack:
+        if options["processes"] == 1:
+            pieces = recommender.recommend_in_pieces(prefixes, k, explain=explain, **allowed)
+        else:
+            filter_of(recommender, **allowed)  # what it refuses is said before they begin
+            processes = stack.enter_context(Processes(checkpoint, loaded, options, allowed))
+            pieces = recommender.answered(prefixes, k, explain=explain, answer=processes.answer)
+        # A bar would stand between rows that go to the same terminal as they come.
+        on_terminal = output is None and sys.stdout.isatty()
+        write_pieces(counted(pieces, hidden=on_terminal and form != "table"), form, output)
 
 
 def _reply(recommender: "Recommender", options: dict[str, Any], allowed: dict[str, Any]) -> None:

@@ -87,6 +87,18 @@ def rules_of(options: dict[str, Any]) -> "ListRules | None":
     return rules if file is not None or single else None
 
 
+def allowed_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what the options let be recommended: keyword arguments of `recommend`."""
+    from gru4rec.clicks import read_items
+
+    rules = rules_of(options)
+    allowed: dict[str, Any] = {"exclude_clicked": options["exclude_clicked"], "rules": rules}
+    for name in ("allow", "deny"):
+        if options[name] is not None:
+            allowed[name] = read_items(options[name], item_col=options["item_col"])
+    return allowed
+
+
 def rule_sets_of(options: dict[str, Any]) -> "dict[str, ListRules]":
     """Return the sets of rules that the options ask for, by name.
 

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import polars as pl
 
-from gru4rec.clicks.formats import DAMAGE, EmptyFileError, Panic, knows_types, scan_file
+from gru4rec.clicks.formats import (
+    DAMAGE,
+    EmptyFileError,
+    Panic,
+    Place,
+    knows_types,
+    scan_file,
+)
 from gru4rec.clicks.paths import find_files, hive_keys
+from gru4rec.clicks.stores import Address
 from gru4rec.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -18,7 +26,7 @@ logger = logging.getLogger(__name__)
 class Scan:
     """The rows of several files, one file after the other."""
 
-    paths: Sequence[Path]
+    paths: Sequence[Place]
     """The files; empty for a table that came from memory."""
     frames: Sequence[pl.LazyFrame]
     """The rows of each file."""
@@ -31,6 +39,11 @@ class Scan:
         if len(self.frames) == 1:
             return self.frames[0]
         return pl.concat(self.frames, how="diagonal_relaxed")
+
+    @property
+    def addresses(self) -> list[str]:
+        """Those of the files that lie on object stores."""
+        return [path.text for path in self.paths if isinstance(path, Address)]
 
     def exploded(self, column: str) -> "Scan":
         """Make a row of each struct that `column` lists, with the fields as columns.
@@ -60,16 +73,18 @@ class Scan:
         return f"row {row}"
 
     def unreadable(self) -> str:
-        """Name the files that cannot be read to their end."""
+        """Name the files of this machine that cannot be read to their end."""
         return ", ".join(
             path.name
             for path, frame in zip(self.paths, self.frames, strict=False)
-            if not _reads_to_its_end(frame)
+            if isinstance(path, Path) and not _reads_to_its_end(frame)
         )
 
 
 def scan_files(patterns: Iterable[str | Path], header: Sequence[str] | None = None) -> Scan:
-    """Scan all files that paths, folders and globs stand for: in the order given, by name within.
+    """Scan all files that paths, folders, globs and addresses of object stores stand for.
+
+    They stand in the order given, by name within.
 
     A file of separated text knows no types: its columns are text until all their values are seen
     (`column_types`). It has a line of column names unless `header` gives them. Folders named
@@ -79,7 +94,8 @@ def scan_files(patterns: Iterable[str | Path], header: Sequence[str] | None = No
 
     Raise DataError if nothing is there, a file is empty, or its suffix says no format.
     """
-    paths, frames, untyped, empty = [], [], set[str](), 0
+    paths: list[Place] = []
+    frames, untyped, empty = [], set[str](), 0
     for path, is_part in find_files(patterns).items():
         try:
             frame = scan_file(path, header)

@@ -7,9 +7,12 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import polars as pl
 
+from gru4rec.addresses import trouble_with
+from gru4rec.clicks.stores import Address
 from gru4rec.errors import DataError
 from gru4rec.untrusted import brief
 
@@ -33,29 +36,28 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 Panic: type[BaseException] = pl.exceptions.PanicException
 """What the engine raises where it gives up, such as on a line of 600 MB."""
 
-Scanner = Callable[[Path, Sequence[str] | None], pl.LazyFrame]
+Place: TypeAlias = Path | Address
+"""Where a file is: on this machine, or on an object store."""
+
+Scanner = Callable[[Path | str, Sequence[str] | None], pl.LazyFrame]
 """Scans a file; a file of separated text may get the names of its columns."""
 
 
-def _scan_text(path: Path, header: Sequence[str] | None, *, separator: str) -> pl.LazyFrame:
+def _scan_text(path: Path | str, header: Sequence[str] | None, *, separator: str) -> pl.LazyFrame:
     """Scan a file of separated text: every column as text, and `DAMAGE`.
 
     Lines that are blank, or nothing but separators, are no rows. If the first line is one field
     with another separator in it, the file is read with that one.
     """
-    line = _first_line(path)
-    if line[:2] in _UTF16:
-        raise DataError(f"{path} is UTF-16; convert it to UTF-8")
-    if len(line) > _LONGEST_HEADER:
-        raise DataError(
-            f"{path} has a first line of more than {_LONGEST_HEADER:,} bytes, which is no header "
-            "of a click log; check its line ends"
-        )
+    if isinstance(path, Path):
+        _refuse_first_line(path)
     scan = partial(
         pl.scan_csv, path, glob=False, infer_schema=False, encoding="utf8-lossy",
         has_header=header is None, truncate_ragged_lines=True,
     )  # fmt: skip
     first = scan(separator=separator, has_header=False).head(1).collect().row(0)
+    if isinstance(path, str) and (first[0] or "").startswith(2 * NO_TEXT):  # a mark of UTF-16
+        raise _utf16(path)
     others = [other for other in _SEPARATORS if len(first) == 1 and other in (first[0] or "")]
     scan = partial(scan, separator=others[0] if others else separator)
     names = scan().collect_schema().names() if header is None else list(header)
@@ -63,6 +65,22 @@ def _scan_text(path: Path, header: Sequence[str] | None, *, separator: str) -> p
     rows = scan(schema=schema, missing_columns="insert")
     blank = pl.all_horizontal(pl.all().is_null())
     return rows.filter(~blank).with_columns(_damage(names).alias(DAMAGE)).drop(_EXTRA)
+
+
+def _refuse_first_line(path: Path) -> None:
+    """Raise DataError for a file whose first line is no header of separated text."""
+    line = _first_line(path)
+    if line[:2] in _UTF16:
+        raise _utf16(path)
+    if len(line) > _LONGEST_HEADER:
+        raise DataError(
+            f"{path} has a first line of more than {_LONGEST_HEADER:,} bytes, which is no header "
+            "of a click log; check its line ends"
+        )
+
+
+def _utf16(path: Path | str) -> DataError:
+    return DataError(f"{path} is UTF-16; convert it to UTF-8")
 
 
 def _first_line(path: Path) -> bytes:
@@ -76,9 +94,17 @@ def _first_line(path: Path) -> bytes:
         return b""  # the scan says what is wrong with it
 
 
-def _scan_json_lines(path: Path) -> pl.LazyFrame:
-    """Scan a file of JSON lines; the scanner always reads patterns, so those are escaped."""
-    return pl.scan_ndjson(glob.escape(str(path)), infer_schema_length=None)
+def _scan_json_lines(path: Path | str) -> pl.LazyFrame:
+    """Scan a file of JSON lines; the scanner always reads patterns, so those are escaped.
+
+    Raise DataError for an address that would be one: of those it knows no escape.
+    """
+    literal = glob.escape(str(path))
+    if isinstance(path, str) and literal != path:
+        raise DataError(
+            f"cannot read {path}: JSON lines have no *, ? or [ in their address; rename the object"
+        )
+    return pl.scan_ndjson(literal, infer_schema_length=None)
 
 
 def _damage(names: Sequence[str]) -> pl.Expr:
@@ -96,7 +122,7 @@ def _damage(names: Sequence[str]) -> pl.Expr:
 def _without_header(scan: Callable[..., pl.LazyFrame]) -> Scanner:
     """Make a scanner of a format that names its columns itself."""
 
-    def scanner(path: Path, header: Sequence[str] | None) -> pl.LazyFrame:
+    def scanner(path: Path | str, header: Sequence[str] | None) -> pl.LazyFrame:
         if header is not None:
             raise DataError(f"{path} names its columns itself; leave out the header")
         return scan(path)
@@ -126,7 +152,7 @@ SCANNERS: Mapping[str, Scanner] = {
 _COMPRESSIONS = (".gz", ".zst")
 
 
-def scanner_of(path: Path) -> Scanner | None:
+def scanner_of(path: Place) -> Scanner | None:
     """Return what scans a file of that name, None if its suffix says nothing."""
     name = path.name.lower()
     for compression in _COMPRESSIONS:
@@ -134,12 +160,12 @@ def scanner_of(path: Path) -> Scanner | None:
     return SCANNERS.get(Path(name).suffix)
 
 
-def knows_types(path: Path) -> bool:
+def knows_types(path: Place) -> bool:
     """Whether the format of a file has types; in separated text every column is text."""
     return scanner_of(path) not in (_csv, _tsv)
 
 
-def scan_file(path: Path, header: Sequence[str] | None) -> pl.LazyFrame:
+def scan_file(path: Place, header: Sequence[str] | None) -> pl.LazyFrame:
     """Scan one file; `header` names the columns of separated text that has no line of them.
 
     Raise DataError for a suffix that says no format, an empty file, and one that cannot be read.
@@ -150,10 +176,11 @@ def scan_file(path: Path, header: Sequence[str] | None) -> pl.LazyFrame:
             f"cannot tell the format of {path}; name it {', '.join(SCANNERS)}, "
             "text also with .gz or .zst"
         )
-    if path.stat().st_size == 0:
+    if isinstance(path, Path) and path.stat().st_size == 0:
         raise EmptyFileError(f"{path} is empty; a click log has a header and a row per click")
     try:
-        rows = scanner(path.absolute(), header)  # Polars takes a ~ in front for a home
+        # Polars takes a ~ in front for a home.
+        rows = scanner(path.absolute() if isinstance(path, Path) else path.text, header)
         rows.collect_schema()
     except pl.exceptions.NoDataError as error:
         raise EmptyFileError(
@@ -165,5 +192,11 @@ def scan_file(path: Path, header: Sequence[str] | None) -> pl.LazyFrame:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the first line of what an error of Polars or of the system says, not too long."""
+    """Return the first line of what an error of Polars or of the system says, not too long.
+
+    Of an object store say what it means.
+    """
+    trouble = trouble_with(error)
+    if trouble is not None:
+        return trouble
     return brief(next(iter(str(error).strip().splitlines()), type(error).__name__), most=300)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from gru4rec.addresses import refuse_address
 from gru4rec.clicks.ids import plain_ids
 from gru4rec.clicks.reading import read_log
 from gru4rec.errors import DataError
@@ -20,13 +21,14 @@ def read_items(path: str | Path, *, item_col: str | None = None) -> list[object]
 
     Raise DataError if the file is missing, unreadable, empty or a folder.
     """
-    path = Path(path)
+    source, path = path, Path(path)
     if path.is_dir():
         raise DataError(f"{path} is a folder; name a file with an id on each line, or a table")
     if path.suffix.lower() not in _SUFFIXES_OF_LINES:
-        table = read_log(path, {ITEM_ID: item_col}).clicks.select(ITEM_ID)
+        table = read_log(source, {ITEM_ID: item_col}).clicks.select(ITEM_ID)
         ids: list[object] = table.unique(maintain_order=True).collect()[ITEM_ID].to_list()
     else:
+        refuse_address(source, DataError)
         try:
             with path.open(encoding="utf-8-sig") as file:  # which turns all line ends into \n
                 lines = [line.removesuffix("\n") for line in file]

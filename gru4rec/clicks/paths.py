@@ -1,4 +1,4 @@
-"""Find the files that paths, folders and globs stand for."""
+"""Find the files that paths, folders, globs and addresses stand for."""
 
 import glob
 import logging
@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
-from gru4rec.clicks.formats import scanner_of
+from gru4rec.addresses import address_of
+from gru4rec.clicks.formats import Place, scanner_of
+from gru4rec.clicks.stores import Address, check_address, is_object, list_objects
 from gru4rec.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -17,31 +19,59 @@ CARD = "card.json"
 
 _DELTA_LOG = "_delta_log"
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+_PREPARED = "{} holds prepared parts, which are not one log; name a part, such as {}"
 
 
-def find_files(patterns: Iterable[str | Path]) -> dict[Path, bool]:
+def find_files(patterns: Iterable[str | Path]) -> dict[Place, bool]:
     """Return the files of all patterns, and whether each is a part of a folder that was named.
 
     They stand in the order of the patterns, by name within one. Raise DataError if a pattern has no
     file, if there is none at all, or one is given twice.
     """
-    files = [(path, part) for pattern in patterns for path, part in _expand(Path(pattern))]
+    files: list[tuple[Place, bool]] = []
+    for pattern in patterns:
+        address = address_of(pattern)
+        files += _expand(Path(pattern)) if address is None else _expand_address(address)
     if not files:
         raise DataError("no click log given; name at least one file")
-    counts = Counter(path.resolve() for path, _ in files)
+    counts = Counter(path if isinstance(path, Address) else path.resolve() for path, _ in files)
     twice = [path for path, count in counts.items() if count > 1]
     if twice:
         raise DataError(f"{twice[0]} is given twice; its clicks would count twice")
     return dict(files)
 
 
-def hive_keys(path: Path) -> dict[str, str | None]:
+def hive_keys(path: Place) -> dict[str, str | None]:
     """Return the `key=value` of the folders that a file lies in (Hive's layout)."""
-    parts = [folder.split("=", 1) for folder in path.parent.parts if "=" in folder]
+    folders = path.folders if isinstance(path, Address) else path.parent.parts
+    parts = [folder.split("=", 1) for folder in folders if "=" in folder]
     return {key: None if value == _HIVE_NULL else unquote(value) for key, value in parts}
 
 
-def _expand(pattern: Path) -> list[tuple[Path, bool]]:
+def _expand_address(address: str) -> list[tuple[Place, bool]]:
+    """Return the files that an address stands for: one object, or a folder of Parquet files.
+
+    It is literal, whatever `[` or `*` is in it. Raise DataError if nothing can be read there.
+    """
+    check_address(address)
+    place = Address(address)
+    if scanner_of(place) is not None and is_object(address):
+        return [(place, False)]
+    is_folder = scanner_of(place) is None or place.name.lower().endswith(".parquet")
+    found = list_objects(address) if is_folder else []
+    start = len(Address(f"{address.rstrip('/')}/").folders)
+    data = [file for file in found if not any(map(_is_hidden, [*file.folders[start:], file.name]))]
+    if not data:
+        raise DataError(
+            f"no click log at {address}; give the address of a file, or of a folder with Parquet "
+            "files that have rows"
+        )
+    if is_object(f"{address.rstrip('/')}/{CARD}"):
+        raise DataError(_PREPARED.format(address, f"{address.rstrip('/')}/train.parquet"))
+    return [(file, True) for file in data]
+
+
+def _expand(pattern: Path) -> list[tuple[Place, bool]]:
     """Return the files that a path, a folder or a glob stands for, see `find_files`.
 
     What exists is itself, also where its name would do for a glob.
@@ -70,10 +100,7 @@ def _data_files(folder: Path) -> list[Path]:
     if folder.resolve() == Path(folder.resolve().anchor):
         raise DataError(f"{folder} is the whole disk; name the folder of the log")
     if _is_prepared(folder):
-        raise DataError(
-            f"{folder} holds prepared parts, which are not one log; name a part, such as "
-            f"{folder / 'train.parquet'}"
-        )
+        raise DataError(_PREPARED.format(folder, folder / "train.parquet"))
     if (folder / _DELTA_LOG).is_dir():
         logger.warning(
             "%s is a Delta table: all of its files are read, also those whose rows were deleted or "

@@ -31,7 +31,8 @@ class ArrowTable(Protocol):
 
 
 ClickSource: TypeAlias = pl.LazyFrame | ArrowTable | str | Path | Iterable[str | Path]
-"""A frame of Polars or any that speaks Arrow; a file, a glob or a folder; or several of these."""
+"""A frame of Polars or any that speaks Arrow; a file, a glob, a folder or an address of an object
+store; or several of these."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,11 @@ def read_clicks(
     """Return the clicks of `source`: session_id, item_id and, if there are times, timestamp.
 
     `source` is a frame (of Polars, or any that speaks Arrow), a file of one of the formats
-    `formats.SCANNERS`, a glob, a folder, or several of these. Rows keep their order. A column whose
-    name is not given is looked up in `schema.ALIASES`. `where` is a Polars SQL predicate over the
-    columns of the source; a NULL in it counts as false. It names columns and literals, no other
-    tables. Texts of `null`, such as "NULL", stand for missing values.
+    `formats.SCANNERS`, a glob, a folder, an address of an object store such as s3://bucket/log/, or
+    several of these. Rows keep their order. A column whose name is not given is looked up in
+    `schema.ALIASES`. `where` is a Polars SQL predicate over the columns of the source; a NULL in it
+    counts as false. It names columns and literals, no other tables. Texts of `null`, such as
+    "NULL", stand for missing values.
 
     `timestamp` is a Datetime in microseconds. It is made from datetimes, dates, ISO strings,
     integers in s, ms, µs or ns (told apart by the size that most of them have) or floats in
@@ -178,7 +180,7 @@ def _as_clicks(rows: pl.LazyFrame, columns: Columns, *, timed: bool) -> pl.LazyF
 
 def _unreadable(scan: Scan, where: str | None, error: BaseException) -> DataError:
     """Make the error that says why a log cannot be read, and in which files that shows."""
-    damaged = scan.unreadable()
+    damaged = scan.unreadable() or ", ".join(scan.addresses[:1])
     files = f" in {damaged}" if damaged else ""
     asked = "" if where is None else f" (where {where!r})"
     return DataError(

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from gru4rec import atomic
+from gru4rec.addresses import trouble_with
 from gru4rec.arraytypes import IntArray
 from gru4rec.clicks import (
     CARD,
@@ -80,7 +81,7 @@ def prepare(
             text = json.dumps(described, indent=2, ensure_ascii=False)
             (new / CARD).write_text(text + "\n", encoding="utf-8")
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"cannot prepare {output}: {error}") from error
+        raise DataError(f"cannot prepare {output}: {trouble_with(error) or error}") from error
     return described
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gru4rec import atomic
+from gru4rec.addresses import refuse_address
 from gru4rec.clicks import read_parquet, scan_parquet, write_parquet
 from gru4rec.errors import CheckpointError, ConfigError, DataError
 from gru4rec.forks import refuse_forked
@@ -123,6 +124,7 @@ def read_checkpoint(path: str | Path, make: Callable[[Checkpoint], T]) -> T:
     Nothing in it is executed or unpickled. Raise CheckpointError if it is missing or incomplete,
     if a file is not the one that was saved, or if `make` finds that it does not fit together.
     """
+    refuse_address(path, CheckpointError)
     path = Path(path).resolve()
     failure = CheckpointError(f"{path} was replaced again and again while it was read; try later")
     for _ in range(_ATTEMPTS):

@@ -7,12 +7,14 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
+from gru4rec.bulk import BULKS
 from gru4rec.clicks import ClickSource, plain_ids
 from gru4rec.errors import CheckpointError, DataError
 from gru4rec.recommenders.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from gru4rec.recommenders.kept_items import KeptItems
 from gru4rec.recommenders.scorer import Scorer
 from gru4rec.serving import (
+    Answer,
     ItemFilter,
     ListRules,
     LiveSession,
@@ -23,7 +25,14 @@ from gru4rec.serving import (
     best_of_sessions,
     filter_of,
 )
-from gru4rec.sessions import Prefixes, RunningSession, SessionReader, arrays_of, read_again
+from gru4rec.sessions import (
+    Prefixes,
+    RunningSession,
+    SessionArrays,
+    SessionReader,
+    arrays_of,
+    read_again,
+)
 from gru4rec.training import Progress
 from gru4rec.untrusted import brief
 
@@ -84,8 +93,32 @@ class Recommender(Scorer):
         Of a log whose sessions each stand in one run only a part is in memory at once.
         """
         item_filter = filter_of(self, **only)
+
+        def answer(pieces: Iterator[SessionArrays]) -> Iterator[Answer]:
+            for few in pieces:
+                yield few, *best_of_sessions(self, few, k, item_filter)
+
+        yield from self.answered(prefixes, k, explain=explain, answer=answer)
+
+    def answered(
+        self,
+        prefixes: Prefixes,
+        k: int,
+        *,
+        explain: bool,
+        answer: Callable[[Iterator[SessionArrays]], Iterator[Answer]],
+    ) -> Iterator[pl.DataFrame]:
+        """Yield what `recommend_in_pieces` does, where `answer` finds the best items.
+
+        It is given the sessions some at a time, and has to give them back in that order. How many
+        come at once depends on the device and on k alone.
+        """
+        devices = {part.device.type for part in (self, *self.parts)}
+        at_once = max(BULKS[device].rows for device in devices)
         pieces = self.reader.pieces(prefixes)
-        yield from answers_in_pieces(self, pieces, k, item_filter=item_filter, explain=explain)
+        yield from answers_in_pieces(
+            self, pieces, k, explain=explain, at_once=at_once, answer=answer
+        )
 
     def next_items(
         self, items: Sequence[object], k: int = 20, *, only: ItemFilter | None = None

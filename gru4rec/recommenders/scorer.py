@@ -44,6 +44,8 @@ class Scorer(ABC):
     """Names of the side inputs that `fit` is to make of a log."""
     repeats: RepeatHead | None = None
     """The head that scores a session's own items anew, if there is one."""
+    device: torch.device = torch.device("cpu")
+    """Where it computes."""
     reads_times: bool = False
     """Whether it asks when clicks were made."""
     _catalog: Catalog | None = None

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any
 
 from gru4rec import atomic
+from gru4rec.addresses import refuse_address
 from gru4rec.errors import ConfigError, DataError, Gru4RecError
 from gru4rec.recommenders import Recommender
 from gru4rec.service.answering import Answer, Answers
@@ -226,6 +227,7 @@ def token_of(settings: ServiceSettings) -> str | None:
     """Return the token that requests must bring. Raise ConfigError for a file that has none."""
     if settings.token_file is None:
         return None
+    refuse_address(settings.token_file, ConfigError)
     try:
         with Path(settings.token_file).open(encoding="utf-8") as file:
             token = file.readline(4096).strip()

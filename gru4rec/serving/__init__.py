@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         OF_MODEL,
         OF_POPULARITY,
         OF_REPEAT,
+        Answer,
         answers_in_pieces,
     )
     from gru4rec.serving.best_items import best_of_running, best_of_sessions, lists_after
@@ -33,6 +34,7 @@ __all__ = [
     "OF_MODEL",
     "OF_POPULARITY",
     "OF_REPEAT",
+    "Answer",
     "AnyVectors",
     "ItemFilter",
     "ItemIndex",

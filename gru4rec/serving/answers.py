@@ -1,8 +1,9 @@
 """The best items of sessions as the table that is returned."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -11,8 +12,6 @@ from gru4rec.arraytypes import Float32Array, IntArray
 from gru4rec.clicks import at_least_one
 from gru4rec.schema import ITEM_ID, RANK, REASON, SCORE, SESSION_ID, UNKNOWN
 from gru4rec.serving.answering import Answering
-from gru4rec.serving.best_items import best_of_sessions
-from gru4rec.serving.filters import ItemFilter
 from gru4rec.sessions import Catalog, ItemLinks, SessionArrays
 
 logger = logging.getLogger(__name__)
@@ -24,6 +23,9 @@ visitors return to such items; `attributes`: by the model too, which knows no cl
 its attributes."""
 
 _ROWS_AT_ONCE = 2_000_000  # of an answer
+
+Answer: TypeAlias = tuple[SessionArrays, Float32Array, IntArray]
+"""Sessions, and the scores and items [S, k'] of the best items after each."""
 
 
 # S sessions, k items of each
@@ -62,21 +64,21 @@ def answers_in_pieces(
     pieces: Iterable[SessionArrays],
     k: int,
     *,
-    item_filter: ItemFilter | None,
     explain: bool,
+    at_once: int,
+    answer: Callable[[Iterator[SessionArrays]], Iterator[Answer]],
 ) -> Iterator[pl.DataFrame]:
-    """Answer sessions that come in pieces, some at a time.
+    """Answer sessions that come in pieces, `at_once` at a time or less, by `answer`.
 
     At the end, log how many clicks were passed over, and how many sessions got popular items.
     """
-    at_once, unknown, popular = max(1, _ROWS_AT_ONCE // at_least_one(k, "k")), 0, 0
-    for piece in pieces:
-        for sessions in piece.pieces(at_once):
-            scores, items = best_of_sessions(recommender, sessions, k, item_filter)
-            explained = _explained(recommender, sessions, items) if explain else {}
-            yield answer_table(sessions.session_ids, recommender.catalog, scores, items, explained)
-        unknown += piece.num_unknown
-        popular += int((piece.lengths == 0).sum())
+    at_once = min(at_once, max(1, _ROWS_AT_ONCE // at_least_one(k, "k")))
+    unknown = popular = 0
+    for sessions, scores, items in answer(few for piece in pieces for few in piece.pieces(at_once)):
+        explained = _explained(recommender, sessions, items) if explain else {}
+        yield answer_table(sessions.session_ids, recommender.catalog, scores, items, explained)
+        unknown += sessions.num_unknown
+        popular += int((sessions.lengths == 0).sum())
     if unknown:
         logger.warning("skipped %d clicks on items that are not in the catalog", unknown)
     if popular:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 import polars as pl
 
+from gru4rec.addresses import refuse_address
 from gru4rec.clicks import plain_id, plain_ids
 from gru4rec.errors import ConfigError, DataError
 from gru4rec.schema import SESSION_ID
@@ -249,6 +250,7 @@ class SessionStore:
         stays, unless its last click is older; the limits of this store hold. Raise DataError for a
         file of another kind.
         """
+        refuse_address(path, DataError)
         self.take_over(read_sessions(Path(path)))
 
     def take_over(self, sessions: Iterable[SavedSession]) -> None:

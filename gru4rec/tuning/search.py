@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from gru4rec.addresses import refuse_address
 from gru4rec.clicks import ClickSource, is_part, read_clicks, split_last
 from gru4rec.config import AUTO, Config
 from gru4rec.errors import ConfigError, DataError, DivergenceError, import_extra
@@ -150,6 +151,7 @@ def _open_study(path: str | Path | None, told: Mapping[str, Any], *, seed: int) 
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
+    refuse_address(path, ConfigError, writes=True)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         storage = None if path is None else JournalStorage(JournalFileBackend(str(path)))

@@ -153,6 +153,7 @@ def test_a_source_that_is_no_log_is_said_in_one_line(source):
 # by `clicks.formats`, files of our own go through `clicks.parquet`; both are literal.
 PLACES = {
     "clicks/formats.py": {"pl.scan_csv", "pl.scan_ndjson", "pl.scan_parquet", "pl.scan_ipc"},
+    "clicks/stores.py": {"pl.scan_parquet"},  # of addresses, or of a pattern that is meant
     "clicks/parquet.py": {"pl.scan_parquet", ".sink_parquet", ".write_parquet"},
     "preparation/shards.py": {".sink_parquet"},  # into a folder of partitions
 }
