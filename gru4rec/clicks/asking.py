@@ -16,7 +16,7 @@ Step = Callable[[pl.LazyFrame], pl.LazyFrame]
 class Ask(Protocol):
     """Answers a question about all rows."""
 
-    def __call__(self, rows: pl.LazyFrame, partial: Step, total: Step) -> pl.DataFrame:
+    def __call__(self, rows: pl.LazyFrame, partial: Step, total: Step, /) -> pl.DataFrame:
         """Return `total` of the `partial` answers of all pieces, of which `rows` is one."""
 
 

@@ -31,8 +31,9 @@ class Tally:
     clicks: int = 0
     sessions: int | None = None
     """None while clicks have no sessions yet."""
+    items: int = 0
     support: pl.DataFrame = field(default_factory=pl.DataFrame)
-    """Columns item_id and support."""
+    """Columns item_id and support; empty where the items were counted elsewhere."""
 
     def add(self, clicks: pl.DataFrame) -> None:
         """Count the clicks of a shard, which stand session after session."""
@@ -42,11 +43,12 @@ class Tally:
         support = clicks.group_by(ITEM_ID).agg(pl.len().alias(SUPPORT))
         both = pl.concat([self.support, support]) if self.support.width else support
         self.support = both.group_by(ITEM_ID).agg(pl.col(SUPPORT).sum())
+        self.items = self.support.height
 
     def line(self, before: int) -> Card:
         """Return the tally as a line of the card; there were `before` clicks before the rule."""
         line = bare_line(self.rule, self.setting, self.clicks, before)
-        return {**line, "sessions": self.sessions, "items": self.support.height}
+        return {**line, "sessions": self.sessions, "items": self.items}
 
 
 def bare_line(rule: str, setting: str, clicks: int, before: int) -> Card:

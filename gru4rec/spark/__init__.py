@@ -1,0 +1,12 @@
+"""Preparation and batch answers on Spark: its workers run our rules and recommenders on pieces."""
+
+from typing import TYPE_CHECKING
+
+from gru4rec.faces import lazy_face
+
+if TYPE_CHECKING:
+    from gru4rec.spark.preparing import Prepared, prepare
+
+__all__ = ["Prepared", "prepare"]
+
+__getattr__, __dir__ = lazy_face(__name__)
