@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -45,16 +45,17 @@ class Spans(Protocol):
     def latest_end(self) -> Any:
         """Return the last of the ends."""
 
-    def shown(self, at: Any) -> str:
-        """Return a time as text, a row as its number among the valid ones, from 0."""
+    @property
+    def shown(self) -> Callable[[Any], str]:
+        """What shows a time as text, a row as its number among the valid ones, from 0."""
 
 
 class FrameSpans:
     """Those of a frame with a row per session."""
 
-    def __init__(self, sessions: pl.DataFrame) -> None:
-        """Take the sessions, with their `START` and `END`."""
-        self.sessions = sessions
+    def __init__(self, sessions: pl.DataFrame, shown: Callable[[Any], str] = str) -> None:
+        """Take the sessions, with their `START` and `END`, and how these are shown."""
+        self.sessions, self.shown = sessions, shown
         self.timed = isinstance(sessions.schema[START], pl.Datetime)
 
     @cached_property
@@ -67,7 +68,7 @@ class FrameSpans:
 
     def before(self, column: str, at: Any) -> "FrameSpans":
         """See `Spans`."""
-        return FrameSpans(self.sessions.filter(pl.col(column) < at))
+        return FrameSpans(self.sessions.filter(pl.col(column) < at), self.shown)
 
     def nth_start(self, n: int) -> Any:
         """See `Spans`."""
@@ -76,10 +77,6 @@ class FrameSpans:
     def latest_end(self) -> Any:
         """See `Spans`."""
         return self.sessions[END].max()
-
-    def shown(self, at: Any) -> str:
-        """See `Spans`."""
-        return str(at)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
     from gru4rec.spark.preparing import Prepared, prepare
+    from gru4rec.spark.recommending import recommend
+    from gru4rec.spark.table_answers import Answers
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Answers", "Prepared", "prepare", "recommend"]
 
 __getattr__, __dir__ = lazy_face(__name__)

@@ -29,6 +29,7 @@ from gru4rec.preparation import (
 )
 from gru4rec.schema import ITEM_ID, SESSION_ID
 from gru4rec.spark.asking import valid_piece
+from gru4rec.spark.carried import Carried
 from gru4rec.spark.pieces import as_bytes, local, mapped, of_bytes
 from gru4rec.spark.raw_log import KEY
 
@@ -51,14 +52,17 @@ _STAGE, _SESSIONS = "__gru4rec_stage", "__gru4rec_sessions"
 
 def make_sessions(
     rows: "DataFrame", how: RawRows, answers: Sequence[bytes], rules: Rules, empty: pl.DataFrame
-) -> "DataFrame":
+) -> tuple["DataFrame", pl.Schema]:
     """Apply the rules that look at one session or user at a time; `rows` have these whole.
 
-    A row that a rule drops is still there, with its item, and the number of rules it has passed.
-    `empty` has no rows, and their types. Raise DataError for a rule that the log cannot follow.
+    Return (the rows, the types of those that `sessions_made` selects). A row that a rule drops is
+    still there, with its item, and the number of rules it has passed. `empty` has no rows, and
+    their types. Raise DataError for a rule that the log cannot follow.
     """
     work = partial(_make, how, tuple(answers), rules)
-    return mapped(rows, work, _make(how, answers, rules, empty).schema, whole=KEY)
+    made = work(empty)
+    frame = mapped(rows, work, made.schema, whole=KEY)
+    return frame, Carried(made.drop(_STAGE, _SESSIONS).schema).schema
 
 
 def _make(

@@ -36,7 +36,6 @@ from gru4rec.spark.made_sessions import (
     supported_items,
 )
 from gru4rec.spark.parts import Counts, assign_parts, written
-from gru4rec.spark.pieces import schema_of
 from gru4rec.spark.raw_log import KEY, RawLog, log_of_files, log_of_frame, only
 from gru4rec.spark.spans import spans_of
 
@@ -135,7 +134,8 @@ def _prepared(
     read, schema = taken if how.where is None else int(rows.count()), valid.collect_schema()
     told(1, _STEPS)
 
-    made = make_sessions(rows, how, ask.answers, rules, raw.empty).persist()
+    made, made_schema = make_sessions(rows, how, ask.answers, rules, raw.empty)
+    made = made.persist()
     kept_for_now.callback(made.unpersist)
     tallies = [*count_stages(made, rules, schema), tallies_of(rules, [])[-1]]
     refuse_nothing(tallies[:-1])
@@ -143,13 +143,13 @@ def _prepared(
     told(2, _STEPS)
 
     sessions = sessions_made(made, rules, schema)
-    made_schema = schema_of(sessions)
     items = supported_items(sessions, rules, made_schema)
     told(3, _STEPS)
 
     kept = keep_supported(sessions, items, rules, made_schema).persist()
     timed = TIMESTAMP in made_schema
-    spans = spans_of(kept, timed=timed, row_number=partial(_valid_before, made))
+    shown = str if timed else partial(_shown_row, made)
+    spans = spans_of(kept, shown, timed=timed)
     if not spans.count():
         refuse_nothing(tallies[-1:])
     cuts, split = cut_as_asked(recipe.split, spans)
@@ -188,8 +188,8 @@ def _ask(rows: "DataFrame", how: RawRows, raw: RawLog) -> AskPieces:
     return AskPieces(only(rows, names), replace(how, other_columns=False), whole=whole)
 
 
-def _valid_before(made: "DataFrame", row: int) -> int:
-    """Count the valid rows whose number is smaller."""
+def _shown_row(made: "DataFrame", row: int) -> str:
+    """Return the number of a row among the valid ones, from 0."""
     from pyspark.sql import functions as F
 
-    return int(made.where(F.col(ROW) < row).count())
+    return str(made.where(F.col(ROW) < row).count())

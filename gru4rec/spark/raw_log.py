@@ -1,7 +1,7 @@
 """Number the rows of a raw log on Spark: of a frame of its own, or of files that workers read."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,11 @@ class RawLog:
     """Columns that hold text only because their files know no types."""
     files: Sequence[str] = ()
     """The files that it is read from."""
+
+    def only(self, columns: Sequence[str]) -> "RawLog":
+        """Select columns, each once, and the number of a row."""
+        names = [*dict.fromkeys(columns), ROW]
+        return replace(self, frame=only(self.frame, names), empty=self.empty.select(names))
 
     def of_owners(self, column: str, partitions: int | None) -> "DataFrame":
         """Return the rows owner after owner, in each partition by their number.

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from gru4rec.clicks import START
+import polars as pl
+
+from gru4rec.clicks import END, START, FrameSpans, Spans
 from gru4rec.spark.made_sessions import ENDS, NTH, STARTS
 from gru4rec.spark.pieces import local
 
@@ -13,21 +15,15 @@ if TYPE_CHECKING:
 
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)
 _BUCKETS = 4096  # into which starts are counted at a time
-_FEW = 200_000  # starts that the driver sorts
+_FEW = 200_000  # sessions that the driver has itself
 
 
 class SparkSpans:
-    """The spans of the sessions of kept clicks; see `clicks.Spans`."""
+    """The spans of sessions in a frame of Spark; see `clicks.Spans`."""
 
-    def __init__(
-        self, sessions: "DataFrame", *, timed: bool, row_number: Callable[[int], int]
-    ) -> None:
-        """Take a row per session, with `STARTS` and `ENDS`.
-
-        Where these are rows, `row_number` gives one its number among the valid ones.
-        """
-        self.timed = timed
-        self._sessions, self._row_number = sessions, row_number
+    def __init__(self, sessions: "DataFrame", shown: Callable[[Any], str], *, timed: bool) -> None:
+        """Take a row per session, with `STARTS` and `ENDS`, and how these are shown."""
+        self._sessions, self.shown, self.timed = sessions, shown, timed
         self._count: int | None = None
 
     def count(self) -> int:
@@ -39,7 +35,7 @@ class SparkSpans:
     def before(self, column: str, at: Any) -> "SparkSpans":
         """See `Spans`."""
         rows = self._sessions.where(column_of(column) < number_of(at))
-        return SparkSpans(rows, timed=self.timed, row_number=self._row_number)
+        return SparkSpans(rows, self.shown, timed=self.timed)
 
     def nth_start(self, n: int) -> Any:
         """See `Spans`. Spark counts starts in buckets, ever smaller ones, until few are left."""
@@ -58,29 +54,30 @@ class SparkSpans:
             low += number * width
             high = min(high, low + width - 1)
             here = self._sessions.where(F.col(STARTS).between(low, high))
-        starts = local(here.select(STARTS)).to_series().sort()
-        return self._shown_as(int(starts[n]))
+        starts = local(here.select(STARTS)).to_series().sort() if low < high else [low] * (n + 1)
+        return self._time(int(starts[n]))
 
     def latest_end(self) -> Any:
         """See `Spans`."""
         from pyspark.sql import functions as F
 
-        return self._shown_as(local(self._sessions.select(F.max(ENDS))).item())
+        return self._time(local(self._sessions.select(F.max(ENDS))).item())
 
-    def shown(self, at: Any) -> str:
-        """See `Spans`."""
-        return str(at if self.timed else self._row_number(at))
-
-    def _shown_as(self, number: int) -> Any:
+    def _time(self, number: int) -> Any:
         return _EPOCH + number * _MICROSECOND if self.timed else number
 
 
-def spans_of(kept: "DataFrame", *, timed: bool, row_number: Callable[[int], int]) -> SparkSpans:
-    """Return the spans of the sessions of kept clicks."""
+def spans_of(kept: "DataFrame", shown: Callable[[Any], str], *, timed: bool) -> Spans:
+    """Return the spans of the sessions of kept clicks, on the driver where there are few."""
     from pyspark.sql import functions as F
 
     sessions = kept.where(F.col(NTH) == 0).select(STARTS, ENDS)
-    return SparkSpans(sessions, timed=timed, row_number=row_number)
+    spans = SparkSpans(sessions, shown, timed=timed)
+    if spans.count() > _FEW:
+        return spans
+    dtype = pl.Datetime("us") if timed else pl.Int64()
+    here = local(sessions).rename({STARTS: START, ENDS: END}).cast(dtype)
+    return FrameSpans(here, shown)
 
 
 def column_of(column: str) -> "Column":
