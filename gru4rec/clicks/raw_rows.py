@@ -8,11 +8,13 @@ import polars as pl
 from gru4rec.clicks.asking import Ask, ask_frame
 from gru4rec.clicks.column_types import with_types
 from gru4rec.clicks.columns import Columns, find_columns
+from gru4rec.clicks.formats import reason_of
 from gru4rec.clicks.ids import with_plain_ids
 from gru4rec.clicks.invalid_rows import ROW, checked
 from gru4rec.clicks.null_markers import without_markers
 from gru4rec.clicks.predicates import predicate_of
 from gru4rec.clicks.timestamps import with_offsets_added, with_timestamp
+from gru4rec.errors import DataError
 from gru4rec.schema import TIMESTAMP
 
 
@@ -67,11 +69,22 @@ class RawRows:
             ask=ask,
         )
 
+    def unreadable(self, error: BaseException, damaged: str = "") -> DataError:
+        """Make the error that says why a log cannot be read, and in which files that shows."""
+        files = f" in {damaged}" if damaged else ""
+        asked = "" if self.where is None else f" (where {self.where!r})"
+        return DataError(
+            f"cannot read the click log{asked}: {reason_of(error)}{files}",
+            mend_with=[] if self.where is None else ["where"],
+        )
+
     def _taken(self, rows: pl.LazyFrame, columns: Columns, ask: Ask) -> pl.LazyFrame:
         """Give columns of text their types, and take the rows that `where` asks for."""
         predicate = pl.lit(True) if self.where is None else predicate_of(self.where)
         source = without_markers(rows, self.null)
-        untyped = self.untyped & {*columns.typed, *predicate.meta.root_names()}
+        asked = self.untyped & {*columns.typed, *predicate.meta.root_names()}
+        # In an order that does not depend on the process, as that of a set does.
+        untyped = [name for name in rows.collect_schema() if name in asked]
         typed = with_types(columns.as_read(source), untyped, columns.ids, ask=ask)
         # Here a name that the log lacks is refused, and the message lists no column of ours.
         typed.drop(ROW).filter(predicate).collect_schema()

@@ -129,7 +129,7 @@ def read_log(
         valid, rows, dropped = how.valid(scan.rows.with_row_index(ROW, offset=1), place=scan.place)
         read = rows if where is None else count_rows(scan.rows)
     except (pl.exceptions.PolarsError, OSError, Panic) as error:
-        raise _unreadable(scan, where, error) from error
+        raise how.unreadable(error, scan.unreadable()) from error
     return ClickLog(valid.drop(ROW), read, rows, dropped, [str(path) for path in scan.paths])
 
 
@@ -149,14 +149,3 @@ def _scan(source: ClickSource, header: Sequence[str] | None) -> Scan:
     if not all(isinstance(path, str | Path) for path in paths):
         raise DataError(f"a click log is a frame, or paths of files; got {type(source).__name__}")
     return scan_files(paths, header)
-
-
-def _unreadable(scan: Scan, where: str | None, error: BaseException) -> DataError:
-    """Make the error that says why a log cannot be read, and in which files that shows."""
-    damaged = scan.unreadable()
-    files = f" in {damaged}" if damaged else ""
-    asked = "" if where is None else f" (where {where!r})"
-    return DataError(
-        f"cannot read the click log{asked}: {reason_of(error)}{files}",
-        mend_with=[] if where is None else ["where"],
-    )

@@ -12,7 +12,7 @@ import polars as pl
 
 from gru4rec.clicks import Ask, RawRows, Step
 from gru4rec.spark.pieces import as_bytes, local, mapped, of_bytes
-from gru4rec.spark.raw_log import KEY
+from gru4rec.spark.raw_log import KEY, RawLog
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -44,12 +44,27 @@ class AskPieces:
         return answer
 
 
+def read_clicks_of(
+    how: RawRows, raw: RawLog, ask: AskPieces
+) -> tuple[pl.Schema, int, dict[str, int]]:
+    """Ask what reading asks; return (the types of the clicks, the rows taken, the invalid ones).
+
+    Raise DataError as `read_log` does.
+    """
+    try:
+        valid, taken, invalid = how.valid(raw.empty.lazy(), place=raw.place, ask=ask)
+    except pl.exceptions.PolarsError as error:
+        raise how.unreadable(error) from error
+    return valid.collect_schema(), taken, invalid
+
+
 class _AskedError(Exception):
     """The next question is reached."""
 
-    def __init__(self, answer: pl.DataFrame) -> None:
+    def __init__(self, reply: dict[str, object]) -> None:
+        """Take the answer, or the error, by the names of `_REPLY`."""
         super().__init__()
-        self.answer = answer
+        self.reply = reply
 
 
 def valid_piece(how: RawRows, answers: Sequence[bytes], piece: pl.DataFrame) -> pl.DataFrame:
@@ -60,14 +75,14 @@ def valid_piece(how: RawRows, answers: Sequence[bytes], piece: pl.DataFrame) -> 
 
 def _reply(how: RawRows, answers: Sequence[bytes], piece: pl.DataFrame) -> pl.DataFrame:
     """Return the answer of a piece to the question that comes after the answers so far."""
-    reply: dict[str, object] = {_ANSWER: None, _ERROR: None}
+    reply: dict[str, object] = {}
     try:
         rows = piece.drop(KEY, strict=False).lazy()
         how.valid(rows, place=str, ask=_replayed(answers))
     except _AskedError as asked:
-        reply[_ANSWER] = as_bytes(asked.answer)
+        reply = asked.reply
     except pl.exceptions.PolarsError as error:
-        reply[_ERROR] = str(error)
+        reply = {_ERROR: str(error)}
     return pl.DataFrame([reply], schema=_REPLY)
 
 
@@ -77,8 +92,12 @@ def _replayed(answers: Sequence[bytes]) -> Ask:
     def ask(
         rows: pl.LazyFrame, partial_answer: Callable[..., pl.LazyFrame], total: Step
     ) -> pl.DataFrame:
-        for answer in left:
-            return of_bytes(answer)
-        raise _AskedError(partial_answer(rows).collect())
+        for known in left:
+            return of_bytes(known)
+        try:
+            answer = partial_answer(rows).collect()
+        except pl.exceptions.PolarsError as error:
+            raise _AskedError({_ERROR: str(error)}) from error
+        raise _AskedError({_ANSWER: as_bytes(answer)})
 
     return ask

@@ -1,11 +1,13 @@
 """Turn a raw log into train, valid and test sessions on Spark, as a recipe says."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import polars as pl
 
 from gru4rec import atomic
 from gru4rec.clicks import ROW, RawRows, predicate_of
@@ -26,7 +28,7 @@ from gru4rec.preparation import (
     write_card,
 )
 from gru4rec.schema import SESSION_ID, TIMESTAMP, USER_ID
-from gru4rec.spark.asking import AskPieces
+from gru4rec.spark.asking import AskPieces, read_clicks_of
 from gru4rec.spark.failures import as_data_error
 from gru4rec.spark.made_sessions import (
     count_stages,
@@ -130,8 +132,8 @@ def _prepared(
     rows = raw.of_owners(owner, partitions).persist()
     kept_for_now.callback(rows.unpersist)
     ask = _ask(rows, how, raw)
-    valid, taken, invalid = how.valid(raw.empty.lazy(), place=raw.place, ask=ask)
-    read, schema = taken if how.where is None else int(rows.count()), valid.collect_schema()
+    schema, taken, invalid = read_clicks_of(how, raw, ask)
+    read = taken if how.where is None else int(rows.count())
     told(1, _STEPS)
 
     made, made_schema = make_sessions(rows, how, ask.answers, rules, raw.empty)
@@ -183,8 +185,10 @@ def _ask(rows: "DataFrame", how: RawRows, raw: RawLog) -> AskPieces:
     if raw.untyped:  # every column of text is asked what it holds
         return AskPieces(rows, how, whole=whole)
     columns = how.columns(raw.empty.lazy())
-    asked = [] if how.where is None else predicate_of(how.where).meta.root_names()
-    names = [*columns.ours.values(), *asked, *filter(None, [how.time_offset]), ROW, KEY]
+    wanted = {*columns.ours.values(), how.time_offset, ROW}
+    with suppress(pl.exceptions.PolarsError):  # reading says what is wrong with it
+        wanted.update([] if how.where is None else predicate_of(how.where).meta.root_names())
+    names = [*(name for name in raw.empty.columns if name in wanted), KEY]
     return AskPieces(only(rows, names), replace(how, other_columns=False), whole=whole)
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from gru4rec.clicks import RawRows, plain_ids
+from gru4rec.clicks import ROW, RawRows, plain_ids
 from gru4rec.errors import DataError
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 from gru4rec.serving import ListRules
-from gru4rec.spark.asking import AskPieces, valid_piece
+from gru4rec.spark.asking import AskPieces, read_clicks_of, valid_piece
 from gru4rec.spark.failures import as_data_error
 from gru4rec.spark.pieces import mapped
 from gru4rec.spark.raw_log import KEY, log_of_frame
@@ -77,8 +77,8 @@ def recommend(
         names = [*columns.ours.values(), *columns.others]
         raw = raw.only(names)
         ask = AskPieces(raw.frame, how)
-        valid, _, _ = how.valid(raw.empty.lazy(), place=raw.place, ask=ask)
-        schema = _schema_of(answers, valid.collect_schema()[SESSION_ID])
+        clicks, _, _ = read_clicks_of(how, raw, ask)
+        schema = _schema_of(answers, clicks[SESSION_ID])
         sent = replace(answers, checkpoint=_sent(frame.sparkSession, Path(checkpoint)))
         work = partial(_answer, sent, how, tuple(ask.answers))
         rows = raw.of_owners(columns.ours[SESSION_ID], partitions)
@@ -91,7 +91,7 @@ def _answer(
     """Answer, in a worker, the sessions of a piece by the checkpoint that was sent there."""
     from pyspark import SparkFiles
 
-    clicks = valid_piece(how, asked, piece)
+    clicks = valid_piece(how, asked, piece).drop(ROW)
     if clicks.height:
         here = replace(answers, checkpoint=SparkFiles.get(str(answers.checkpoint)))
         yield from here.pieces(clicks)

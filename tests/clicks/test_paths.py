@@ -155,6 +155,7 @@ PLACES = {
     "clicks/formats.py": {"pl.scan_csv", "pl.scan_ndjson", "pl.scan_parquet", "pl.scan_ipc"},
     "clicks/parquet.py": {"pl.scan_parquet", ".sink_parquet", ".write_parquet"},
     "preparation/shards.py": {".sink_parquet"},  # into a folder of partitions
+    "spark/pieces.py": {"pl.read_ipc", ".write_ipc"},  # of bytes
 }
 CALLS = [
     f"pl.{verb}_{kind}"
