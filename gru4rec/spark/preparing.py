@@ -149,6 +149,8 @@ def _prepared(
     told(3, _STEPS)
 
     kept = keep_supported(sessions, items, rules, made_schema).persist()
+    on_failure = kept_for_now.enter_context(ExitStack())
+    on_failure.callback(kept.unpersist)
     timed = TIMESTAMP in made_schema
     shown = str if timed else partial(_shown_row, made)
     spans = spans_of(kept, shown, timed=timed)
@@ -175,6 +177,7 @@ def _prepared(
     )
     card["split"] = {**split, "left_out": counts.left_out()}
     card["published"] = compare(recipe.published, card, counts.papers_count)
+    on_failure.pop_all()
     told(5, _STEPS)
     return Prepared({name: written(parts, name) for name in counts.names}, card, recipe, kept)
 

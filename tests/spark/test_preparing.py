@@ -181,12 +181,17 @@ def test_ids_and_other_columns_of_many_types_come_along(spark):
 
 
 def test_the_source_stays_as_it_is_and_nothing_is_kept_after(spark):
-    log = framed(spark, KINDS)
-    before = log.schema
+    def kept():
+        return set(spark.sparkContext._jsc.getPersistentRDDs())
+
+    log, before = framed(spark, KINDS), kept()
+    with pytest.raises(DataError, match="cutting off"):
+        prepare(log, Recipe().replace({"split.test": "99d"}))
+    assert kept() == before
     prepared = prepare(log, Recipe().replace(WHOLE))
+    assert len(kept() - before) == 1
     prepared.unpersist()
-    assert log.schema == before
-    assert len(spark.sparkContext._jsc.getPersistentRDDs()) == 0
+    assert kept() == before
 
 
 # What it cannot do
