@@ -1,5 +1,7 @@
 """A hand-over from Spark and back: folders of Parquet files, no Spark on this side.
 
+With the extra [spark], Spark's own workers answer (docs/scaling.md); this is for where they do not.
+
     python examples/from_spark.py clicks/ answers/
 
 In Spark, before and after:

@@ -7,7 +7,6 @@
     ├── DeviceError         the device asked for is not on this machine
     ├── DivergenceError     training left the finite numbers
     ├── MissingExtraError   a feature needs a package that is not installed
-    ├── StoppedError        training was asked to stop before its end
     ├── LostRankError       another process of the same training is gone
     ├── StoppedError        work was stopped before its end
     ├── ForkedError         a process was forked after Polars had run, and needs its threads

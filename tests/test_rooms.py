@@ -21,6 +21,7 @@ ORDER = [
     ["evaluation", "exporting"],
     ["tuning"],
     ["service"],
+    ["spark"],
     ["cli"],
 ]
 ROOMS = [room for line in ORDER for room in line]
@@ -74,11 +75,11 @@ def test_a_room_imports_those_below_it_by_their_faces(file):
         assert name in importlib.import_module(module).__all__
 
 
-def test_only_the_command_line_imports_preparation():
+def test_only_the_command_line_and_spark_import_preparation():
     importers = {
         room_of(file) for file in FILES for room, *_ in other_rooms(file) if room == "preparation"
     }
-    assert importers == {"cli"}
+    assert importers == {"cli", "spark"}
 
 
 def test_files_of_the_root_import_no_room():

@@ -85,12 +85,19 @@ def _options(function: Any) -> Any:
 )
 @click.option("--recipe", type=Reads(), metavar="FILE", help="Recipe in TOML; options override it.")
 @_options
+@click.option(
+    "--engine",
+    type=click.Choice(["polars", "spark"]),
+    default="polars",
+    show_default=True,
+    help="What works: this machine, or Spark, by its own settings (extra [spark]).",
+)
 @click.option("--force", is_flag=True, help="Replace older prepared sessions at DIR.")
 def command(raw: tuple[str, ...], output: Path, **options: Any) -> None:
     """Make sessions of the raw logs RAW: DIR/train.parquet, valid.parquet, test.parquet.
 
     The rules work in the order of the options. DIR/card.json says what each dropped and what is
-    left; DIR/recipe.toml repeats it.
+    left; DIR/recipe.toml repeats it. With --engine spark the parts are folders of Parquet files.
     """
     from gru4rec.cli.progress import Display
     from gru4rec.preparation import Recipe, prepare
@@ -104,7 +111,13 @@ def command(raw: tuple[str, ...], output: Path, **options: Any) -> None:
             given[key] = list(given[key] or ()) or None
     recipe = recipe.replace({key: value for key, value in given.items() if value is not None})
     with Display("preparing") as display:
-        card = prepare(raw, output, recipe, force=options["force"], on_progress=display.show)
+        how = {"force": options["force"], "on_progress": display.show}
+        if options["engine"] == "spark":
+            from gru4rec.spark import prepare_paths
+
+            card = prepare_paths(raw, output, recipe, **how)
+        else:
+            card = prepare(raw, output, recipe, **how)
     click.echo(as_text(card), err=True)
     click.echo(f"wrote {output}", err=True)
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from gru4rec.clicks.asking import Ask, ask_frame, facts_of
 from gru4rec.errors import DataError
 from gru4rec.schema import ARGUMENTS, ITEM_ID, SESSION_ID, USER_ID
 from gru4rec.untrusted import shown
@@ -122,18 +123,18 @@ def column_of(ids: Sequence[int | str], name: str) -> pl.Series:
     return pl.Series(name, [str(value) for value in ids], dtype=pl.String)
 
 
-def with_plain_ids(clicks: pl.LazyFrame) -> pl.LazyFrame:
+def with_plain_ids(clicks: pl.LazyFrame, *, ask: Ask = ask_frame) -> pl.LazyFrame:
     """Make the columns of ids integers of up to 64 bits, or text.
 
     Raise DataError for a column of another type, and for numbers that are not whole or not exact.
     """
     for name, dtype in clicks.collect_schema().items():
         if name in IDS:
-            clicks = clicks.with_columns(_plain_column(clicks, name, dtype))
+            clicks = clicks.with_columns(_plain_column(clicks, name, dtype, ask))
     return clicks
 
 
-def _plain_column(clicks: pl.LazyFrame, name: str, dtype: pl.DataType) -> pl.Expr:
+def _plain_column(clicks: pl.LazyFrame, name: str, dtype: pl.DataType, ask: Ask) -> pl.Expr:
     """Return the column of plain ids that a column of another type holds."""
     column, numbers = pl.col(name), (pl.Int128, pl.UInt128)
     if dtype in (pl.String, pl.Null) or (dtype.is_integer() and dtype not in numbers):
@@ -141,7 +142,7 @@ def _plain_column(clicks: pl.LazyFrame, name: str, dtype: pl.DataType) -> pl.Exp
     if isinstance(dtype, pl.Categorical | pl.Enum):
         return column.cast(pl.String)
     if dtype == pl.Binary:
-        return _text_of_bytes(clicks, name)
+        return _text_of_bytes(clicks, name, ask)
     if not (dtype.is_float() or dtype.is_decimal() or dtype in numbers):
         raise _no_id(name, f"is of type {dtype}")
     known = column.fill_nan(None) if dtype.is_float() else column
@@ -149,12 +150,16 @@ def _plain_column(clicks: pl.LazyFrame, name: str, dtype: pl.DataType) -> pl.Exp
     wrong = known.is_not_null() & (whole.is_null() | (whole.cast(dtype, strict=False) != known))
     if dtype.is_float():
         wrong |= known.abs() >= EXACT_BELOW[type(dtype)]
-    holds = clicks.select(
-        known.filter(wrong).first().alias("wrong"),
-        whole.min().alias("low"),
-        whole.max().alias("high"),
+    holds = facts_of(
+        clicks,
+        {
+            "wrong": (known.filter(wrong).first(), "first"),
+            "low": (whole.min(), "min"),
+            "high": (whole.max(), "max"),
+        },
+        ask,
     )
-    value, low, high = holds.collect(engine="streaming").row(0)
+    value, low, high = holds["wrong"], holds["low"], holds["high"]
     if value is not None:
         raise _no_id(name, f"holds {value} of type {dtype}, which is not whole or not exact")
     fits = [kind for kind, span in _SPANS.items() if low is None or (low in span and high in span)]
@@ -165,10 +170,10 @@ def _plain_column(clicks: pl.LazyFrame, name: str, dtype: pl.DataType) -> pl.Exp
     return known.cast(fits[0])
 
 
-def _text_of_bytes(clicks: pl.LazyFrame, name: str) -> pl.Expr:
+def _text_of_bytes(clicks: pl.LazyFrame, name: str, ask: Ask) -> pl.Expr:
     text = pl.col(name).cast(pl.String)
     try:
-        clicks.select(text.count()).collect(engine="streaming")
+        facts_of(clicks, {"texts": (text.count(), "sum")}, ask)
     except pl.exceptions.ComputeError as error:
         raise _no_id(name, "holds bytes that are no UTF-8 text") from error
     return text

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from gru4rec.clicks.asking import Ask, facts_of
 from gru4rec.clicks.formats import DAMAGE, NO_TEXT
 from gru4rec.clicks.ids import IDS
 from gru4rec.clicks.null_markers import look_for_markers, warn_of_markers
@@ -23,7 +24,12 @@ _TOTAL, _FAULTY = "total", "faulty"
 
 
 def checked(
-    clicks: pl.LazyFrame, *, place: Callable[[int], str], drop_invalid: bool, strict_times: bool
+    clicks: pl.LazyFrame,
+    *,
+    place: Callable[[int], str],
+    drop_invalid: bool,
+    strict_times: bool,
+    ask: Ask,
 ) -> tuple[pl.LazyFrame, int, dict[str, int]]:
     """Return (the valid rows, the number of all rows, the number of invalid ones by their fault).
 
@@ -37,18 +43,16 @@ def checked(
     any_fault = pl.any_horizontal(*faults.values()).any()
     schema = clicks.collect_schema()
     texts = [name for name in IDS if schema.get(name) == pl.String]
-    answers = (
-        clicks.select(pl.len().alias(_TOTAL), any_fault.alias(_FAULTY), *look_for_markers(texts))
-        .collect(engine="streaming")
-        .row(0, named=True)
-    )
+    markers = {name: (count, "sum") for name, count in look_for_markers(texts).items()}
+    counted = {_TOTAL: (pl.len(), "sum"), _FAULTY: (any_fault, "any")}
+    answers = facts_of(clicks, {**counted, **markers}, ask)
     total, is_faulty = answers[_TOTAL], answers[_FAULTY]
     if not total:
         raise DataError("the click log has no rows; check the file and where", mend_with=["where"])
-    warn_of_markers(clicks, {name: answers[name] for name in texts})
+    warn_of_markers(clicks, {name: answers[name] for name in texts}, ask)
     if is_faulty and TIMESTAMP in schema and not strict_times:
-        faults = _faults(clicks, earliest_meant(clicks))
-    counts = _count(clicks, faults) if is_faulty else []
+        faults = _faults(clicks, earliest_meant(clicks, ask))
+    counts = _count(clicks, faults, ask) if is_faulty else []
     if counts and not drop_invalid:
         raise _refusal(counts, total, place)
     if counts:
@@ -57,7 +61,7 @@ def checked(
         if dropped == total:
             raise DataError("every row of the click log is invalid; check the columns")
         clicks = clicks.filter(~pl.any_horizontal(*faults.values()))
-    valid = clicks.drop(ROW, DAMAGE, RAW_TIME, strict=False)
+    valid = clicks.drop(DAMAGE, RAW_TIME, strict=False)
     return valid, total, {count["fault"]: count["rows"] for count in counts}
 
 
@@ -82,7 +86,7 @@ def _faults(clicks: pl.LazyFrame, earliest: datetime) -> Mapping[str, pl.Expr]:
     return faults
 
 
-def _count(clicks: pl.LazyFrame, faults: Mapping[str, pl.Expr]) -> list[dict[str, Any]]:
+def _count(clicks: pl.LazyFrame, faults: Mapping[str, pl.Expr], ask: Ask) -> list[dict[str, Any]]:
     """Return a line for each fault that a row has, in the order of `faults`.
 
     A line has the `fault`, the number of its `rows`, the `ROW` of the first of them, and what that
@@ -91,13 +95,15 @@ def _count(clicks: pl.LazyFrame, faults: Mapping[str, pl.Expr]) -> list[dict[str
     kinds = list(faults)
     kind = pl.coalesce(pl.when(rows).then(number) for number, rows in enumerate(faults.values()))
     shown = [name for name in (DAMAGE, RAW_TIME) if name in clicks.collect_schema()]
-    counts = (
-        clicks.with_columns(kind.alias("kind"))
-        .filter(pl.col("kind").is_not_null())
-        .group_by("kind")
-        .agg(pl.len().alias("rows"), pl.col(ROW).min(), pl.col(shown).sort_by(ROW).first())
-        .sort("kind")
-        .collect(engine="streaming")
+
+    def by_kind(rows: pl.LazyFrame, count: pl.Expr) -> pl.LazyFrame:
+        first = pl.col(ROW).min(), pl.col(shown).sort_by(ROW).first()
+        return rows.group_by("kind").agg(count.alias("rows"), *first).sort("kind")
+
+    counts = ask(
+        clicks.with_columns(kind.alias("kind")).filter(pl.col("kind").is_not_null()),
+        lambda piece: by_kind(piece, pl.len()),
+        lambda pieces: by_kind(pieces, pl.col("rows").sum()),
     )
     return [{**line, "fault": kinds[line["kind"]]} for line in counts.rows(named=True)]
 

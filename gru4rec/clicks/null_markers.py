@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from gru4rec.clicks.asking import Ask, facts_of
 from gru4rec.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -27,16 +28,16 @@ def without_markers(rows: pl.LazyFrame, null: str | Sequence[str]) -> pl.LazyFra
     return rows.with_columns(pl.when(~text.is_in(texts)).then(text))
 
 
-def look_for_markers(names: Sequence[str]) -> list[pl.Expr]:
+def look_for_markers(names: Sequence[str]) -> dict[str, pl.Expr]:
     """Count in columns of text, by their names, the values that look like a missing one."""
-    return [_markers(name).len().alias(name) for name in names]
+    return {name: _markers(name).len() for name in names}
 
 
-def warn_of_markers(clicks: pl.LazyFrame, counts: Mapping[str, int]) -> None:
+def warn_of_markers(clicks: pl.LazyFrame, counts: Mapping[str, int], ask: Ask) -> None:
     """Log the values that look like a missing one, by their number in each column."""
     for name, count in counts.items():
         if count:
-            text = clicks.select(_markers(name).first()).collect(engine="streaming").item()
+            text = facts_of(clicks, {name: (_markers(name).first(), "first")}, ask)[name]
             logger.warning(
                 "%s is %r or the like in %d rows, which is taken as an id; if it stands for a "
                 "missing value, say so with null",

@@ -7,16 +7,12 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import polars as pl
 
-from gru4rec.clicks.column_types import with_types
-from gru4rec.clicks.columns import Columns, find_columns
 from gru4rec.clicks.files import Scan, count_rows, scan_files
 from gru4rec.clicks.formats import Panic, reason_of
-from gru4rec.clicks.ids import at_least_one, with_plain_ids
-from gru4rec.clicks.invalid_rows import ROW, checked
-from gru4rec.clicks.null_markers import without_markers
+from gru4rec.clicks.ids import at_least_one
+from gru4rec.clicks.invalid_rows import ROW
 from gru4rec.clicks.order import first_clicks
-from gru4rec.clicks.predicates import predicate_of
-from gru4rec.clicks.timestamps import with_offsets_added, with_timestamp
+from gru4rec.clicks.raw_rows import RawRows
 from gru4rec.errors import DataError
 from gru4rec.forks import refuse_forked
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
@@ -127,17 +123,17 @@ def read_log(
     scan = _scan(source, header)
     if explode is not None:
         scan = scan.exploded(explode)
+    how = RawRows(
+        named=named, untyped=scan.untyped, where=where, drop_invalid=drop_invalid, null=null,
+        time_offset=time_offset, other_columns=other_columns, strict_times=strict_times,
+    )  # fmt: skip
     try:
-        columns = find_columns(scan.rows, named, others=other_columns, time_offset=time_offset)
-        rows_taken = _take_rows(scan, columns, where, null)
-        clicks = _as_clicks(rows_taken, columns, timed=TIMESTAMP in named)
-        valid, rows, dropped = checked(
-            clicks, place=scan.place, drop_invalid=drop_invalid, strict_times=strict_times
-        )
+        valid, rows, dropped = how.valid(scan.rows.with_row_index(ROW, offset=1), place=scan.place)
         read = rows if where is None else count_rows(scan.rows)
     except (pl.exceptions.PolarsError, OSError, Panic) as error:
-        raise _unreadable(scan, where, error) from error
-    return ClickLog(valid, read, rows, dropped, [str(path) for path in scan.paths])
+        damaged = scan.unreadable() or ", ".join(scan.addresses[:1])
+        raise how.unreadable(error, damaged) from error
+    return ClickLog(valid.drop(ROW), read, rows, dropped, [str(path) for path in scan.paths])
 
 
 def _scan(source: ClickSource, header: Sequence[str] | None) -> Scan:
@@ -156,34 +152,3 @@ def _scan(source: ClickSource, header: Sequence[str] | None) -> Scan:
     if not all(isinstance(path, str | Path) for path in paths):
         raise DataError(f"a click log is a frame, or paths of files; got {type(source).__name__}")
     return scan_files(paths, header)
-
-
-def _take_rows(
-    scan: Scan, columns: Columns, where: str | None, null: Sequence[str]
-) -> pl.LazyFrame:
-    """Give columns of text their types, number the rows, and take those that `where` asks for."""
-    predicate = pl.lit(True) if where is None else predicate_of(where)
-    source = without_markers(scan.rows, null)
-    untyped = scan.untyped & {*columns.typed, *predicate.meta.root_names()}
-    rows = with_types(columns.as_read(source), untyped, columns.ids)
-    # Here a name that the log lacks is refused, and the message lists no column of ours.
-    rows.filter(predicate).collect_schema()
-    return rows.with_row_index(ROW, offset=1).filter(predicate)
-
-
-def _as_clicks(rows: pl.LazyFrame, columns: Columns, *, timed: bool) -> pl.LazyFrame:
-    """Give the columns our names, make the ids plain and Datetimes of the times, if asked for."""
-    clicks = with_plain_ids(columns.renamed(rows, row=ROW))
-    clicks = with_timestamp(clicks) if timed else clicks
-    return clicks if columns.time_offset is None else with_offsets_added(clicks)
-
-
-def _unreadable(scan: Scan, where: str | None, error: BaseException) -> DataError:
-    """Make the error that says why a log cannot be read, and in which files that shows."""
-    damaged = scan.unreadable() or ", ".join(scan.addresses[:1])
-    files = f" in {damaged}" if damaged else ""
-    asked = "" if where is None else f" (where {where!r})"
-    return DataError(
-        f"cannot read the click log{asked}: {reason_of(error)}{files}",
-        mend_with=[] if where is None else ["where"],
-    )

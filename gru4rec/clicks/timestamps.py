@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from gru4rec.clicks.asking import Ask, ask_frame, facts_of
 from gru4rec.clicks.column_types import with_types
 from gru4rec.clicks.ids import EXACT_BELOW
 from gru4rec.errors import DataError
@@ -34,7 +35,7 @@ _ISO = r"^\d{4}-\d\d-\d\d"
 _LARGEST = 2**62  # microseconds; more than any time, and far from overflow
 
 
-def with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
+def with_timestamp(clicks: pl.LazyFrame, *, ask: Ask = ask_frame) -> pl.LazyFrame:
     """Turn a time column of any kind into Datetime("us"), null where a time cannot be read.
 
     `RAW_TIME` holds the times as they were given. A column of nothing but nulls is dropped.
@@ -46,13 +47,13 @@ def with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
         logger.info("the click log has no time column: clicks are taken in the order of its rows")
         return clicks
     if schema[TIMESTAMP] == pl.String:
-        clicks = _numbers_of_text(with_types(clicks, [TIMESTAMP], ()))
+        clicks = _numbers_of_text(with_types(clicks, [TIMESTAMP], (), ask=ask), ask)
     elif isinstance(schema[TIMESTAMP], pl.Decimal):
         whole = schema[TIMESTAMP].scale == 0  # type: ignore[attr-defined]
         number = pl.col(TIMESTAMP).cast(pl.Int64 if whole else pl.Float64, strict=False)
         clicks = clicks.with_columns(number)
     dtype = clicks.collect_schema()[TIMESTAMP]
-    counts = _count_times(clicks, dtype)
+    counts = _count_times(clicks, dtype, ask)
     _refuse_inexact(dtype, counts)
     if counts["rows"] and not counts["known"]:
         logger.info("the time column is entirely null: clicks are taken in the order of the rows")
@@ -64,28 +65,29 @@ def with_timestamp(clicks: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _numbers_of_text(clicks: pl.LazyFrame) -> pl.LazyFrame:
+def _numbers_of_text(clicks: pl.LazyFrame, ask: Ask) -> pl.LazyFrame:
     """Turn times that came as text into numbers, where most are; what is none becomes null."""
     time = pl.col(TIMESTAMP)
     if clicks.collect_schema()[TIMESTAMP] != pl.String:
         return clicks
     whole, number = time.str.contains(_WHOLE), time.cast(pl.Float64, strict=False).is_not_null()
-    counts = clicks.select(whole.sum(), number.sum().alias("number"), time.count().alias("known"))
-    wholes, numbers, known = counts.collect(engine="streaming").row(0)
-    if 2 * numbers <= known:
+    counts = {"whole": whole.sum(), "number": number.sum(), "known": time.count()}
+    found = facts_of(clicks, {name: (count, "sum") for name, count in counts.items()}, ask)
+    if 2 * found["number"] <= found["known"]:
         return clicks
-    dtype = pl.Int64 if wholes == numbers else pl.Float64
+    dtype = pl.Int64 if found["whole"] == found["number"] else pl.Float64
     return clicks.with_columns(time.cast(dtype, strict=False))
 
 
-def _count_times(clicks: pl.LazyFrame, dtype: pl.DataType) -> Mapping[str, int]:
+def _count_times(clicks: pl.LazyFrame, dtype: pl.DataType, ask: Ask) -> Mapping[str, int]:
     """Count the `rows`, the `known` times and, of numbers, those as large as times in each unit."""
     time = pl.col(TIMESTAMP)
-    sizes = _sizes(time, dtype) if dtype.is_numeric() else {}
+    counts = {"rows": pl.len(), "known": time.count()}
+    counts |= _sizes(time, dtype) if dtype.is_numeric() else {}
+    facts = {name: (count, "sum") for name, count in counts.items()}
     if type(dtype) in (pl.Float16, pl.Float32):
-        sizes["largest"] = time.fill_nan(None).abs().max()
-    counts = clicks.select(pl.len().alias("rows"), time.count().alias("known"), **sizes)
-    return counts.collect(engine="streaming").row(0, named=True)
+        facts["largest"] = time.fill_nan(None).abs().max(), "max"
+    return facts_of(clicks, facts, ask)
 
 
 def _refuse_inexact(dtype: pl.DataType, counts: Mapping[str, Any]) -> None:
@@ -167,13 +169,14 @@ def with_offsets_added(clicks: pl.LazyFrame) -> pl.LazyFrame:
     return clicks.with_columns(time).drop(OFFSET)
 
 
-def earliest_meant(clicks: pl.LazyFrame) -> datetime:
+def earliest_meant(clicks: pl.LazyFrame, ask: Ask) -> datetime:
     """Return the earliest time that can be meant: 1990, or 1970 if every time is before 1990.
 
     Then the times are the ticks of a clock that starts at 0.
     """
-    late = (pl.col(TIMESTAMP) >= EARLIEST).any()
-    if clicks.select(late | (pl.col(TIMESTAMP).count() == 0)).collect(engine="streaming").item():
+    late, known = (pl.col(TIMESTAMP) >= EARLIEST).any(), pl.col(TIMESTAMP).count()
+    found = facts_of(clicks, {"late": (late, "any"), "known": (known, "sum")}, ask)
+    if found["late"] or not found["known"]:
         return EARLIEST
     logger.warning(
         "every time lies before %d: taken as a clock that starts at 0; if these are dates, their "

@@ -2,11 +2,8 @@
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,14 +13,14 @@ from gru4rec.addresses import trouble_with
 from gru4rec.arraytypes import IntArray
 from gru4rec.clicks import (
     CARD,
-    END,
     PARTS,
-    ROW,
     SHARD_ROWS,
     START,
     ClickLog,
     ClickSource,
-    assign_parts,
+    FrameSpans,
+    RawRows,
+    part_of,
     read_log,
     scan_parquet,
     write_parquet_pieces,
@@ -32,14 +29,13 @@ from gru4rec.errors import DataError
 from gru4rec.preparation import card, shards
 from gru4rec.preparation.card import Card
 from gru4rec.preparation.recipe import Recipe, Split
-from gru4rec.preparation.rules import CLICKS, Ruled, apply_rules
+from gru4rec.preparation.rules import CLICKS, Ruled, apply_rules, tidy
+from gru4rec.preparation.splitting import cut_as_asked, times_of
 from gru4rec.preparation.verbs import SUPPORT
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP, USER_ID
 
 RECIPE = "recipe.toml"
 _FILES = {CARD, RECIPE, *(f"{part}.parquet" for part in PARTS)}
-_FAIR_SHARE = 0.005  # of the sessions, in a day that is a part
-_STARTS = (0.01, 0.5, 0.99)  # the shares of sessions whose last start the card gives
 
 
 def prepare(
@@ -76,10 +72,10 @@ def prepare(
             )
             split = _split(ruled, recipe.split, new, Path(scratch), shard_rows)
             described = {**_describe(log, recipe.rules.where, ruled, new), "split": split}
-            described["published"] = list(card.compare(recipe.published, described, new))
-            (new / RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
-            text = json.dumps(described, indent=2, ensure_ascii=False)
-            (new / CARD).write_text(text + "\n", encoding="utf-8")
+            described["published"] = card.compare(
+                recipe.published, described, lambda: card.papers_count(new)
+            )
+            write_card(new, described, recipe)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"cannot prepare {output}: {trouble_with(error) or error}") from error
     return described
@@ -93,33 +89,51 @@ def check_free(output: Path, *, force: bool) -> None:
     )  # fmt: skip
 
 
-def _read(source: ClickSource, recipe: Recipe) -> ClickLog:
-    """Read the valid clicks of the raw log, with all of its columns."""
+def write_card(folder: Path, card: Card, recipe: Recipe) -> None:
+    """Write the card and the recipe that was followed to a folder of prepared sessions."""
+    (folder / RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+    text = json.dumps(card, indent=2, ensure_ascii=False)
+    (folder / CARD).write_text(text + "\n", encoding="utf-8")
+
+
+def raw_rows_of(recipe: Recipe, untyped: frozenset[str] = frozenset()) -> RawRows:
+    """Return how the rows of a raw log become valid clicks, with all of its columns.
+
+    `untyped` are the columns that hold text only because their files know no types.
+    """
     columns, rules = recipe.columns, recipe.rules
-    by_user = columns.user_col is not None and columns.session_col is None
     named = {
         USER_ID: columns.user_col,
         SESSION_ID: columns.session_col,
         ITEM_ID: columns.item_col,
         TIMESTAMP: columns.time_col,
     }
-    if by_user:
+    if columns.user_col is not None and columns.session_col is None:
         del named[SESSION_ID]
     elif columns.user_col is None:
         del named[USER_ID]
+    return RawRows(
+        named=named, untyped=untyped, where=rules.where, drop_invalid=rules.drop_invalid,
+        null=recipe.layout.null or (), time_offset=columns.time_offset_col, other_columns=True,
+        strict_times=True,
+    )  # fmt: skip
+
+
+def _read(source: ClickSource, recipe: Recipe) -> ClickLog:
+    """Read the valid clicks of the raw log, with all of its columns."""
+    how, layout = raw_rows_of(recipe), recipe.layout
     return read_log(
-        source, named, where=rules.where, drop_invalid=rules.drop_invalid,
-        header=recipe.layout.header, explode=recipe.layout.explode, null=recipe.layout.null or (),
-        time_offset=columns.time_offset_col, other_columns=True, strict_times=True,
+        source, how.named, where=how.where, drop_invalid=how.drop_invalid, null=how.null,
+        header=layout.header, explode=layout.explode, time_offset=how.time_offset,
+        other_columns=how.other_columns, strict_times=how.strict_times,
     )  # fmt: skip
 
 
 def _split(ruled: Ruled, split: Split, output: Path, scratch: Path, shard_rows: int) -> Card:
     """Write the parts, each in the order of its sessions, and return what the card says of them."""
     sessions = pl.concat(ruled.spans)
-    timed = isinstance(sessions.schema[START], pl.Datetime)
-    asked = _asked(split, sessions, timed)
-    part, cuts = assign_parts(sessions, **asked, timed=timed, by=split.split_by)
+    cuts, described = cut_as_asked(split, FrameSpans(sessions))
+    part = sessions.select(part=part_of(cuts)).to_series()
     rank = _ranks(sessions)
     borders = np.cumsum([len(spans) for spans in ruled.spans])[:-1]
     lengths = np.split(sessions[CLICKS].to_numpy(), borders)
@@ -129,13 +143,10 @@ def _split(ruled: Ruled, split: Split, output: Path, scratch: Path, shard_rows: 
             ranks = np.split(np.where(is_in_part, rank, -1), borders)
             frames = shards.merge(ruled.shards, ranks, lengths, shard_rows=shard_rows)
             path = output / f"{name}.parquet"
-            write_parquet_pieces((_tidy(frame) for frame in frames), path, scratch / name)
+            write_parquet_pieces((tidy(frame) for frame in frames), path, scratch / name)
     left_out = sessions.filter(part.is_null())
-    return {
-        "by": split.split_by,
-        "cuts": {name: {"asked": asked[name], "at": str(cut.at)} for name, cut in cuts.items()},
-        "left_out": {"clicks": left_out[CLICKS].sum(), "sessions": len(left_out)},
-    }
+    out = {"clicks": left_out[CLICKS].sum(), "sessions": len(left_out)}
+    return {**described, "left_out": out}
 
 
 def _ranks(sessions: pl.DataFrame) -> IntArray:
@@ -144,32 +155,6 @@ def _ranks(sessions: pl.DataFrame) -> IntArray:
     ranks = np.empty(len(sessions), dtype=np.int64)
     ranks[order] = np.arange(len(sessions))
     return ranks
-
-
-def _tidy(clicks: pl.DataFrame) -> pl.DataFrame:
-    """Select the columns that are written, ours first."""
-    ours = [name for name in (SESSION_ID, ITEM_ID, TIMESTAMP, USER_ID) if name in clicks.columns]
-    return clicks.select(*ours, pl.exclude(*ours, ROW))
-
-
-def _asked(split: Split, sessions: pl.DataFrame, timed: bool) -> dict[str, str | None]:
-    """Return the parts to cut off: those that `split` names, else what suits the log."""
-    usual = "1d" if timed and _days_suit(sessions) else "10%"
-    asked = {"valid": split.valid or usual, "test": split.test or usual}
-    return {name: None if part == "none" else part for name, part in asked.items()}
-
-
-def _days_suit(sessions: pl.DataFrame) -> bool:
-    """Whether the last two days have a fair share of the sessions each, and leave more than half.
-
-    They have none if a few stray clicks come days after all others.
-    """
-    last_click: Any = sessions[END].max()
-    cuts = [last_click - timedelta(days=days) for days in (2, 1)]
-    start = sessions[START]
-    last_but_one, last = (start >= cuts[0]) & (start < cuts[1]), start >= cuts[1]
-    shares = [float(day.mean() or 0) for day in (last_but_one, last)]
-    return min(shares) >= _FAIR_SHARE and sum(shares) < 0.5
 
 
 def _describe(log: ClickLog, where: str | None, ruled: Ruled, output: Path) -> Card:
@@ -182,40 +167,15 @@ def _describe(log: ClickLog, where: str | None, ruled: Ruled, output: Path) -> C
         for name in PARTS
         if (output / f"{name}.parquet").exists()
     }
-    return {
-        "made_by": {package: version(package) for package in ("gru4rec", "polars")},
-        "source": list(log.files),
-        "rows": {"read": log.read, "invalid": dict(log.dropped)},
-        "rules": _rule_lines(log, where, ruled),
-        "time": _times(sessions),
-        "parts": parts,
-        "statistics": {
-            "session_clicks": card.quantiles(sessions[CLICKS]),
-            "item_clicks": card.quantiles(last.support[SUPPORT]),
-            "revisit_share": card.share(ruled.revisits, last.clicks - len(sessions)),
-            "order_share": card.order_share(train),
-        },
-    }
-
-
-def _rule_lines(log: ClickLog, where: str | None, ruled: Ruled) -> list[Card]:
-    """Return a line for each rule: what it dropped and what it left."""
-    lines = [] if where is None else [card.bare_line("where", where, log.rows, log.read)]
-    before = log.rows
-    for tally in ruled.tallies:
-        lines.append(tally.line(before))
-        before = tally.clicks
-    return lines
-
-
-def _times(sessions: pl.DataFrame) -> dict[str, str] | None:
-    """Return when the first sessions started and the last click came; None without times."""
-    if not isinstance(sessions.schema[START], pl.Datetime):
-        return None
-    start = sessions[START]
-    times = {
-        "first": start.min(),
-        **{f"{at:.0%} started by": start.quantile(at, "nearest") for at in _STARTS},
-        "last click": sessions[END].max(),
-    }
-    return {name: str(time) for name, time in times.items()}
+    return card.described(
+        read=log.read,
+        invalid=log.dropped,
+        files=log.files,
+        rules=card.rule_lines(log.read, log.rows, where, ruled.tallies),
+        times=times_of(FrameSpans(sessions)),
+        parts=parts,
+        session_clicks=card.counted(sessions[CLICKS]),
+        item_clicks=card.counted(last.support[SUPPORT]),
+        revisits=ruled.revisits,
+        order_share=card.order_share(train),
+    )

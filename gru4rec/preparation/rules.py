@@ -64,13 +64,8 @@ def apply_rules(
     cannot follow, and where nothing is left.
     """
     schema = log.clicks.collect_schema()
-    named_verbs = list(_verbs(rules, schema))
-    least = rules.min_item_clicks, rules.min_session_clicks
-    tallies = [
-        Tally("valid rows"),
-        *(Tally(name, text) for name, text, _ in named_verbs),
-        Tally("fewest clicks", "of an item {}, of a session {}".format(*least)),
-    ]
+    named_verbs = verbs_of(rules, schema)
+    tallies = tallies_of(rules, named_verbs)
     raw = shards.cut(
         log.clicks.with_row_index(ROW), log.rows - sum(log.dropped.values()),
         by=SESSION_ID if SESSION_ID in schema else USER_ID,
@@ -88,24 +83,44 @@ def apply_rules(
     items, sessions = _supported_items(made, rules, folder / "ids"), _Sessions()
     keep = partial(_keep_supported, items, rules.min_session_clicks, tallies[-1], sessions)
     kept = shards.store(made, partial(telling, keep), folder / "kept")
+    refuse_nothing(tallies)
+    return Ruled(kept, sessions.spans, tallies, sessions.revisits)
+
+
+def tallies_of(rules: Rules, named_verbs: Sequence[NamedVerb]) -> list[Tally]:
+    """Return empty tallies: of the valid rows, of each verb, and of the fewest clicks."""
+    least = rules.min_item_clicks, rules.min_session_clicks
+    return [
+        Tally("valid rows"),
+        *(Tally(name, text) for name, text, _ in named_verbs),
+        Tally("fewest clicks", "of an item {}, of a session {}".format(*least)),
+    ]
+
+
+def refuse_nothing(tallies: Sequence[Tally]) -> None:
+    """Raise DataError, which names the rule, if nothing is left after one."""
     for tally in tallies:
         if not tally.clicks:
             raise DataError(f"no click is left after the rule {tally.rule} {tally.setting}")
-    return Ruled(kept, sessions.spans, tallies, sessions.revisits)
 
 
 def _make_sessions(
     named_verbs: Sequence[NamedVerb], tallies: Sequence[Tally], shard: pl.LazyFrame
 ) -> pl.DataFrame:
     """Apply the rules that look at one session or user at a time, and count what each leaves."""
-    clicks = shard.collect()
-    if SESSION_ID in clicks.columns:
-        clicks = order_clicks(clicks.lazy()).collect()
-    tallies[0].add(clicks)
-    for tally, (_, _, verb) in zip(tallies[1:], named_verbs, strict=True):
-        clicks = verb(clicks.lazy()).collect()
+    for tally, clicks in zip(tallies, stages(named_verbs, shard.collect()), strict=True):
         tally.add(clicks)
     return clicks
+
+
+def stages(named_verbs: Sequence[NamedVerb], clicks: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield the clicks of whole sessions, or users, in order, and then what each rule leaves."""
+    if SESSION_ID in clicks.columns:
+        clicks = order_clicks(clicks.lazy()).collect()
+    yield clicks
+    for _, _, verb in named_verbs:
+        clicks = verb(clicks.lazy()).collect()
+        yield clicks
 
 
 def _supported_items(
@@ -134,15 +149,27 @@ def _keep_supported(
     """Keep the clicks on `items`, count them and their sessions, and order these by start."""
     kept = verbs.keep_items(shard, items, min_session_clicks).collect()
     tally.add(kept)
-    different = kept.lazy().select(pl.col(SESSION_ID).rle_id(), ITEM_ID).unique()
-    sessions.revisits += kept.height - different.select(pl.len()).collect().item()
-    clicks, spans = _by_start(kept)
+    sessions.revisits += revisits(kept)
+    clicks, spans = by_start(kept)
     sessions.spans.append(spans)
     return clicks
 
 
+def revisits(clicks: pl.DataFrame) -> int:
+    """Count the clicks on an item that their session had clicked before."""
+    different = clicks.lazy().select(pl.col(SESSION_ID).rle_id(), ITEM_ID).unique()
+    return clicks.height - int(different.select(pl.len()).collect().item())
+
+
+def verbs_of(rules: Rules, schema: pl.Schema) -> list[NamedVerb]:
+    """Return the rules that look at one session or user at a time, in their order.
+
+    Raise DataError for one that a log of such columns cannot follow.
+    """
+    return list(_verbs(rules, schema))
+
+
 def _verbs(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
-    """Yield the rules that look at one session or user at a time, in their order."""
     events_then_gap = [*_kinds(rules, schema), *_gaps(rules, schema)]
     yield from reversed(events_then_gap) if rules.gap_before_events else events_then_gap
     if rules.drop_doubles:
@@ -181,7 +208,7 @@ def _gaps(rules: Rules, schema: pl.Schema) -> Iterator[NamedVerb]:
     yield "gap", gap, partial(verbs.sessionise, gap=pause, by=owner)
 
 
-def _by_start(clicks: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def by_start(clicks: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Put sessions in the order of their starts, equal ones by id, each as it is inside.
 
     Return (clicks, a row per session: its id, `START`, `END` and `CLICKS`).
@@ -200,3 +227,9 @@ def _by_start(clicks: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     spans = spans[order]
     rows = pl.int_ranges(first.gather(order), last.gather(order) + 1, eager=True).explode()
     return clicks[rows], spans
+
+
+def tidy(clicks: pl.DataFrame) -> pl.DataFrame:
+    """Select the columns that are written, ours first."""
+    ours = [name for name in (SESSION_ID, ITEM_ID, TIMESTAMP, USER_ID) if name in clicks.columns]
+    return clicks.select(*ours, pl.exclude(*ours, ROW))

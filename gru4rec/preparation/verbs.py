@@ -80,18 +80,37 @@ def supported_items(
     drops items with too few. It ends when nothing more is dropped (a fixpoint, the largest there
     is) or after `rounds`. A shard holds whole sessions. The columns are item_id and support.
     """
+
+    def support_of(left: pl.DataFrame | None) -> pl.DataFrame:
+        counts = [support(shard, left, min_session_clicks) for shard in shards]
+        return pl.concat(counts).group_by(ITEM_ID).agg(pl.col(SUPPORT).sum())
+
+    return fixpoint(support_of, min_item_clicks, rounds=rounds)
+
+
+def support(
+    clicks: pl.LazyFrame, items: pl.DataFrame | None, min_session_clicks: int
+) -> pl.DataFrame:
+    """Count the clicks on each of `items` (None: of all) in sessions that have enough of them."""
+    kept = keep_items(clicks.select(SESSION_ID, ITEM_ID), items, min_session_clicks)
+    return kept.group_by(ITEM_ID).agg(pl.len().alias(SUPPORT)).collect()
+
+
+def fixpoint(
+    support_of: Callable[[pl.DataFrame | None], pl.DataFrame],
+    min_item_clicks: int,
+    *,
+    rounds: int | None = None,
+) -> pl.DataFrame:
+    """Return the items of `supported_items`.
+
+    `support_of` returns the support of the items left, None for all, in the whole log.
+    """
     left: pl.DataFrame | None = None
     for _ in count() if rounds is None else range(rounds):
-        counts = [
-            keep_items(shard.select(SESSION_ID, ITEM_ID), left, min_session_clicks)
-            .group_by(ITEM_ID)
-            .agg(pl.len().alias(SUPPORT))
-            .collect()
-            for shard in shards
-        ]
-        support = pl.concat(counts).group_by(ITEM_ID).agg(pl.col(SUPPORT).sum())
-        left = support.filter(pl.col(SUPPORT) >= min_item_clicks)
-        if left.height == support.height:
+        counts = support_of(left)
+        left = counts.filter(pl.col(SUPPORT) >= min_item_clicks)
+        if left.height == counts.height:
             break
     assert left is not None
     return left

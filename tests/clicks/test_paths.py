@@ -156,6 +156,7 @@ PLACES = {
     "clicks/stores.py": {"pl.scan_parquet"},  # of addresses, or of a pattern that is meant
     "clicks/parquet.py": {"pl.scan_parquet", ".sink_parquet", ".write_parquet"},
     "preparation/shards.py": {".sink_parquet"},  # into a folder of partitions
+    "spark/pieces.py": {"pl.read_ipc", ".write_ipc"},  # of bytes
 }
 CALLS = [
     f"pl.{verb}_{kind}"
