@@ -96,7 +96,7 @@ def choose(kind: str, name: str, table: Mapping[str, Entry]) -> Entry:
 
 
 def import_extra(package: str, *, extra: str) -> ModuleType:
-    """Import a package that comes with an extra of this one, and return it.
+    """Import a package that comes with an extra of this one, or a part of it, and return that.
 
     Raise MissingExtraError, which says what to install, if it is not there.
     """
@@ -104,5 +104,6 @@ def import_extra(package: str, *, extra: str) -> ModuleType:
         return import_module(package)
     except ImportError as error:
         raise MissingExtraError(
-            f"{package} is not installed, and this needs it; pip install 'gru4rec[{extra}]'"
+            f"{package.partition('.')[0]} is not installed, and this needs it; "
+            f"pip install 'gru4rec[{extra}]'"
         ) from error
