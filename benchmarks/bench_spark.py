@@ -1,4 +1,4 @@
-"""Preparation and answers on Spark, beside one machine: seconds and peak memory of both.
+"""Preparation and answers on Spark, beside one machine: seconds and peak memory.
 
     python benchmarks/bench_spark.py --clicks 1e6 --sessions 1e5 --folder /tmp
     python benchmarks/bench_spark.py --globo
@@ -44,25 +44,32 @@ spark.stop()
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def measured(command: list[str], log: Path) -> tuple[float, float]:
-    """(seconds, peak resident GiB of a process and all that come of it)."""
+def measured(command: list[str], log: Path) -> str:
+    """Seconds on the clock and of the processor, and peak resident memory, as cells of a table.
+
+    They are those of a process and all that come of it.
+    """
     environment = {**os.environ, "PYSPARK_SUBMIT_ARGS": f"{_SPARK} pyspark-shell"}
-    started, peak = time.perf_counter(), 0
+    started, peak, ticks = time.perf_counter(), 0, dict[int, int]()
     with log.open("w") as said:
         child = subprocess.Popen(
             command, env=environment, stdout=said, stderr=said, start_new_session=True
         )
         while child.poll() is None:
-            peak = max(peak, resident(child.pid))
+            family = family_of(child.pid)
+            peak = max(peak, sum(size for size, _ in family.values()))
+            ticks |= {pid: used for pid, (_, used) in family.items()}
             time.sleep(0.1)
     if child.returncode:
         sys.exit(f"{' '.join(command)} failed; see {log}")
-    return time.perf_counter() - started, peak / 2**30
+    seconds = time.perf_counter() - started
+    processor = sum(ticks.values()) / os.sysconf("SC_CLK_TCK")
+    return f"{seconds:.1f} s | {processor:.1f} s | {peak / 2**30:.2f} GiB"
 
 
-def resident(root: int) -> int:
-    """Bytes of a process and its descendants that are in memory."""
-    parents, sizes = {}, {}
+def family_of(root: int) -> dict[int, tuple[int, int]]:
+    """(bytes in memory, ticks of the processor) of a process and its descendants."""
+    parents, found = {}, {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             try:
@@ -70,12 +77,12 @@ def resident(root: int) -> int:
             except OSError:
                 continue  # it has just ended
             parents[int(folder.name)] = int(fields[1])
-            sizes[int(folder.name)] = int(fields[21]) * _PAGE
-    family, size = {root}, sizes.get(root, 0)
+            used = int(fields[11]) + int(fields[12])
+            found[int(folder.name)] = int(fields[21]) * _PAGE, used
+    family = {root} & found.keys()
     while more := {pid for pid, parent in parents.items() if parent in family} - family:
         family |= more
-        size += sum(sizes[pid] for pid in more)
-    return size
+    return {pid: found[pid] for pid in family}
 
 
 def prepare_both(raw: Path, folder: Path, options: list[str]) -> None:
@@ -84,14 +91,10 @@ def prepare_both(raw: Path, folder: Path, options: list[str]) -> None:
     for engine in ("polars", "spark"):
         out = folder / engine
         command = [program, "prepare", str(raw), "-o", str(out), "--engine", engine, *options]
-        seconds, peak = measured(command, folder / f"{engine}.log")
+        took = measured(command, folder / f"{engine}.log")
         cards[engine] = json.loads((out / "card.json").read_text())
         read = cards[engine]["rows"]["read"]
-        print(
-            f"| prepare, {read:,} clicks | {engine} | {seconds:.1f} s | {read / seconds:,.0f} "
-            f"| {peak:.2f} GiB |",
-            flush=True,
-        )
+        print(f"| prepare, {read:,} clicks | {engine} | {took} |", flush=True)
     print(f"equal cards: {cards['polars'] == cards['spark']}", flush=True)
 
 
@@ -101,9 +104,12 @@ def answer_both(train: Path, sessions: int, folder: Path) -> None:
 
     clicks = pl.read_parquet(train)
     config = g4r.Config().replace(
-        {"training.epochs": 1, "training.neighbours": 0, "encoder.repeats": False}
-    )
-    g4r.GRU4Rec(config, device="cpu").fit(clicks.head(300_000)).save(folder / "model")
+        {
+            "encoder.hidden_size": 64, "encoder.repeats": False, "training.epochs": 1,
+            "training.negatives": 256, "training.neighbours": 0,
+        }
+    )  # fmt: skip
+    g4r.GRU4Rec(config, device="cpu").fit(clicks.head(100_000)).save(folder / "model")
     number = pl.col("session_id").rle_id()
     asked, log = clicks.filter(number < sessions), folder / "asked.parquet"
     asked.write_parquet(log)
@@ -111,12 +117,8 @@ def answer_both(train: Path, sessions: int, folder: Path) -> None:
     outs = {"one machine": folder / "one", "spark": folder / "many"}
     for way, code in (("one machine", _ANSWER), ("spark", _ANSWER_ON_SPARK)):
         command = [sys.executable, "-c", code, str(folder / "model"), str(log), str(outs[way])]
-        seconds, peak = measured(command, folder / "answers.log")
-        print(
-            f"| answer, {count:,} sessions | {way} | {seconds:.1f} s | {count / seconds:,.0f} "
-            f"| {peak:.2f} GiB |",
-            flush=True,
-        )
+        took = measured(command, folder / "answers.log")
+        print(f"| answer, {count:,} sessions | {way} | {took} |", flush=True)
     one, many = (
         pl.read_parquet(pattern).sort("session_id", "rank")["item_id"].to_list()
         for pattern in (f"{outs['one machine']}-*.parquet", f"{outs['spark']}/*.parquet")
@@ -138,7 +140,7 @@ def main() -> None:
     import pyspark
 
     print(f"{description()}, polars {pl.__version__}, pyspark {pyspark.__version__}, local[2]")
-    print("| what | by | time | a second | peak memory |\n|---|---|---:|---:|---:|", flush=True)
+    print("| what | by | time | processor | peak memory |\n|---|---|---:|---:|---:|", flush=True)
     folder = options.folder / f"bench_spark.{os.getpid()}"
     folder.mkdir()
     try:
