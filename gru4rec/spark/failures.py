@@ -29,7 +29,8 @@ def as_data_error(what: str) -> Iterator[None]:
 
 
 def reason_of(message: str) -> str:
-    """Return the line of a message of Spark that says what was raised in a worker, or its first."""
+    """Return the line of a message of Spark that says what was raised in a worker, or in Java."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     raised = [line for line in lines if _RAISED.match(line) and not line.startswith(_OF_JAVA)]
-    return brief((raised or lines or ["it does not say why"])[-1 if raised else 0], most=300)
+    of_java = [line.lstrip(": ") for line in lines if _RAISED.match(line.lstrip(": "))]
+    return brief([*raised[-1:], *of_java, *lines, "it does not say why"][0], most=300)

@@ -93,9 +93,9 @@ def prepare(
 
     `source` is a frame of Spark, or paths of files that all workers see, for which `spark` is the
     session. Spark brings the rows of a session, or of a user, together, in so many `partitions`
-    (left out, in Spark's own number), and the rules work on them in workers. This process has the
-    catalog in memory, and nothing for each click or session. `on_progress` is told how many steps
-    are done, and how many there are.
+    (left out, one for half a million rows), and the rules work on them in workers. This process has
+    the catalog in memory, and nothing for each click or session. `on_progress` is told how many
+    steps are done, and how many there are.
 
     Rows at the same time stand in the order in which Spark gives them, and so do all rows of a log
     without times. Types that Spark lacks become others: unsigned integers become wider ones.
@@ -129,7 +129,8 @@ def _prepared(
     rules = recipe.rules
     columns = how.columns(raw.empty.lazy())
     owner = columns.ours.get(SESSION_ID) or columns.ours[USER_ID]
-    rows = raw.of_owners(owner, partitions).persist()
+    # Spark's own number would stay what it is, 200 without a setting, as the rows are persisted.
+    rows = raw.of_owners(owner, partitions or raw.partitions()).persist()
     kept_for_now.callback(rows.unpersist)
     ask = _ask(rows, how, raw)
     schema, taken, invalid = read_clicks_of(how, raw, ask)

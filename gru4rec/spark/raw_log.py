@@ -19,6 +19,7 @@ KEY = "__gru4rec_key"
 """The column of what tells whose a row is: equal where ids are equal."""
 
 _SLICE = 1_000_000  # rows of a Parquet file that a task reads
+_PARTITION_BYTES = 16 * 2**20  # of files whose rows are a partition
 _PARTITION = 33  # bits of a row's number within its partition, as Spark's own numbers have it
 
 
@@ -42,10 +43,17 @@ class RawLog:
         names = [*dict.fromkeys(columns), ROW]
         return replace(self, frame=only(self.frame, names), empty=self.empty.select(names))
 
+    def partitions(self) -> int:
+        """Return how many partitions have pieces of a good size."""
+        if not self.files:
+            return -(-int(self.frame.count()) // PIECE_ROWS) or 1
+        return -(-sum(Path(file).stat().st_size for file in self.files) // _PARTITION_BYTES) or 1
+
     def of_owners(self, column: str, partitions: int | None) -> "DataFrame":
         """Return the rows owner after owner, in each partition by their number.
 
-        `column` holds the owner, a session or a user; `KEY` is equal where owners are.
+        `column` holds the owner, a session or a user; `KEY` is equal where owners are. Without
+        `partitions` Spark says how many there are.
         """
         from pyspark.sql import functions as F
 
