@@ -45,7 +45,7 @@ class RawLog:
 
     def partitions(self) -> int:
         """Return how many partitions have pieces of a good size."""
-        if not self.files:
+        if not self.files or any("://" in file for file in self.files):
             return -(-int(self.frame.count()) // PIECE_ROWS) or 1
         return -(-sum(Path(file).stat().st_size for file in self.files) // _PARTITION_BYTES) or 1
 
