@@ -3,8 +3,8 @@
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from gru4rec.clicks import watch_forks
 from gru4rec.faces import lazy_face
-from gru4rec.forks import watch_forks
 
 if TYPE_CHECKING:
     from gru4rec.clicks import generate_clicks, read_clicks, split_by_time, split_last

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import IntArray, Rows
-from gru4rec.bulk import sent
 
 # M targets, N items of the catalog.
 
@@ -39,10 +38,10 @@ def ranks_in_pieces(
 
     `scored` are rows of the targets with their scores of all items [n, N], each row once.
     """
-    all_ranks = torch.empty(len(targets), dtype=torch.float64)
-    for rows, scores in scored:
-        all_ranks = all_ranks.to(scores.device)  # where they stay until all are counted
-        all_ranks[rows] = ranks(scores, sent(targets[rows], scores.device), ties=ties)
+    all_ranks, wanted = torch.empty(len(targets), dtype=torch.float64), torch.from_numpy(targets)
+    for rows, scores in scored:  # they are counted where the scores are, and come back as one
+        all_ranks, wanted = all_ranks.to(scores.device), wanted.to(scores.device)
+        all_ranks[rows] = ranks(scores, wanted[rows], ties=ties)
     return all_ranks.cpu()
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import gru4rec as g4r
-from gru4rec.bulk import BULKS, Bulk
+from gru4rec.sessions.bulk import BULKS, Bulk
 
 META = torch.device("meta")
 

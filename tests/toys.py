@@ -42,7 +42,7 @@ QUICK = [
 @contextmanager
 def at_once(**sizes: int) -> Iterator[None]:
     """Let a CPU work on other numbers at once; see `Bulk`."""
-    from gru4rec.bulk import BULKS
+    from gru4rec.sessions.bulk import BULKS
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BULKS, "cpu", replace(BULKS["cpu"], **sizes))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         seconds_of,
     )
     from gru4rec.clicks.files import Scan, scan_files
+    from gru4rec.clicks.forks import refuse_forked, watch_forks
     from gru4rec.clicks.ids import at_least_one, column_of, id_as, ids_as, plain_id, plain_ids
     from gru4rec.clicks.invalid_rows import ROW
     from gru4rec.clicks.item_lists import items_of_text, read_items
@@ -70,12 +71,14 @@ __all__ = [
     "read_items",
     "read_log",
     "read_parquet",
+    "refuse_forked",
     "scan_files",
     "scan_parquet",
     "seconds_of",
     "session_runs",
     "split_by_time",
     "split_last",
+    "watch_forks",
     "write_parquet",
     "write_parquet_pieces",
 ]

@@ -8,13 +8,13 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import polars as pl
 
 from gru4rec.clicks.files import Scan, count_rows, scan_files
+from gru4rec.clicks.forks import refuse_forked
 from gru4rec.clicks.formats import Panic, reason_of
 from gru4rec.clicks.ids import at_least_one
 from gru4rec.clicks.invalid_rows import ROW
 from gru4rec.clicks.order import first_clicks
 from gru4rec.clicks.raw_rows import RawRows
 from gru4rec.errors import DataError
-from gru4rec.forks import refuse_forked
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 
 

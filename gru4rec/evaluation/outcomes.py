@@ -7,11 +7,10 @@ import numpy as np
 import torch
 
 from gru4rec.arraytypes import Int32Array, IntArray
-from gru4rec.bulk import sent
 from gru4rec.metrics import num_tied, ranks
 from gru4rec.recommenders import Recommender
 from gru4rec.serving import ItemFilter, lists_after, top_k
-from gru4rec.sessions import ItemLinks, SessionArrays
+from gru4rec.sessions import ItemLinks, SessionArrays, sent
 
 
 @dataclass(frozen=True)

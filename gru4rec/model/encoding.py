@@ -7,10 +7,16 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import IntArray
-from gru4rec.bulk import bulk_of, sent
 from gru4rec.model.encoders import Packing, State
 from gru4rec.model.network import Model
-from gru4rec.sessions import ORDINARY_CLICKS, SessionArrays, SessionParallelWindows, sides_of
+from gru4rec.sessions import (
+    ORDINARY_CLICKS,
+    SessionArrays,
+    SessionParallelWindows,
+    bulk_of,
+    sent,
+    sides_of,
+)
 
 # M clicks of a window, W of them whose vectors are wanted, E length of an input, D of a vector
 

@@ -15,9 +15,8 @@ from torch import Tensor
 
 from gru4rec import atomic
 from gru4rec.addresses import refuse_address
-from gru4rec.clicks import read_parquet, scan_parquet, write_parquet
+from gru4rec.clicks import read_parquet, refuse_forked, scan_parquet, write_parquet
 from gru4rec.errors import CheckpointError, ConfigError, DataError
-from gru4rec.forks import refuse_forked
 from gru4rec.layout import (
     CATALOG,
     CONFIG,

@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
-from gru4rec.bulk import BULKS
 from gru4rec.clicks import ClickSource, plain_ids
 from gru4rec.errors import CheckpointError, DataError
 from gru4rec.recommenders.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -26,6 +25,7 @@ from gru4rec.serving import (
     filter_of,
 )
 from gru4rec.sessions import (
+    BULKS,
     Prefixes,
     RunningSession,
     SessionArrays,

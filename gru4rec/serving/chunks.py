@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import Rows
-from gru4rec.bulk import BULKS, bulk_of
+from gru4rec.sessions import BULKS, bulk_of
 
 _CPU = torch.device("cpu")
 # Of a large catalog more scores are made, so that its vectors are not read for a few rows only.

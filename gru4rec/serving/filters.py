@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
-from gru4rec.bulk import sent
 from gru4rec.clicks import plain_ids
 from gru4rec.errors import DataError
 from gru4rec.serving.arrangement import Arrangement
 from gru4rec.serving.index import ItemIndex
-from gru4rec.sessions import Catalog, SessionArrays, ranges
+from gru4rec.sessions import Catalog, SessionArrays, ranges, sent
 
 logger = logging.getLogger(__name__)
 

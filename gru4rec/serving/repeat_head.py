@@ -19,8 +19,7 @@ import numpy as np
 from torch import Tensor
 
 from gru4rec.arraytypes import BoolArray, Float32Array, Float64Array, IntArray
-from gru4rec.bulk import sent
-from gru4rec.sessions import OWN_KINDS, OWN_SHAPE, OwnItems
+from gru4rec.sessions import OWN_KINDS, OWN_SHAPE, OwnItems, sent
 from gru4rec.untrusted import shown
 
 # S rows, N items

@@ -8,9 +8,8 @@ from typing import Any
 import polars as pl
 
 from gru4rec.atomic import write_beside
-from gru4rec.clicks import read_parquet, scan_parquet, write_parquet
+from gru4rec.clicks import read_parquet, refuse_forked, scan_parquet, write_parquet
 from gru4rec.errors import DataError
-from gru4rec.forks import refuse_forked
 from gru4rec.schema import SESSION_ID, UNKNOWN
 from gru4rec.serving.saved_session import SavedSession
 from gru4rec.sessions import Catalog, SideInputs

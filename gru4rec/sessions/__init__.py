@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gru4rec.sessions.batching.rank_windows import LanedWindows, RankWindows, WindowPart
     from gru4rec.sessions.batching.session_parallel import SessionParallelWindows
     from gru4rec.sessions.batching.whole_session import WholeSessions
+    from gru4rec.sessions.bulk import BULKS, bulk_of, sent, sent_together
     from gru4rec.sessions.catalog import Catalog
     from gru4rec.sessions.conversion import from_lists, to_arrays
     from gru4rec.sessions.initial_vectors import InitialVectors, read_vectors
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from gru4rec.sessions.side_inputs import NO_SIDE_INPUTS, OF_TIME, SideInputs
 
 __all__ = [
+    "BULKS",
     "NO_SIDE_INPUTS",
     "OF_TIME",
     "ORDINARY_CLICKS",
@@ -81,6 +83,7 @@ __all__ = [
     "WindowPart",
     "arrays_of",
     "attributes_of",
+    "bulk_of",
     "from_lists",
     "hashes_of",
     "offsets_of",
@@ -92,6 +95,8 @@ __all__ = [
     "read_vectors",
     "refuse_other",
     "rows_by_item",
+    "sent",
+    "sent_together",
     "sides_of",
     "sketch_of",
     "take_in",

@@ -9,9 +9,8 @@ import numpy as np
 import polars as pl
 
 from gru4rec.arraytypes import BoolArray, Float32Array, IntArray
-from gru4rec.clicks import id_as, ids_as, plain_id
+from gru4rec.clicks import id_as, ids_as, plain_id, refuse_forked
 from gru4rec.errors import DataError
-from gru4rec.forks import refuse_forked
 from gru4rec.schema import ITEM_ID, TIMESTAMP
 from gru4rec.untrusted import brief, shown
 

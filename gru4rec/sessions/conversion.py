@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 
 from gru4rec.arraytypes import BoolArray, IntArray
-from gru4rec.clicks import column_of, is_first, plain_ids
-from gru4rec.forks import refuse_forked
+from gru4rec.clicks import column_of, is_first, plain_ids, refuse_forked
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 from gru4rec.sessions.arrays import NO_SIDES, NO_TIMES, SessionArrays, offsets_of
 from gru4rec.sessions.catalog import Catalog

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import IntArray
-from gru4rec.bulk import sent_together
 from gru4rec.config import Config, TrainingConfig
 from gru4rec.model import Packing, streams
 from gru4rec.sessions import (
@@ -18,6 +17,7 @@ from gru4rec.sessions import (
     SessionBatch,
     SessionParallelWindows,
     WholeSessions,
+    sent_together,
     sides_of,
 )
 from gru4rec.training.candidates import NOTHING, Candidates, CandidateSampler

@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import IntArray
-from gru4rec.bulk import sent
 from gru4rec.metrics import mrr_at, ranks_in_pieces, recall_at
 from gru4rec.model import Model, session_vectors
 from gru4rec.serving import RepeatHead, chunks_of_block, row_blocks
-from gru4rec.sessions import ItemLinks, SessionArrays
+from gru4rec.sessions import ItemLinks, SessionArrays, sent
 from gru4rec.training.ranks import ONE, Ranks
 
 

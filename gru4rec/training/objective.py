@@ -29,13 +29,9 @@ def make_objective(training: TrainingConfig) -> Objective:
     """Return the objective of a config. Raise ConfigError for an unknown loss."""
     precision = PRECISIONS[training.precision]
     if training.loss == "cross_entropy":
-        return CrossEntropy(precision, bounded=is_bounded(training))
+        bounded = training.scoring == "cosine" and training.scale <= _BOUND
+        return CrossEntropy(precision, bounded=bounded)
     return _of_scores(make_loss(training), precision)
-
-
-def is_bounded(training: TrainingConfig) -> bool:
-    """Whether |vectors · outputs| is at most 30, so that sums of their powers stay finite."""
-    return training.scoring == "cosine" and training.scale <= _BOUND
 
 
 def _of_scores(loss: Loss, precision: torch.dtype) -> Objective:

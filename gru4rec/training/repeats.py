@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.bulk import sent
 from gru4rec.model import Model
 from gru4rec.serving import INDICATORS, RepeatHead, top_k
-from gru4rec.sessions import ItemLinks, SessionArrays
+from gru4rec.sessions import ItemLinks, SessionArrays, sent
 from gru4rec.training.model_scores import scores_after
 
 _OTHERS = 20  # best other items that compete (benchmarks/LOG.md, 2026-11-27)

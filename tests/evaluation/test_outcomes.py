@@ -9,10 +9,10 @@ from pretend import on_no_device, traffic
 from toys import TINY, at_once
 
 import gru4rec as g4r
-from gru4rec.bulk import BULKS, Bulk
 from gru4rec.evaluation.outcomes import Outcomes, outcomes_of
 from gru4rec.model.encoders import ENCODERS
 from gru4rec.serving import INDICATORS, ItemFilter, RepeatHead
+from gru4rec.sessions.bulk import BULKS, Bulk
 from gru4rec.training.model_scores import measured
 
 HEAD = RepeatHead.of(1.2, np.linspace(-1, 1, INDICATORS.shape[1]))

@@ -5,7 +5,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gru4rec.bulk import BULKS
 from gru4rec.serving.chunks import (
     chunks_of_block,
     in_row_chunks,
@@ -13,6 +12,7 @@ from gru4rec.serving.chunks import (
     row_chunks,
     rows_at_once,
 )
+from gru4rec.sessions.bulk import BULKS
 
 CUDA = torch.device("cuda")
 COUNTS = st.integers(0, 400_000)

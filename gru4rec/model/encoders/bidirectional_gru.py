@@ -5,12 +5,11 @@ import torch
 from torch import Tensor, nn
 
 from gru4rec.arraytypes import IntArray
-from gru4rec.bulk import sent
 from gru4rec.config import EncoderConfig
 from gru4rec.model.encoders.context import ContextEncoder
 from gru4rec.model.encoders.gru import GRU
 from gru4rec.model.encoders.packing import Packing
-from gru4rec.sessions import PackedLayout
+from gru4rec.sessions import PackedLayout, sent
 
 # M clicks, S sequences, E length of an input, H units
 

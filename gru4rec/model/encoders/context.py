@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import BoolArray, IntArray
-from gru4rec.bulk import sent
 from gru4rec.config import EncoderConfig
 from gru4rec.errors import ConfigError
 from gru4rec.model.encoders.packing import Packing
 from gru4rec.model.encoders.protocol import Encoder, State
-from gru4rec.sessions import PackedLayout
+from gru4rec.sessions import PackedLayout, sent
 
 # Clicks that are encoded at once: what attention between all clicks of each sequence takes
 # then fits into some hundred megabytes.

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import IntArray
-from gru4rec.bulk import sent
-from gru4rec.sessions import PackedLayout
+from gru4rec.sessions import PackedLayout, sent
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from gru4rec.bulk import sent
 from gru4rec.model.encoders.packing import Packing
+from gru4rec.sessions import sent
 
 
 class Padding:

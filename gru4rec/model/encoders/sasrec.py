@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from gru4rec.bulk import sent
 from gru4rec.config import EncoderConfig
 from gru4rec.model.encoders.attention_block import attention_blocks, check_heads
 from gru4rec.model.encoders.context import ContextEncoder
 from gru4rec.model.encoders.packing import Packing
 from gru4rec.model.encoders.padding import Padding
+from gru4rec.sessions import sent
 
 # M clicks, E length of an input, H units
 

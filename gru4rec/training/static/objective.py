@@ -1,6 +1,5 @@
 """The loss of a window of one shape and its gradients: places may have no click."""
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor
 from gru4rec.config import TrainingConfig
 from gru4rec.model import kernels_for
 from gru4rec.training.losses import Loss, make_loss
-from gru4rec.training.objective import PRECISIONS, is_bounded
+from gru4rec.training.objective import PRECISIONS
 from gru4rec.training.static.candidates import Columns
 from gru4rec.training.static.windows import Window
 
@@ -20,7 +19,6 @@ It adds the losses of the clicks to the sum, and leaves on vectors, outputs and 
 what it added over the clicks that windows have on average.
 """
 
-_LOG2_E = 1 / math.log(2)
 _SCORES_AT_ONCE = 1 << 28  # half a gigabyte in bf16
 
 # M places, C columns, D width of a session vector, m places of a chunk
@@ -30,7 +28,7 @@ def make_objective(training: TrainingConfig, clicks_per_window: float) -> Static
     """Return the objective of a config. Raise ConfigError for an unknown loss."""
     precision = PRECISIONS[training.precision]
     if training.loss == "cross_entropy":
-        return _CrossEntropy(precision, clicks_per_window, bounded=is_bounded(training))
+        return _cross_entropy(precision, clicks_per_window)
     return _of_scores(make_loss(training), precision, clicks_per_window)
 
 
@@ -52,7 +50,7 @@ def _of_scores(loss: Loss, precision: torch.dtype, clicks_per_window: float) -> 
         masked_MC = columns.owners == window.sessions.unsqueeze(1)
         masked_MC |= ~window.filled.unsqueeze(1)
         masked_MC.scatter_(1, columns.targets.unsqueeze(1), False)
-        scores_MC = products_MC.float() + _offset(bias_C, columns)
+        scores_MC = products_MC.float() + _offset(bias_C, columns.correction)
         scores_MC = scores_MC.masked_fill(masked_MC, -torch.inf)
         mean = loss(scores_MC, columns.targets) * (len(vectors_MD) / window.num_clicks).float()
         weight = window.num_clicks / clicks_per_window
@@ -62,19 +60,10 @@ def _of_scores(loss: Loss, precision: torch.dtype, clicks_per_window: float) -> 
     return objective
 
 
-def _offset(bias_C: Tensor | None, columns: Columns) -> Tensor:
-    return -columns.correction if bias_C is None else bias_C - columns.correction
+def _cross_entropy(precision: torch.dtype, clicks_per_window: float) -> StaticObjective:
+    """Return the cross-entropy: the gradient of the scores is written over them."""
 
-
-class _CrossEntropy:
-    """Cross-entropy with its gradient, in as few passes; see `training.objective.CrossEntropy`."""
-
-    def __init__(self, precision: torch.dtype, clicks_per_window: float, *, bounded: bool) -> None:
-        self._precision, self._bounded = precision, bounded
-        self._clicks_per_window = clicks_per_window
-
-    def __call__(
-        self,
+    def objective(
         vectors_MD: Tensor,
         outputs_CD: Tensor,
         bias_C: Tensor | None,
@@ -82,78 +71,58 @@ class _CrossEntropy:
         window: Window,
         loss_sum: Tensor,
     ) -> None:
-        """See `StaticObjective`."""
+        differentiate_ = _differentiate_
+        if kernels_for(vectors_MD):
+            from gru4rec.training.static.loss_kernels import differentiate_
         given = [vectors_MD, outputs_CD] if bias_C is None else [vectors_MD, outputs_CD, bias_C]
-        differentiated = self._by_kernel if kernels_for(vectors_MD) else self._differentiated
-        with torch.no_grad():
-            gradients = differentiated(vectors_MD, outputs_CD, bias_C, columns, window, loss_sum)
-        torch.autograd.backward(given, gradients[: len(given)])
-
-    def _differentiated(
-        self,
-        vectors_MD: Tensor,
-        outputs_CD: Tensor,
-        bias_C: Tensor | None,
-        columns: Columns,
-        window: Window,
-        loss_sum: Tensor,
-    ) -> list[Tensor]:
-        """Add the losses to the sum; return the gradients of vectors, outputs and the bias."""
-        columns_CD, offset_C = outputs_CD.to(self._precision), _offset(bias_C, columns)
-        shift_C = (offset_C - offset_C.amax() if self._bounded else offset_C) * _LOG2_E
-        scaled_MD = (vectors_MD * _LOG2_E).to(self._precision)
-        weights_M = (window.filled / window.num_clicks).float()
-        sessions_M = torch.where(window.filled, window.sessions, -1)
-        d_vectors, d_outputs_CD = [], torch.zeros_like(outputs_CD)
-        d_bias_C, losses = torch.zeros_like(offset_C), []
-        for chunk in _chunks(len(vectors_MD), len(outputs_CD)):
-            weights_m1 = weights_M[chunk].unsqueeze(1)
-            P_mC, sums_m, of_targets_m = _exponentiated(
-                scaled_MD[chunk], columns_CD, shift_C, columns.owners, sessions_M[chunk],
-                columns.targets[chunk], bounded=self._bounded,
-            )  # fmt: skip
-            losses.append(torch.where(weights_M[chunk] > 0, sums_m.log2() - of_targets_m, 0.0))
-            shares_m1 = weights_m1 / sums_m.unsqueeze(1)
-            d_vectors.append((P_mC @ columns_CD) * shares_m1)
-            d_outputs_CD += P_mC.t() @ (vectors_MD[chunk] * shares_m1).to(self._precision)
-            if bias_C is not None:
-                d_bias_C += (P_mC.t() @ shares_m1.to(self._precision)).squeeze(1)
-        weights_M1, targets_M = weights_M.unsqueeze(1), columns.targets
-        d_vectors_MD = torch.cat(d_vectors) - outputs_CD.index_select(0, targets_M) * weights_M1
-        d_outputs_CD.index_add_(0, targets_M, vectors_MD * weights_M1, alpha=-1)
-        if bias_C is not None:
-            d_bias_C.index_add_(0, targets_M, weights_M, alpha=-1)
-        weight = (window.num_clicks / self._clicks_per_window).float()
-        loss_sum += (torch.cat(losses) * weights_M).sum() / _LOG2_E * window.num_clicks
-        return [part * weight for part in (d_vectors_MD, d_outputs_CD, d_bias_C)]
-
-    def _by_kernel(
-        self,
-        vectors_MD: Tensor,
-        outputs_CD: Tensor,
-        bias_C: Tensor | None,
-        columns: Columns,
-        window: Window,
-        loss_sum: Tensor,
-    ) -> list[Tensor]:
-        """Do the same by the gradient of the scores, which a kernel writes over them."""
-        from gru4rec.training.static.loss_kernels import differentiate_
-
-        vectors_MD, columns_CD = vectors_MD.to(self._precision), outputs_CD.to(self._precision)
         d_vectors, d_outputs, d_bias = [], [], []
-        for chunk in _chunks(len(vectors_MD), len(outputs_CD)):
-            scores_mC = vectors_MD[chunk] @ columns_CD.t()
-            differentiate_(
-                scores_mC, bias_C, columns.correction, columns.owners, window.sessions[chunk],
-                columns.targets[chunk], window.filled[chunk], loss_sum,
-                weight=1 / self._clicks_per_window,
-            )  # fmt: skip
-            d_vectors.append(scores_mC @ columns_CD)
-            d_outputs.append(scores_mC.t() @ vectors_MD[chunk])
-            if bias_C is not None:
-                d_bias.append(scores_mC.sum(0, dtype=torch.float32))
-        d_vectors_MD = d_vectors[0] if len(d_vectors) == 1 else torch.cat(d_vectors)
-        return [d_vectors_MD, *(_total(parts) for parts in (d_outputs, d_bias) if parts)]
+        with torch.no_grad():
+            left_MD, right_CD = vectors_MD.to(precision), outputs_CD.to(precision)
+            for chunk in _chunks(len(left_MD), len(right_CD)):
+                scores_mC = left_MD[chunk] @ right_CD.t()
+                differentiate_(
+                    scores_mC, bias_C, columns.correction, columns.owners, window.sessions[chunk],
+                    columns.targets[chunk], window.filled[chunk], loss_sum,
+                    weight=1 / clicks_per_window,
+                )  # fmt: skip
+                d_vectors.append(scores_mC @ right_CD)
+                d_outputs.append(scores_mC.t() @ left_MD[chunk])
+                if bias_C is not None:
+                    d_bias.append(scores_mC.sum(0, dtype=torch.float32))
+            d_vectors_MD = d_vectors[0] if len(d_vectors) == 1 else torch.cat(d_vectors)
+            gradients = [d_vectors_MD, *(_total(parts) for parts in (d_outputs, d_bias) if parts)]
+            of_given = zip(gradients, given, strict=True)
+            gradients = [gradient.to(leaf.dtype) for gradient, leaf in of_given]
+        torch.autograd.backward(given, gradients)
+
+    return objective
+
+
+def _differentiate_(
+    scores_MC: Tensor,
+    bias_C: Tensor | None,
+    correction_C: Tensor,
+    owners_C: Tensor,
+    sessions_M: Tensor,
+    targets_M: Tensor,
+    filled_M: Tensor,
+    loss_sum: Tensor,
+    *,
+    weight: float,
+) -> None:
+    """Do as `loss_kernels.differentiate_`, which says what, by operations of torch."""
+    targets_M1, filled_M1 = targets_M.unsqueeze(1), filled_M.unsqueeze(1)
+    masked_MC = (owners_C == sessions_M.unsqueeze(1)).scatter_(1, targets_M1, False)
+    exponents_MC = scores_MC.float() + _offset(bias_C, correction_C)
+    log_MC = torch.log_softmax(exponents_MC.masked_fill_(masked_MC, -torch.inf), dim=1)
+    losses_M1 = torch.where(filled_M1, -log_MC.gather(1, targets_M1), 0.0)
+    loss_sum += losses_M1.sum(dtype=torch.float64)
+    gradient_MC = log_MC.exp_().scatter_add_(1, targets_M1, -torch.ones_like(losses_M1))
+    scores_MC.copy_(torch.where(filled_M1, gradient_MC * weight, 0.0))
+
+
+def _offset(bias_C: Tensor | None, correction_C: Tensor) -> Tensor:
+    return -correction_C if bias_C is None else bias_C - correction_C
 
 
 def _chunks(num_places: int, num_columns: int) -> list[slice]:
@@ -168,28 +137,3 @@ def _total(parts: list[Tensor]) -> Tensor:
     for part in parts[1:]:
         total = total.float() + part
     return total
-
-
-def _exponentiated(
-    vectors_mD: Tensor,
-    outputs_CD: Tensor,
-    offset_C: Tensor,
-    owners_C: Tensor,
-    sessions_m: Tensor,
-    targets_m: Tensor,
-    *,
-    bounded: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return P = 2^scores [m, C], its row sums [m], and the scores of targets [m].
-
-    What others of a session brought is left out; of scores that are not bounded the largest of the
-    row is subtracted first.
-    """
-    P_mC = torch.addmm(offset_C.to(outputs_CD.dtype), vectors_mD, outputs_CD.t())
-    targets_m1 = targets_m.unsqueeze(1)
-    masked_mC = (owners_C == sessions_m.unsqueeze(1)).scatter_(1, targets_m1, False)
-    P_mC.masked_fill_(masked_mC, -torch.inf)
-    if not bounded:
-        P_mC.sub_(P_mC.amax(1, keepdim=True))
-    of_targets_m = P_mC.gather(1, targets_m1).squeeze(1).float()
-    return P_mC.exp2_(), P_mC.sum(1, dtype=torch.float32), of_targets_m

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gru4rec.bulk import BULKS, sent, sent_together
 from gru4rec.model.device import DEVICES
+from gru4rec.sessions.bulk import BULKS, sent, sent_together
 
 TYPES = (torch.int64, torch.float32, torch.uint8, torch.int32, torch.bool)
 
