@@ -123,7 +123,7 @@ def times_of(log: TrainingLog, config: Config, ranks: Ranks, windows: int) -> Ti
         if isinstance(batches, MuteBatches):
             batches.items_of_all = log.sessions.items
         together = RankEngine(RankLearner(model, config.training, _CPU, ranks), batches)
-        learned = together.learn_together(0, range(windows), lambda window: 1.0, Clock())
+        learned = together.learn(0, range(windows), lambda window: 1.0, Clock())
     before, cpu = time.perf_counter(), time.process_time()
     for _ in learned:
         now, cpu_now = time.perf_counter(), time.process_time()

@@ -9,6 +9,7 @@ from torch import Tensor
 from gru4rec.model import State
 from gru4rec.sessions import prefetch
 from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.clock import Clock, Due
 from gru4rec.training.learner import Learner
 
 RateFactor = Callable[[int], float]
@@ -24,8 +25,13 @@ class Engine(Protocol):
     def begin(self) -> None:
         """Forget what the last epoch has left behind."""
 
-    def learn(self, epoch: int, windows: range, rate_factor: RateFactor) -> Iterator[int]:
-        """Learn from windows; yield the clicks of each, at which the device may still be busy."""
+    def learn(
+        self, epoch: int, windows: range, rate_factor: RateFactor, clock: Clock
+    ) -> Iterator[tuple[int, Due]]:
+        """Learn from windows; yield the clicks of each, and what is due after it by the clock.
+
+        The device may still be busy with them.
+        """
 
     def carried(self, window: int) -> State:
         """Return the state after the window before, by its segments; () at the start."""
@@ -47,7 +53,9 @@ class PackedEngine:
         self._carried = ()
         self.loss_sum.zero_()
 
-    def learn(self, epoch: int, windows: range, rate_factor: RateFactor) -> Iterator[int]:
+    def learn(
+        self, epoch: int, windows: range, rate_factor: RateFactor, clock: Clock
+    ) -> Iterator[tuple[int, Due]]:
         """See `Engine.learn`."""
         made = prefetch(lambda window: self._batches.make(epoch, window), windows)
         for window, batch in zip(windows, made, strict=True):
@@ -59,7 +67,7 @@ class PackedEngine:
                 weight=clicks / self._batches.clicks_per_window,
             )
             self.loss_sum += loss * clicks
-            yield clicks
+            yield clicks, clock.due()
 
     def carried(self, window: int) -> State:
         """See `Engine.carried`."""

@@ -25,12 +25,12 @@ class RankEngine(PackedEngine):
         super().__init__(learner, batches)
         self._together = batches
 
-    def learn_together(
+    def learn(
         self, epoch: int, windows: range, rate_factor: RateFactor, clock: Clock
     ) -> Iterator[tuple[int, Due]]:
-        """Learn from windows; yield the clicks of each on all ranks, and what is due after it.
+        """See `Engine.learn`: clicks are those of all ranks, and the same is due on all.
 
-        All ranks get the same. After a window at which a stop is due there is none.
+        After a window at which a stop is due there is none.
         """
         made = _made_ahead(self._together, epoch, windows, clock)
         for window, batch in zip(windows, made, strict=False):

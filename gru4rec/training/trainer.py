@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -14,8 +14,8 @@ from gru4rec.config import Config
 from gru4rec.errors import DivergenceError, StoppedError
 from gru4rec.model import Model
 from gru4rec.training.batch import TrainingBatches
-from gru4rec.training.clock import Clock, Due
-from gru4rec.training.engine import Engine, PackedEngine, RateFactor
+from gru4rec.training.clock import Clock
+from gru4rec.training.engine import Engine, PackedEngine
 from gru4rec.training.learner import Learner
 from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.placing import Placing
@@ -177,7 +177,8 @@ class Trainer:
         def rate_factor(window: int) -> float:
             return self._rate_factor(at.epoch + (window - first) / total)
 
-        for clicks, due in self._learned(range(at.window, total), rate_factor, clock):
+        windows = range(at.window, total)
+        for clicks, due in self.engine.learn(at.epoch, windows, rate_factor, clock):
             at.window += 1
             at.clicks += clicks
             if due.report or at.window == total:
@@ -189,16 +190,6 @@ class Trainer:
                 if due.stop:
                     raise StoppedError(f"stopped in epoch {at.epoch + 1}")
         return self._progress(check_weights=True)
-
-    def _learned(
-        self, windows: range, rate_factor: RateFactor, clock: Clock
-    ) -> Iterator[tuple[int, Due]]:
-        """Learn from windows; yield the clicks of each, and what is due after it."""
-        if isinstance(self.engine, RankEngine):
-            yield from self.engine.learn_together(self.position.epoch, windows, rate_factor, clock)
-            return
-        for clicks in self.engine.learn(self.position.epoch, windows, rate_factor):
-            yield clicks, clock.due()
 
     def _first_window(self) -> int:
         """Return the window that the epoch begins with: a later one for a share of an epoch."""

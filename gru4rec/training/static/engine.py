@@ -9,6 +9,7 @@ from gru4rec.config import Config
 from gru4rec.model import State
 from gru4rec.sessions import SessionParallelWindows
 from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.clock import Clock, Due
 from gru4rec.training.engine import RateFactor
 from gru4rec.training.learner import Learner
 from gru4rec.training.static.candidates import DeviceCandidates
@@ -23,12 +24,9 @@ class StaticEngine:
     def __init__(self, learner: Learner, batches: TrainingBatches, config: Config) -> None:
         if not self.runs(learner, batches):
             raise ValueError("these batches cannot be learned from in windows of one shape")
-        self._learner, self._seed = learner, config.seed
-        self._lanes_of = cast(SessionParallelWindows, batches.windows).lanes_of
-        self._batches = batches
-        device = learner.device
-        windows = cast(SessionParallelWindows, batches.windows)
-        self.windows = DeviceWindows(windows, batches.items, batches.sides, device)
+        self._learner, self._seed, device = learner, config.seed, learner.device
+        self._segments = cast(SessionParallelWindows, batches.windows)
+        self.windows = DeviceWindows(self._segments, batches.items, batches.sides, device)
         candidates = DeviceCandidates(batches.sampler, device, shared=learner.model.shared)
         self.step = StaticStep(
             learner, self.windows, candidates, config.training, batches.clicks_per_window
@@ -45,17 +43,17 @@ class StaticEngine:
         return (
             learner.placing is None
             and not batches.are_taught
-            and (
-                vars(type(learner.model.encoder)).get("takes_lanes", False)
-                and isinstance(batches.windows, SessionParallelWindows)
-            )
+            and isinstance(batches.windows, SessionParallelWindows)
+            and bool(vars(type(learner.model.encoder)).get("takes_lanes"))
         )
 
     def begin(self) -> None:
         """See `Engine.begin`."""
         self.step.begin()
 
-    def learn(self, epoch: int, windows: range, rate_factor: RateFactor) -> Iterator[int]:
+    def learn(
+        self, epoch: int, windows: range, rate_factor: RateFactor, clock: Clock
+    ) -> Iterator[tuple[int, Due]]:
         """See `Engine.learn`. Random draws are keyed by (seed, epoch, window)."""
         for part in self.windows.parts(windows):
             self.windows.place(part, rate_factor)
@@ -66,13 +64,13 @@ class StaticEngine:
             for window, height, clicks in shapes:
                 self.step.random.manual_seed(_key(self._seed, epoch, window))
                 run(height)
-                yield clicks
+                yield clicks, clock.due()
 
     def carried(self, window: int) -> State:
         """See `Engine.carried`."""
         if window == 0:
             return ()
-        lanes_S = torch.from_numpy(self._lanes_of(window - 1)).to(self._learner.device)
+        lanes_S = torch.from_numpy(self._segments.lanes_of(window - 1)).to(self._learner.device)
         return tuple(part.index_select(0, lanes_S) for part in self.step.state)
 
     def carry_on(self, window: int, carried: State) -> None:
@@ -80,8 +78,8 @@ class StaticEngine:
         self.step.begin()
         if not carried:
             return
-        segments = cast(SessionParallelWindows, self._batches.windows)[window]
-        lanes_K = torch.from_numpy(self._lanes_of(window)[segments.carried])
+        segments = self._segments[window]
+        lanes_K = torch.from_numpy(self._segments.lanes_of(window)[segments.carried])
         lanes_K = lanes_K.to(self._learner.device)
         from_K = torch.from_numpy(segments.carried_from).to(self._learner.device)
         for part, before in zip(self.step.state, carried, strict=True):

@@ -19,6 +19,7 @@ from gru4rec.sessions import to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training import trainer
 from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.clock import Clock
 from gru4rec.training.engine import PackedEngine
 from gru4rec.training.learner import Learner
 from gru4rec.training.losses import LOSSES
@@ -131,15 +132,15 @@ def test_each_engine_carries_on_from_the_other(log: pl.DataFrame, encoder: str, 
     }  # fmt: skip
     packed, ours = engine_of(log, PackedEngine, **still), engine_of(log, **still)
     for engine in (packed, ours):
-        list(engine.learn(0, range(stop), lambda window: 1.0))
-    goes_on = torch.from_numpy(ours._batches.windows[stop].carried_from)
+        list(engine.learn(0, range(stop), lambda window: 1.0, Clock()))
+    goes_on = torch.from_numpy(ours._segments[stop].carried_from)
     assert len(goes_on)
     for theirs, own in zip(packed.carried(stop), ours.carried(stop), strict=True):
         torch.testing.assert_close(own[goes_on], theirs[goes_on])
     other = engine_of(log, **still)
     other.carry_on(stop, packed.carried(stop))
-    segments = ours._batches.windows[stop].carried
-    lanes = ours._batches.windows.lanes_of(stop)[segments]
+    segments = ours._segments[stop].carried
+    lanes = ours._segments.lanes_of(stop)[segments]
     for theirs, own in zip(other.step.state, ours.step.state, strict=True):
         torch.testing.assert_close(theirs[lanes], own[lanes])
 
@@ -148,7 +149,7 @@ def test_draws_follow_support_to_a_power(log: pl.DataFrame) -> None:
     engine = engine_of(log, **{"training.negatives": 40})
     candidates, random = engine.step.candidates, torch.Generator().manual_seed(0)
     drawn = torch.cat([candidates.draw(random) for _ in range(2000)])
-    weights = np.diff(engine._batches.sampler.cumulative, prepend=0)
+    weights = np.diff(candidates._sampling.cumulative, prepend=0)
     shares = np.bincount(drawn, minlength=len(weights)) / len(drawn)
     np.testing.assert_allclose(shares, weights / weights.sum(), atol=0.004)
 

@@ -15,6 +15,7 @@ from gru4rec.model.network import Model
 from gru4rec.sessions import to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.clock import Clock
 from gru4rec.training.learner import Learner
 from gru4rec.training.losses import LOSSES
 from gru4rec.training.static.engine import StaticEngine
@@ -66,7 +67,7 @@ def engine_of(log, device: str, **settings: object) -> StaticEngine:
 
 
 def learned(engine: StaticEngine) -> dict[str, torch.Tensor]:
-    list(engine.learn(0, range(10), lambda window: 1.0))
+    list(engine.learn(0, range(10), lambda window: 1.0, Clock()))
     return {name: part.cpu() for name, part in engine._learner.weights().items()}
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from two_paths import both_paths, some_clicks
 
+from gru4rec.training.clock import Clock
 from gru4rec.training.static import graphs
 
 
@@ -19,7 +20,7 @@ from gru4rec.training.static import graphs
 @pytest.mark.parametrize("learned", [0, 3])
 def test_what_was_tried_is_taken_back_to_the_bit_and_in_its_place(settings, learned) -> None:
     _, _, engine, learner = both_paths(some_clicks([4, 9, 3, 14, 5, 8, 6, 7]), **settings)
-    list(engine.learn(0, range(learned), lambda window: 1.0))
+    list(engine.learn(0, range(learned), lambda window: 1.0, Clock()))
     engine.windows.place(range(learned, learned + 1), lambda window: 1.0)
 
     def all_there_is() -> list[torch.Tensor]:

@@ -14,6 +14,7 @@ from two_paths import both_paths, some_clicks
 
 from gru4rec.model.kernels import use_kernels
 from gru4rec.training import row_kernels
+from gru4rec.training.clock import Clock
 from gru4rec.training.static import graphs
 
 pytestmark = pytest.mark.kernels
@@ -42,7 +43,7 @@ def test_a_step_by_kernels_learns_what_torch_learns(settings: dict[str, object])
         _, _, engine, learner = both_paths(log, **settings)
         before = {name: part.clone() for name, part in learner.weights().items()}
         with use_kernels(on_cpu=on_cpu):
-            list(engine.learn(0, range(3), lambda window: 1.0))
+            list(engine.learn(0, range(3), lambda window: 1.0, Clock()))
         sums.append(engine.loss_sum.item())
         moves.append({name: part - before[name] for name, part in learner.weights().items()})
     assert sums[1] == pytest.approx(sums[0], rel=2e-3)
@@ -60,7 +61,7 @@ def test_windows_and_candidates_by_kernels_are_the_same(settings: dict[str, obje
     for on_cpu in (False, True):
         _, _, engine, learner = both_paths(log, **{"encoder.name": "lstm", **settings})
         with use_kernels(on_cpu=on_cpu):
-            list(engine.learn(0, range(4), lambda window: 1.0))
+            list(engine.learn(0, range(4), lambda window: 1.0, Clock()))
         learned.append(learner.tensors())
     for name, plain in learned[0].items():
         torch.testing.assert_close(learned[1][name], plain, rtol=1e-5, atol=1e-5, msg=name)
@@ -74,7 +75,7 @@ def test_they_pass_the_check_before_a_recording_and_broken_ones_do_not(
     settings = {"training.precision": "bf16", "encoder.hidden_size": 20}
     log = some_clicks([4, 2, 9, 3, 2, 14, 5, 2, 2, 6, 3, 2, 8])
     _, _, engine, learner = both_paths(log, **{**settings, "training.momentum": momentum})
-    list(engine.learn(0, range(learned), lambda window: 1.0))
+    list(engine.learn(0, range(learned), lambda window: 1.0, Clock()))
     engine.windows.place(range(learned, learned + 1), lambda window: 1.0)
 
     def tried(*, on_cpu: bool) -> tuple[graphs.Moves, graphs.Moves]:
