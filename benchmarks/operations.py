@@ -20,14 +20,10 @@ from unittest.mock import patch
 
 os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported
 
-import torch
-from speed import decided, read_log
+from speed import decided, read_log, trainer_of
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from gru4rec.model import use_kernels
-from gru4rec.model.network import Model
-from gru4rec.training.batch import TrainingBatches
-from gru4rec.training.learner import Learner
 from gru4rec.training.static.engine import StaticEngine
 
 _FREE = {
@@ -82,16 +78,13 @@ def counts(settings: dict[str, object]) -> dict[str, Counter[str]]:
     else:
         names.append("static, with kernels")
     for name in names:
-        model = Model(config, len(log.catalog))
-        model.initialize(torch.Generator().manual_seed(0))
-        batches = TrainingBatches(log.sessions, log.catalog.support, config)
-        learner = Learner(model, config.training, torch.device("cpu"))
+        trainer = trainer_of(log, config)
         if name == "packed":
-            batch = batches.make(0, 0)
+            batch = trainer.batches.make(0, 0)
             with Counted() as counted:
-                learner.step(batch, (), 1.0)
+                trainer.learner.step(batch, (), 1.0)
         else:
-            engine = StaticEngine(learner, batches, config)
+            engine = StaticEngine(trainer.learner, trainer.batches, config)
             engine.windows.place(range(1), lambda window: 1.0)
             with Counted() as counted:
                 if name == "static":
