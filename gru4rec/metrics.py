@@ -38,9 +38,12 @@ def ranks_in_pieces(
 
     `scored` are rows of the targets with their scores of all items [n, N], each row once.
     """
-    all_ranks, wanted = torch.empty(len(targets), dtype=torch.float64), torch.from_numpy(targets)
-    for rows, scores in scored:  # they are counted where the scores are, and come back as one
-        all_ranks, wanted = all_ranks.to(scores.device), wanted.to(scores.device)
+    wanted = torch.from_numpy(targets)
+    all_ranks = torch.empty(len(targets), dtype=torch.float64)
+    for rows, scores in scored:
+        if wanted.device != scores.device:  # they are counted there, and come back as one
+            wanted = wanted.to(scores.device)
+            all_ranks = torch.empty_like(wanted, dtype=torch.float64)
         all_ranks[rows] = ranks(scores, wanted[rows], ties=ties)
     return all_ranks.cpu()
 

@@ -1,6 +1,7 @@
 """Tell trackers how a training goes, so that none of them can hold it up or end it."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -139,7 +140,7 @@ class _Told:
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._thread = Thread(target=self._work, name=f"gru4rec {key}", daemon=True)
         self._is_left_out = False
-        self._reported, self._run = 0.0, ""
+        self._reported, self._run = -math.inf, ""
 
     def begin(self, start: TrainingStart, known_as: str | None) -> None:
         """Tell of the beginning, in the thread that starts with it."""

@@ -214,9 +214,12 @@ class TestWithAServer:
         assert Path("a-figures.csv").read_bytes() == Path("b-figures.csv").read_bytes()
 
 
+@pytest.fixture
 def closed_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+    """A port at which nothing listens, and that nobody else is given meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 def read_soon(address, most=40):
@@ -229,8 +232,8 @@ def read_soon(address, most=40):
     return str(error.value)
 
 
-def test_a_store_that_cannot_be_reached_is_said_soon(monkeypatch):
-    for name, value in settings(f"http://127.0.0.1:{closed_port()}").items():
+def test_a_store_that_cannot_be_reached_is_said_soon(closed_port, monkeypatch):
+    for name, value in settings(f"http://127.0.0.1:{closed_port}").items():
         monkeypatch.setenv(name, value)
     for address in ("s3://closed/log.parquet", "s3://closed/log/"):
         assert "cannot be reached" in read_soon(address)
@@ -244,8 +247,8 @@ def test_a_store_that_does_not_answer_is_said_soon(monkeypatch):
         assert "cannot be reached" in read_soon("s3://silent/log.parquet")
 
 
-def test_without_credentials_it_is_said_which_to_set(monkeypatch):
-    here = f"http://127.0.0.1:{closed_port()}"
+def test_without_credentials_it_is_said_which_to_set(closed_port, monkeypatch):
+    here = f"http://127.0.0.1:{closed_port}"
     for name, value in settings(here).items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
