@@ -141,6 +141,12 @@ class TrainingConfig(Settings):
     smoothing: float = setting(AUTO, low=0.0, high=10.0)
     """How much the item vectors lean, once learned, on those of items clicked beside them
     (`training/smoothing.py`). Left out, it is fitted with the repeat head; without one it is 0."""
+    outcome: str = ""
+    """Column that says of each session what became of it (bought or not, a class), for a head on
+    the session vector to learn (`model/outcome_head.py`); empty for none."""
+    outcome_weight: float = setting(0.5, low=0.0, high=1.0)
+    """Weight of the outcome's loss; that of the next clicks has the rest, so with 1 the outcome is
+    learned alone. Without effect if there is no outcome."""
     own_row_dropout: float = setting(0.1, low=0.0, below=1.0)
     """Share of the clicks whose target is asked for once more, among candidates half of which go
     without their own rows, so that attributes learn to place an item by themselves; without effect
@@ -172,8 +178,24 @@ class Config(Settings):
 
     def __post_init__(self) -> None:
         self.check()
+        if self.training.outcome and self.training.outcome in self.encoder.inputs:
+            raise ConfigError(
+                f"the outcome {shown(self.training.outcome)} is what is to be foretold, and cannot "
+                "be one of encoder.inputs; leave it out of them",
+                mend_with=["inputs"],
+            )
         if self.encoder.state_dropout > 0 and self.training.steps != 1:
             raise ConfigError(
                 f"encoder.state_dropout {self.encoder.state_dropout} needs training.steps 1, got "
                 f"{self.training.steps}; use training.hidden_dropout with longer windows"
             )
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that training reads of a log besides those of every log."""
+        return [*self.encoder.inputs, *[self.training.outcome] * bool(self.training.outcome)]
+
+    @property
+    def learns_outcome_alone(self) -> bool:
+        """Whether no next click is learned."""
+        return bool(self.training.outcome) and self.training.outcome_weight == 1

@@ -89,7 +89,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     config = config_of(options, default=_begun(output, ranks) if resume else None)
     recommender = GRU4Rec(config, device=options["device"])
     items, initial = items_of(options), vectors_of(options)
-    read = {**read_options(options), "also": config.encoder.inputs}
+    read = {**read_options(options), "also": config.columns}
     log, valid = read_clicks(clicks, **read), valid_source(options, read)
     if options["show_config"]:
         if ranks.is_first:

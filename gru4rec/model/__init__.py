@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from gru4rec.model.encoding import session_vectors
     from gru4rec.model.kernels import distrust_kernels, kernels_for, use_kernels
     from gru4rec.model.network import Model, unit
+    from gru4rec.model.outcome_head import OutcomeHead
+    from gru4rec.model.outcome_logits import (
+        outcome_logits,
+        outcome_probabilities,
+        running_outcomes,
+    )
     from gru4rec.model.placement import Placement, fold, folded, item_tables, sum_of
     from gru4rec.model.streaming import running_queries, state_size, states_after
     from gru4rec.model.weight_files import AS_TRAINED, file_layout, packed, unpacked
@@ -29,6 +35,7 @@ __all__ = [
     "ContextEncoder",
     "Encoder",
     "Model",
+    "OutcomeHead",
     "Packing",
     "Placement",
     "State",
@@ -44,7 +51,10 @@ __all__ = [
     "item_tables",
     "kernels_for",
     "least_kept",
+    "outcome_logits",
+    "outcome_probabilities",
     "packed",
+    "running_outcomes",
     "running_queries",
     "session_vectors",
     "state_size",

@@ -11,6 +11,7 @@ from gru4rec.config import Config
 from gru4rec.model.encoders import glorot, make_encoder
 from gru4rec.model.encoders.protocol import dropout, dropout_bits
 from gru4rec.model.kernels import kernels_for
+from gru4rec.model.outcome_head import OutcomeHead
 from gru4rec.model.side_embeddings import SideEmbeddings
 from gru4rec.sessions import NO_SIDE_INPUTS, SideInputs
 
@@ -45,7 +46,7 @@ def unit(rows_RD: Tensor) -> Tensor:
 
 
 class Model(nn.Module):
-    """Input embedding → encoder → scores against output embeddings (+ bias).
+    """Input embedding → encoder → scores against output embeddings (+ bias), and an outcome.
 
     The item tables are updated row by row outside autograd (`training.optimizers`), so they ask for
     no gradient: the trainer gathers the rows that it needs.
@@ -54,7 +55,11 @@ class Model(nn.Module):
     # N items, M clicks, C candidates, F side inputs, E length of an item's input (of `onehot` the
     # 3D products of a GRU's gates), D of a session vector
     def __init__(
-        self, config: Config, num_items: int, side_inputs: SideInputs = NO_SIDE_INPUTS
+        self,
+        config: Config,
+        num_items: int,
+        side_inputs: SideInputs = NO_SIDE_INPUTS,
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
         encoder, training, width = config.encoder, config.training, config.encoder.hidden_size
@@ -71,11 +76,17 @@ class Model(nn.Module):
         self.output_table = _table(num_items, width)
         self._input_table = None if self.shared else _table(num_items, input_size)
         self.bias = None if self.cosine else _table(num_items)
+        self.outcome = OutcomeHead(self.encoder.output_size, num_classes) if num_classes else None
 
     @property
     def input_table(self) -> nn.Parameter:
         """The inputs of items [N, E]; of the `shared` mode, the output embeddings themselves."""
         return self.output_table if self._input_table is None else self._input_table
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the outcome of a session; 0 without a head for it."""
+        return 0 if self.outcome is None else len(self.outcome)
 
     def initialize(self, random: torch.Generator) -> None:
         """Draw each gate's matrix and each table uniform ±√(6 / (rows + columns)); biases 0."""
@@ -114,7 +125,8 @@ class Model(nn.Module):
     def learned_densely(self) -> list[nn.Parameter]:
         """Return the parameters that every update moves: all but the item tables."""
         sides = [] if self.sides is None else list(self.sides.parameters())
-        return [*self.encoder.parameters(), *sides]
+        head = [] if self.outcome is None else list(self.outcome.parameters())
+        return [*self.encoder.parameters(), *sides, *head]
 
     def read(self, items_M: Tensor, sides_MF: Tensor) -> Tensor:
         """Return what the encoder reads of clicks, by their item indexes; see `embed`."""

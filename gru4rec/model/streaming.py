@@ -54,27 +54,32 @@ def _states_after(
 def running_queries(
     model: Model, sessions: Sequence[RunningSession], side_inputs: SideInputs
 ) -> Float32Array:
-    """Return what `Model.query_vectors` makes of running sessions that have a click.
-
-    Their vectors stand in their states. An encoder that does not stream reads the last clicks
-    again.
-    """
-    encoder = model.encoder
-    if encoder.streams:
-        size = encoder.output_size
-        rows = [session.state[-size:] for session in sessions if session.state is not None]
-        vectors_SD = np.array(rows)
-    else:
-        starts = range(0, len(sessions), _SESSIONS_AT_ONCE)
-        pieces = (sessions[start : start + _SESSIONS_AT_ONCE] for start in starts)
-        of_pieces = [_of_last_clicks(model, piece, side_inputs) for piece in pieces]
-        vectors_SD = np.concatenate(of_pieces)
+    """Return what `Model.query_vectors` makes of running sessions that have a click."""
+    vectors_SD = running_vectors(model, sessions, side_inputs)
     if model.cosine:
         squares_S = np.vecdot(vectors_SD, vectors_SD)
         lengths_S: Float32Array = np.maximum(np.sqrt(squares_S), 1e-12)
         return vectors_SD / lengths_S[:, None] * np.float32(model.scale)
     ones_S1 = np.ones((len(vectors_SD), 1), dtype=np.float32)
     return np.concatenate((vectors_SD, ones_S1), axis=1)
+
+
+def running_vectors(
+    model: Model, sessions: Sequence[RunningSession], side_inputs: SideInputs
+) -> Float32Array:
+    """Return the session vectors of running sessions that have a click [S, D].
+
+    They stand in their states. An encoder that does not stream reads the last clicks again.
+    """
+    encoder = model.encoder
+    if encoder.streams:
+        size = encoder.output_size
+        rows = [session.state[-size:] for session in sessions if session.state is not None]
+        return np.array(rows)
+    starts = range(0, len(sessions), _SESSIONS_AT_ONCE)
+    pieces = (sessions[start : start + _SESSIONS_AT_ONCE] for start in starts)
+    of_pieces = [_of_last_clicks(model, piece, side_inputs) for piece in pieces]
+    return np.concatenate(of_pieces)
 
 
 def state_size(model: Model) -> int:

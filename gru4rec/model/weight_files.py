@@ -1,9 +1,10 @@
 """Weights in fewer bits: how they are stored in a file, and what they are computed with.
 
 Encoder weights are float32 in memory whatever their file holds: they are few, and a CPU multiplies
-nothing sooner for one visitor. Item tables of float16 stay so in memory, where they are most of a
-model. int8 has one scale for each row of a matrix: w ≈ scale · q, scale = max |w| / 127. Quantised
-tensors of torch are deprecated (2.13), so the codes are plain int8 tensors.
+nothing sooner for one visitor. So is the head of outcomes in its file too: it is calibrated. Item
+tables of float16 stay so in memory, where they are most of a model. int8 has one scale for each row
+of a matrix: w ≈ scale · q, scale = max |w| / 127. Quantised tensors of torch are deprecated (2.13),
+so the codes are plain int8 tensors.
 
 How training computes its scores is another thing: `training.precision`.
 """
@@ -17,6 +18,7 @@ from gru4rec.errors import choose
 
 _SCALE = ".scale"
 _ENCODER = ("encoder.", "sides.")
+_HEAD = "outcome."
 
 Weights = Mapping[str, Tensor]
 
@@ -61,7 +63,8 @@ def packed(weights: Weights, *, encoder: str, items: str) -> dict[str, Tensor]:
         if name.startswith(_ENCODER):
             tensors |= pack(name, weight)
         else:
-            tensors[name] = weight.to(dtype) if weight.dim() == 2 else weight
+            is_table = weight.dim() == 2 and not name.startswith(_HEAD)
+            tensors[name] = weight.to(dtype) if is_table else weight
     return tensors
 
 
@@ -78,7 +81,8 @@ def file_layout(
     for name, weight in weights.items():
         shape, dtype = weight.shape, weight.dtype
         if not name.startswith(_ENCODER):
-            tensors[name] = shape, of_items if len(shape) == 2 else dtype
+            is_table = len(shape) == 2 and not name.startswith(_HEAD)
+            tensors[name] = shape, of_items if is_table else dtype
         elif of_encoder != torch.int8:
             tensors[name] = shape, of_encoder
         elif len(shape) < 2:

@@ -76,7 +76,7 @@ def model_with(
         added = rows.to(weight).reshape(-1, *weight.shape[1:])
         _sound({table: added})
         weights[_WEIGHTS[table]] = torch.cat((weight, added))
-    grown = Model(config, len(items.catalog), side_inputs)
+    grown = Model(config, len(items.catalog), side_inputs, model.num_classes)
     grown.load(weights)
     return grown.to(model.output_table.device)
 

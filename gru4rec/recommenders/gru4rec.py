@@ -120,9 +120,10 @@ class GRU4Rec(OfModel):
         items = None if item_features is None else read_item_table(item_features)
         initial = None if initial_vectors is None else read_vectors(initial_vectors)
         hooks = Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping)
+        outcome = self._asked.training.outcome
         with tracking:
             trained = tracking.trained = train(
-                TrainingLog.read(clicks, valid, self.inputs, items, initial),  # each keeps a part
+                TrainingLog.read(clicks, valid, self.inputs, items, initial, outcome),
                 self._asked,
                 device=self.device,
                 hooks=tracking.hooks(hooks),
@@ -131,8 +132,7 @@ class GRU4Rec(OfModel):
                 resume=resume,
                 ranks=ranks,
             )
-        log = trained.log
-        index = ItemIndex.build(vectors_of(trained.model))
+        log, index = trained.log, ItemIndex.build(vectors_of(trained.model))
         kept = None if items is None else without_vectors(items, log.catalog)
         meta = meta_of(trained, log, name=self.name, device=str(self.device))
         self._take(trained.config, trained.model, log.catalog, log.side_inputs, index, meta)
@@ -291,7 +291,7 @@ class GRU4Rec(OfModel):
         """Return a copy whose weights are kept in other bits, as `packed` takes them."""
         copy = type(self)(self.config, device=self.device.type)
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
-        model = Model(self.config, len(self.catalog), self.side_inputs)
+        model = Model(self.config, len(self.catalog), self.side_inputs, self.model.num_classes)
         model.load(unpacked(packed(weights, **stored_as)))
         index = self.index.with_vectors(kept_vectors_of(model.to(copy.device)))
         meta = replace(self.meta, stored_as=stored_as)

@@ -22,6 +22,7 @@ def meta_of(trained: Trained, log: TrainingLog, *, name: str, device: str) -> Me
         counts=counts,
         seen=log.seen,
         inputs={name: list(values) for name, values in log.side_inputs.values.items()},
+        outcome=log.outcome.to_dict() if len(log.outcome) else None,
         attributes=None if log.attributes is None else log.attributes.to_dict(),
         auto=trained.reasons,
         repeats=None if trained.repeats is None else trained.repeats.to_dict(),

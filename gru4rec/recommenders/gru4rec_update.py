@@ -94,6 +94,7 @@ def learned_too(
         replay_share=replay_share,
         half_life=half_life,
         seed=known.config.seed + number,
+        outcome=known.meta.outcome_classes,
     )
     kept = None
     if drop_unseen is not None:  # what cannot be dropped is said before the model learns

@@ -8,7 +8,7 @@ from typing import Any, Self, get_type_hints
 
 from gru4rec.layout import META
 from gru4rec.recommenders.kept_items import KeptItems
-from gru4rec.sessions import SeenSessions
+from gru4rec.sessions import NO_OUTCOME, OutcomeClasses, SeenSessions
 from gru4rec.untrusted import fits, shown
 
 _KEYS = {"stored_as": "precision"}  # in the file, where the field has another name
@@ -35,6 +35,8 @@ class Meta:
     """By what the training log is recognised; in the file as `times` and `sessions`."""
     inputs: Mapping[str, Sequence[str]] | None = None
     """The values of each side input, by falling count."""
+    outcome: Mapping[str, Any] | None = None
+    """The classes of the outcome of sessions, see `sessions.OutcomeClasses`."""
     attributes: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None
     """How the attributes of an item are read, see `sessions.Attributes`."""
     auto: Mapping[str, str] | None = None
@@ -54,6 +56,11 @@ class Meta:
     """What was learned since the training, a row for each update, the newest last."""
     index: Mapping[str, str | float | bool | None] | None = None
     """What was measured of the index that was chosen."""
+
+    @property
+    def outcome_classes(self) -> OutcomeClasses:
+        """The classes of the outcome; none without. Raise ValueError if they are none."""
+        return NO_OUTCOME if self.outcome is None else OutcomeClasses.from_dict(self.outcome)
 
     def __getitem__(self, key: str) -> Any:
         """Return what the file has under a key. Raise KeyError if it has nothing."""

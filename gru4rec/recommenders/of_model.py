@@ -6,9 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import Float32Array, IntArray, Rows
+from gru4rec.arraytypes import Float32Array, Float64Array, IntArray, Rows
 from gru4rec.config import Config
-from gru4rec.model import Model, running_queries, session_vectors, states_after
+from gru4rec.model import (
+    Model,
+    outcome_probabilities,
+    running_outcomes,
+    running_queries,
+    session_vectors,
+    states_after,
+)
 from gru4rec.recommenders.indexed import Indexed
 from gru4rec.recommenders.meta import Meta
 from gru4rec.serving import AnyVectors, ItemIndex, RepeatHead
@@ -39,6 +46,12 @@ class OfModel(Indexed):
         self.repeats = None if head is None or head.is_neutral else head
         self.config, self.model, self.index, self.meta = config, model, index, meta
         self.catalog, self.side_inputs = catalog, side_inputs
+        self.outcome_classes = meta.outcome_classes
+
+    @property
+    def log_columns(self) -> list[str]:
+        """See `Recommender.log_columns`."""
+        return self.config.columns
 
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
         """See `Scorer.score`."""
@@ -59,6 +72,16 @@ class OfModel(Indexed):
     ) -> Sequence[Float32Array | None]:
         """See `Scorer.next_states`: the encoder's state and vector, if it streams."""
         return states_after(self.model, states, items, sides)
+
+    def outcomes_after(self, sessions: SessionArrays, clicks: IntArray) -> Float64Array:
+        """See `Scorer.outcomes_after`."""
+        self.check_outcome()
+        return outcome_probabilities(self.model, sessions, clicks)
+
+    def running_outcomes(self, sessions: Sequence[RunningSession]) -> Float64Array:
+        """See `Scorer.running_outcomes`: by the session vectors that are kept."""
+        self.check_outcome()
+        return running_outcomes(self.model, sessions, self.side_inputs)
 
     def settings_dict(self) -> dict[str, Any]:
         """See `Scorer.settings_dict`."""

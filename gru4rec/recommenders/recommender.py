@@ -51,6 +51,11 @@ class Recommender(Scorer):
         return any(part.learns_by_steps for part in self.parts)
 
     @property
+    def log_columns(self) -> list[str]:
+        """Columns that it learns from besides those of every log."""
+        return [*self.inputs, *(name for part in self.parts for name in part.log_columns)]
+
+    @property
     def reader(self) -> SessionReader:
         """Reads sessions as this recommender takes them. Raises NotFittedError before `fit`."""
         return SessionReader(self.catalog, self.side_inputs, self.reads_times)

@@ -29,14 +29,19 @@ def model_of(config: Config, saved: Checkpoint) -> Model:
         raise CheckpointError(f"the settings of the checkpoint lack {missing[0]}; train again")
     if saved.weights is None:
         raise CheckpointError("the checkpoint has no weights; train again")
-    side_inputs = _side_inputs_of(config, saved)
+    side_inputs, classes = _side_inputs_of(config, saved), saved.meta.outcome_classes
+    if classes.column != config.training.outcome:
+        raise CheckpointError(
+            f"the outcome of the checkpoint, {shown(classes.column)}, is not that of its settings; "
+            "train again"
+        )
     with torch.device("meta"):  # shapes without memory
-        shapes = Model(config, len(saved.catalog), side_inputs).state_dict()
+        shapes = Model(config, len(saved.catalog), side_inputs, len(classes)).state_dict()
     _compare(saved.weights, file_layout(shapes, **(saved.meta.stored_as or AS_TRAINED)))
     for name, weight in saved.weights.items():
         if not all(torch.isfinite(end) for end in torch.aminmax(weight)):
             raise CheckpointError(f"{name} of the checkpoint has weights that are no numbers")
-    model = Model(config, len(saved.catalog), side_inputs)
+    model = Model(config, len(saved.catalog), side_inputs, len(classes))
     model.load(unpacked(saved.weights))
     return model
 

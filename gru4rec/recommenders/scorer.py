@@ -8,15 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import Float32Array, IntArray, Rows
+from gru4rec.arraytypes import Float32Array, Float64Array, IntArray, Rows
 from gru4rec.clicks import ClickSource
-from gru4rec.errors import NotFittedError
+from gru4rec.errors import DataError, NotFittedError
 from gru4rec.recommenders.checkpoint import Checkpoint
 from gru4rec.recommenders.meta import Meta
 from gru4rec.serving import ItemFilter, RepeatHead, SessionStore, top_k
 from gru4rec.sessions import (
+    NO_OUTCOME,
     NO_SIDE_INPUTS,
     Catalog,
+    OutcomeClasses,
     RunningSession,
     SessionArrays,
     SideInputs,
@@ -42,6 +44,8 @@ class Scorer(ABC):
     """What it reads of a click besides its item."""
     inputs: Sequence[str] = ()
     """Names of the side inputs that `fit` is to make of a log."""
+    outcome_classes: OutcomeClasses = NO_OUTCOME
+    """The classes of the outcome of a session, if it has learned to tell it."""
     repeats: RepeatHead | None = None
     """The head that scores a session's own items anew, if there is one."""
     device: torch.device = torch.device("cpu")
@@ -145,3 +149,25 @@ class Scorer(ABC):
         Nothing is kept unless a recommender says otherwise.
         """
         return [None] * len(states)
+
+    def outcomes_after(self, sessions: SessionArrays, clicks: IntArray) -> Float64Array:
+        """Return the probability of each class of the outcome after each given click [M, K].
+
+        By the session up to and with the click, as in `score`. Raise DataError as `check_outcome`.
+        """
+        self.check_outcome()
+        raise NotImplementedError
+
+    def running_outcomes(self, sessions: Sequence[RunningSession]) -> Float64Array:
+        """Return the same for running sessions that have a click [S, K]."""
+        self.check_outcome()
+        raise NotImplementedError
+
+    def check_outcome(self) -> None:
+        """Raise DataError if the recommender has not learned the outcome of sessions."""
+        if not len(self.outcome_classes):
+            raise DataError(
+                f"this {self.name} has not learned the outcome of sessions; ask a gru4rec that was "
+                "trained with outcome",
+                mend_with=["outcome"],
+            )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gru4rec.sessions.catalog import Catalog
     from gru4rec.sessions.conversion import from_lists, to_arrays
     from gru4rec.sessions.initial_vectors import InitialVectors, read_vectors
+    from gru4rec.sessions.outcome_classes import NO_OUTCOME, OutcomeClasses
     from gru4rec.sessions.own_items import (
         OWN_KINDS,
         OWN_SHAPE,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BULKS",
+    "NO_OUTCOME",
     "NO_SIDE_INPUTS",
     "OF_TIME",
     "ORDINARY_CLICKS",
@@ -68,6 +70,7 @@ __all__ = [
     "ItemLinks",
     "LaneGrids",
     "LanedWindows",
+    "OutcomeClasses",
     "OwnItems",
     "PackedLayout",
     "Prefixes",

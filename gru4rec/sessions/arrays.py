@@ -35,6 +35,8 @@ class SessionArrays:
     """Clicks of each session on items outside the catalog, which are left out [S]."""
     unknown_targets: IntArray = field(default_factory=lambda: _NO_COUNTS)
     """Those of them that are not the first click of their session [S]."""
+    outcomes: IntArray = field(default_factory=lambda: _NO_COUNTS)
+    """Class of each session's outcome, −1 where it is unknown [S]. Empty if not asked for."""
 
     def __len__(self) -> int:
         return len(self.session_ids)
@@ -64,6 +66,7 @@ class SessionArrays:
             unknown_targets=self.unknown_targets[sessions]
             if len(self.unknown_targets)
             else self.unknown_targets,
+            outcomes=self.outcomes[sessions] if len(self.outcomes) else self.outcomes,
         )
 
     def followed_by(self, other: "SessionArrays") -> "SessionArrays":
@@ -78,6 +81,7 @@ class SessionArrays:
             np.concatenate([part.items for part in parts]),
             np.concatenate((self.offsets, other.offsets[1:] + len(self.items))),
             np.concatenate([part.sides for part in parts]),
+            outcomes=np.concatenate([part.outcomes for part in parts]),
         )
 
     def renumbered(self, index: IntArray) -> "SessionArrays":
@@ -126,6 +130,7 @@ class SessionArrays:
                 times=self.times[clicks],
                 unknown=self.unknown[piece],
                 unknown_targets=self.unknown_targets[piece],
+                outcomes=self.outcomes[piece],
             )
 
     def prefixes(self, *, most: int | None = None) -> IntArray:

@@ -136,7 +136,7 @@ class SideInputs:
                 code = OF_TIME[name].codes()
             else:
                 known = pl.Series(values, dtype=pl.String)
-                text = _text(name)
+                text = as_text(name)
                 place = pl.int_range(1, len(values) + 1, eager=True)
                 code = text.replace_strict(known, place, default=0, return_dtype=pl.Int64)
             codes[f"{_PREFIX}{name}"] = code.fill_null(0).cast(pl.UInt16)
@@ -195,7 +195,7 @@ def _source_of(name: str) -> str:
     return TIMESTAMP if name in OF_TIME else name
 
 
-def _text(name: str) -> pl.Expr:
+def as_text(name: str) -> pl.Expr:
     """Write a column's values as text; a number is the same as integer, as float and as written."""
     text = pl.col(name).cast(pl.String)
     for pattern, plain in _PLAIN_NUMBERS:
@@ -232,6 +232,6 @@ def naive(time: object) -> datetime | None:
 
 def _frequent(clicks: pl.LazyFrame, name: str) -> list[str]:
     """Return the most frequent values of a column as text, equal counts in alphabetical order."""
-    counts = clicks.select(_text(name)).drop_nulls().group_by(name).agg(pl.len())
+    counts = clicks.select(as_text(name)).drop_nulls().group_by(name).agg(pl.len())
     values = counts.sort(["len", name], descending=[True, False]).head(_MOST_VALUES).collect()
     return values[name].to_list()

@@ -152,6 +152,9 @@ _PRECISION = {
 }
 
 
+_ALONE = "no next click is learned, the outcome alone"
+
+
 @dataclass(frozen=True)
 class Choice:
     """What `auto` set, for the user to read."""
@@ -190,6 +193,8 @@ def _rules(config: Config, *, on_gpu: bool) -> Iterator[Rule]:
     all items are its negatives for cross-entropy.
     """
     instead = {rule.setting: rule for rule in _ON_GPU} if on_gpu else {}
+    if config.learns_outcome_alone:
+        instead["encoder.repeats"] = Rule("encoder.repeats", lambda _: False, _ALONE)
     if config.training.loss not in (AUTO, "cross_entropy"):  # the others hold many scores at once
         instead.pop(_NEGATIVES, None)
     both_open = config.training.lanes is AUTO and config.training.steps is AUTO
@@ -208,7 +213,9 @@ def _without_fit(config: Config, decided: Config, log: LogStatistics) -> Iterato
         yield Choice("training.smoothing", 0.0, "it is fitted with repeats alone")
     if config.training.neighbours is not AUTO:
         return
-    if log.pairs > _FEW_PAIRS:
+    if config.learns_outcome_alone:
+        yield Choice("training.neighbours", 0, _ALONE)
+    elif log.pairs > _FEW_PAIRS:
         why = f"more than {_FEW_PAIRS:,} next clicks say themselves what neighbours would"
         yield Choice("training.neighbours", 0, why)
     elif not _holds_out(log) and config.encoder.repeats is AUTO:

@@ -58,6 +58,8 @@ class TrainingBatch:
     """Flat places of the scores [M, C] that are no negatives."""
     seed: int
     """Seed of the dropout masks."""
+    outcomes: Tensor | None = None
+    """Class of the outcome of each click's session [M], −1 where it is unknown; None without."""
 
     def to(self, device: torch.device) -> "TrainingBatch":
         """Return the batch on a device, sent in one piece."""
@@ -93,6 +95,9 @@ class TrainingBatches:
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
         self._pairs = len(sessions.items) - len(sessions)
+        self._outcomes = None
+        if len(sessions.outcomes):
+            self._outcomes = np.repeat(sessions.outcomes.astype(np.int8), sessions.lengths)
         self.windows: Sequence[SessionBatch] = windows_of(sessions, config)
         targets = targets_of(sessions, len(support))
         self.sampler = sampler_of(targets, support, config.training)
@@ -126,7 +131,11 @@ class TrainingBatches:
         inputs = self.items[read]
         rows, places = self._input_rows(inputs, candidates.items)
         seed = int(random.integers(2**63))
-        return self._packed(batch, candidates, inputs, read, rows, places, seed)
+        made = self._packed(batch, candidates, inputs, read, rows, places, seed)
+        if self._outcomes is None:
+            return made
+        outcomes = torch.from_numpy(self._outcomes[batch.clicks].astype(np.int64))
+        return dataclasses.replace(made, outcomes=outcomes)
 
     def _random_of(self, epoch: int, window: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(key=[self._seed, (epoch << 40) + window]))

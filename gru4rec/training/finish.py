@@ -8,10 +8,12 @@ from typing import Any, Self, cast
 
 import torch
 
+from gru4rec.config import Config
 from gru4rec.metrics import ranks_in_pieces, recall_at
 from gru4rec.model import Model
 from gru4rec.serving import RepeatHead
 from gru4rec.sessions import SessionArrays
+from gru4rec.training.calibration import Calibration
 from gru4rec.training.model_scores import measured, scores_after
 from gru4rec.training.ranks import ONE, Ranks
 from gru4rec.training.repeats import Evidence, evidence_of, fit_repeats, repeats_matter
@@ -43,21 +45,26 @@ class Finish:
     """Clicks after which session neighbours teach it."""
     spread: float = 0.0
     """How far apart the scores were that the head was fitted with (`spread_of`); 0: unknown."""
+    outcome: Calibration | None = None
+    """What the head of outcomes is calibrated by."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the inverse of `to_dict`. Raise ValueError for what is none."""
         smoothing, repeats = (values.get(name) for name in ("smoothing", "repeats"))
         neighbours, spread = values.get("neighbours", 0), values.get("spread", 0.0)
+        outcome = values.get("outcome")
         if not (
             fits(smoothing, float)
             and fits(repeats, Mapping[str, Any] | None)
             and fits(neighbours, int)
             and fits(spread, float)
+            and fits(outcome, Mapping[str, Any] | None)
         ):
             raise ValueError(f"finish cannot be {shown(dict(values))}")
         head = None if repeats is None else RepeatHead.from_dict(repeats)
-        return cls(cast(float, smoothing), head, neighbours, spread)
+        calibration = None if outcome is None else Calibration.from_dict(outcome)
+        return cls(cast(float, smoothing), head, neighbours, spread, calibration)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values by the names of the fields."""
@@ -67,6 +74,7 @@ class Finish:
             "repeats": repeats,
             "neighbours": self.neighbours,
             "spread": self.spread,
+            **({} if self.outcome is None else {"outcome": self.outcome.to_dict()}),
         }
 
     def head_of(self, model: Model, log: TrainingLog) -> RepeatHead | None:
@@ -87,6 +95,11 @@ class Finish:
         head = self.head_of(model, log)
         with smoothed(model, log.sessions, self.smoothing, log.ranks):
             return measured(model, held_out, head, log.ranks)
+
+
+def unfitted(config: Config) -> Finish:
+    """Return the finish of a model for which nothing is fitted: what its settings say."""
+    return Finish(config.training.smoothing or 0.0, None, config.training.neighbours or 0)
 
 
 def fit_finish(

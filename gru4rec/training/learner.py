@@ -13,6 +13,7 @@ from gru4rec.training.batch import TrainingBatch
 from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.objective import make_objective
 from gru4rec.training.optimizers import Adagrad, DenseOptimizer, gradient_of
+from gru4rec.training.outcome_loss import with_outcome
 from gru4rec.training.placing import Placing
 
 _PLACEMENT = "placement"
@@ -88,6 +89,11 @@ class Learner:
                 batch, self._objective, model.comparable, vectors_MD, scored_CD, added_C,
                 self._random,
             )  # fmt: skip
+        if model.outcome is not None:
+            rest = asked - loss
+            share = self._config.outcome_weight
+            loss = with_outcome(loss, model.outcome, vectors_MD, batch.outcomes, share)
+            asked = loss + (1 - share) * rest
         (asked * weight).backward()  # type: ignore[no-untyped-call]
         gradients = self._row_gradients(batch, inputs_RE, outputs_CD, bias_C)
         return gradients, loss.detach(), tuple(part.detach() for part in after)

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from gru4rec.config import AUTO, Config
+from gru4rec.errors import ConfigError
 from gru4rec.model import Model, Placement, has_fast_bf16
 from gru4rec.serving import RepeatHead
 from gru4rec.training.auto import Choice, LogStatistics, log_choices, resolve
 from gru4rec.training.dealt_log import DealtLog, agreed, check_ranks
-from gru4rec.training.finish import Finish
+from gru4rec.training.finish import HELD_OUT_SHARE, unfitted
 from gru4rec.training.ranks import ONE, Ranks
 from gru4rec.training.resume import Keeper, settings_of
 from gru4rec.training.runs import NeighboursIn, Runs
@@ -77,7 +78,8 @@ def train(
     """Train a model on a log with the settings asked for; what they leave open, `auto` decides.
 
     With `encoder.repeats` a first run learns without the newest sessions, on which smoothing and
-    the repeat head are fitted; the model that is kept learns from all. With `training.neighbours`
+    the repeat head are fitted, and with `training.outcome` its calibration; the model that is kept
+    learns from all. With `training.neighbours`
     models learn also what `neighbours_in` the log say; with `training.teachers` the one that is
     kept learns what the others say. `hooks` say what to do on the way; `validate` and `save` are
     added to them here. With held-out sessions the model is measured on them after each epoch, and
@@ -96,6 +98,7 @@ def train(
     keeper = Keeper(keep, fingerprint, ranks) if keep is not None else None
     snapshot = keeper.begin(resume=resume) if keeper else None
     check_ranks(asked, ranks, log)
+    _check_measured(asked, log)
     config, choices = decide(
         settings_of(snapshot, asked) if snapshot else asked, log.statistics, device
     )
@@ -130,10 +133,12 @@ def train(
         finish = runs.fit_finish(*held_out, hooks, most_targets=most)
         del held_out
     if finish is None:
-        finish = Finish(config.training.smoothing or 0.0, None, config.training.neighbours or 0)
+        finish = unfitted(config)
     taught = runs.taught(log, hooks, finish)
     trainer, history = runs.run(log, hooks, finish=finish, **taught)
     model = trainer.learner.model
+    if finish.outcome is not None:
+        finish.outcome.fold_into(model, log.by_age(HELD_OUT_SHARE)[0])
     repeats = finish.head_of(model, log)
     smooth(model, log.sessions, finish.smoothing, ranks)
     fitted = {
@@ -156,6 +161,16 @@ def train(
         optimizer=trainer.learner.optimizer_tensors(),
         placement=trainer.learner.placement,
     )
+
+
+def _check_measured(asked: Config, log: TrainingLog) -> None:
+    """Raise ConfigError if what is measured after each epoch is not what is learned."""
+    if asked.learns_outcome_alone and log.held_out is not None:
+        raise ConfigError(
+            "training.outcome_weight 1 learns no next clicks, and these are what valid measures; "
+            "leave it out",
+            mend_with=["valid"],
+        )
 
 
 def _kept_metrics(history: list[dict[str, float]], stop_on: str) -> dict[str, float]:

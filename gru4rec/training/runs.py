@@ -15,6 +15,7 @@ from gru4rec.config import AUTO, Config
 from gru4rec.model import Model, Placement
 from gru4rec.sessions import SessionArrays
 from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.calibration import fit_calibration
 from gru4rec.training.dealt_log import DealtLog
 from gru4rec.training.finish import (
     HELD_OUT_SHARE,
@@ -22,6 +23,7 @@ from gru4rec.training.finish import (
     fit_finish,
     neighbours_worth_asking,
     spread_of,
+    unfitted,
 )
 from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.placing import Placing
@@ -91,7 +93,7 @@ class Runs:
         `others` are kept beside its state.
         """
         config = self.config.replace(settings)
-        model = Model(config, len(log.catalog), log.side_inputs)
+        model = Model(config, len(log.catalog), log.side_inputs, len(log.outcome))
         random = torch.Generator().manual_seed(config.seed)
         model.initialize(random)
         if log.initial is not None:
@@ -137,13 +139,22 @@ class Runs:
 
         None if there is no such run to come. Log that a log is too small to hold sessions out.
         """
-        if not self.config.encoder.repeats or self.is_done(HELD_OUT_RUN):
+        wanted = self.config.encoder.repeats or self.config.training.outcome
+        if not wanted or self.is_done(HELD_OUT_RUN):
             return None
         older, newest = log.without_newest(HELD_OUT_SHARE)
         if not (len(older.sessions) and len(newest)):
-            logger.warning("too few sessions to hold some out: repeats are left out")
+            logger.warning("too few sessions to hold some out: %s", self._missed)
             return None
         return older, newest
+
+    @property
+    def _missed(self) -> str:
+        """What cannot be fitted without sessions held out."""
+        if not self.config.training.outcome:
+            return "repeats are left out"
+        repeats = "repeats are left out, and " if self.config.encoder.repeats else ""
+        return f"{repeats}the probabilities of outcomes are not calibrated"
 
     def fit_finish(
         self, older: TrainingLog, newest: SessionArrays, hooks: Hooks, *, most_targets: int
@@ -157,6 +168,11 @@ class Runs:
             settings={"training.epochs": float(int(epochs)) if epochs >= 1 else epochs},
         )
         model = trainer.learner.model
+        outcome = None
+        if self.config.training.outcome:
+            outcome = fit_calibration(model, older.sessions, newest)
+        if not self.config.encoder.repeats:
+            return replace(unfitted(self.config), outcome=outcome)
         most = min(_MOST_TARGETS, most_targets)
         neighbours = self.config.training.neighbours
         if neighbours is AUTO and older.ranks.is_first:
@@ -172,7 +188,7 @@ class Runs:
             ranks=older.ranks,
         )
         spread = spread_of(model, older.sessions) if self.config.training.teachers else 0.0
-        return replace(finish, neighbours=neighbours, spread=spread)
+        return replace(finish, neighbours=neighbours, spread=spread, outcome=outcome)
 
     def taught(self, log: TrainingLog, hooks: Hooks, finish: Finish) -> dict[str, Any]:
         """Train the teachers that are not done, and return what the last run needs of them."""
@@ -183,7 +199,7 @@ class Runs:
         weights: dict[str, Tensor] = {}
         for number, name in enumerate(self._names[1:-1], start=1):
             if self.snapshot is not None and self.is_done(name):
-                model = Model(self.config, len(log.catalog), log.side_inputs)
+                model = Model(self.config, len(log.catalog), log.side_inputs, len(log.outcome))
                 model.load(part_of(name, self.snapshot.tensors))
             else:
                 trainer, _ = self.run(

@@ -15,12 +15,14 @@ import polars as pl
 from gru4rec.clicks import ClickSource, is_part, read_clicks, split_last
 from gru4rec.errors import DataError
 from gru4rec.sessions import (
+    NO_OUTCOME,
     NO_SIDE_INPUTS,
     ORDINARY_CLICKS,
     Attributes,
     Catalog,
     CodedItems,
     InitialVectors,
+    OutcomeClasses,
     SeenSessions,
     SessionArrays,
     SideInputs,
@@ -59,6 +61,8 @@ class TrainingLog:
     """What it has of each item of the catalog."""
     initial: InitialVectors | None = None
     """What items start from, if a table says so."""
+    outcome: OutcomeClasses = NO_OUTCOME
+    """The classes that its sessions fall into, if they are asked for."""
 
     @classmethod
     def read(
@@ -68,16 +72,19 @@ class TrainingLog:
         inputs: Sequence[str] = (),
         item_features: pl.DataFrame | None = None,
         initial_vectors: pl.DataFrame | None = None,
+        outcome: str = "",
     ) -> Self:
         """Read logs; `valid` may ask for a part of `clicks` to hold out ("1d", "10%").
 
         `item_features` is a table of items as `read_item_table` returns it, `initial_vectors` one
         as `read_vectors` does. Raise DataError if there is nothing to learn from, or nothing to
         measure on, and as `attributes_of` and `InitialVectors.of`.
+        `outcome` names the column of the outcome, see `OutcomeClasses.of`.
         """
-        log, held_out = parts_of_log(clicks, valid, inputs)
+        log, held_out = parts_of_log(clicks, valid, [*inputs, *[outcome] * bool(outcome)])
         catalog, sides = Catalog.of(log), SideInputs.of(log, inputs)
-        sessions = to_arrays(log, catalog, side_inputs=sides).with_targets()
+        classes = OutcomeClasses.of(log, outcome)
+        sessions = classes.on(to_arrays(log, catalog, side_inputs=sides), log).with_targets()
         if not len(sessions):
             raise DataError(
                 "no session has two clicks, so there is no next click to learn; check session_col",
@@ -93,7 +100,7 @@ class TrainingLog:
             )
         described = () if item_features is None else attributes_of(item_features, catalog)
         seen = SeenSessions.of(log, sessions)
-        read = cls(catalog, sessions, targets, seen, sides, *described)
+        read = replace(cls(catalog, sessions, targets, seen, sides, *described), outcome=classes)
         if initial_vectors is None:
             return read
         return replace(read, initial=InitialVectors.of(initial_vectors, catalog))
@@ -176,6 +183,9 @@ class TrainingLog:
             digest.update(self.items.codes.tobytes() + self.items.numbers.tobytes())
         if self.initial is not None:
             digest.update(b"initial vectors" + self.initial.vectors.tobytes())
+        if len(self.outcome):
+            digest.update(json.dumps(self.outcome.to_dict()).encode())
+            digest.update(self.sessions.outcomes.tobytes())
         return digest.hexdigest()
 
 

@@ -14,7 +14,9 @@ from gru4rec.clicks import ClickSource, seconds_of
 from gru4rec.errors import ConfigError, DataError
 from gru4rec.schema import TIMESTAMP
 from gru4rec.sessions import (
+    NO_OUTCOME,
     Catalog,
+    OutcomeClasses,
     SeenSessions,
     SessionArrays,
     SideInputs,
@@ -41,6 +43,11 @@ class UpdateLog:
     num_clicks: int
     """New clicks, those of sessions of one click too."""
 
+    @property
+    def tells_outcomes(self) -> bool:
+        """Whether the outcome of a session that is learned is known."""
+        return bool((self.learned.outcomes >= 0).any())
+
     @classmethod
     def read(
         cls,
@@ -53,15 +60,17 @@ class UpdateLog:
         replay_share: float = 1.0,
         half_life: str | None = None,
         seed: int = 0,
+        outcome: OutcomeClasses = NO_OUTCOME,
     ) -> Self:
         """Read new clicks and, of an older log, so many sessions as a share of the new ones.
 
-        After a `half_life` ("7d") clicks count half as much in the supports.
+        After a `half_life` ("7d") clicks count half as much in the supports. `outcome` are the
+        classes of the recommender; a log without their column says nothing of them.
 
         Log how much of it was learned already. Raise DataError for ids of another type, and for a
         log that ends before that of the recommender begins.
         """
-        inputs: Sequence[str] = list(side_inputs.values)
+        inputs: Sequence[str] = [*side_inputs.values, *outcome.columns]
         log, _ = parts_of_log(clicks, None, inputs)
         if not 0 <= replay_share < math.inf:
             raise ConfigError(
@@ -70,7 +79,7 @@ class UpdateLog:
             )
         fading = 1.0 if half_life is None else _fading(log, seen, half_life)
         grown = catalog.grown(log, fading=fading, seed=seed % 2**63)
-        new = to_arrays(log, grown, side_inputs=side_inputs).with_targets()
+        new = outcome.if_there(to_arrays(log, grown, side_inputs=side_inputs), log).with_targets()
         of_new = SeenSessions.of(log, new)
         if seen is not None:
             _refuse_older(seen, of_new)
@@ -80,7 +89,8 @@ class UpdateLog:
         merged, learned = of_new if seen is None else seen.merged(of_new), new
         if replay is not None:
             older, _ = parts_of_log(replay, None, inputs)
-            beside = to_arrays(older, grown, side_inputs=side_inputs).with_targets()
+            beside = to_arrays(older, grown, side_inputs=side_inputs)
+            beside = outcome.if_there(beside, older).with_targets()
             beside = _drawn(beside, new, round(replay_share * len(new)), seed)
             if len(beside):
                 learned = beside.followed_by(new)

@@ -8,14 +8,14 @@ begin where the items lie that they are clicked beside.
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gru4rec.config import Config
-from gru4rec.errors import CheckpointError
+from gru4rec.errors import CheckpointError, DataError
 from gru4rec.model import Model, item_tables, unit
 from gru4rec.serving import RepeatHead
 from gru4rec.sessions import SessionArrays, SideInputs
@@ -64,10 +64,16 @@ def update(
     `placed` are rows for all items by the name of the model's table, which new ones have at first
     unless they are clicked beside others; zeros where there is none. `number` is that of the
     update, from 1: each has draws of its own. The repeat head is fitted anew on the new sessions,
-    before they are learned, if there are enough. Raise CheckpointError if the optimisers' state is
+    before they are learned, if there are enough. A head of outcomes learns too where the new
+    sessions have some, else it stays as it is. Raise CheckpointError if the optimisers' state is
     of another model, and as `Trainer.run` does.
     """
     began = time.perf_counter()
+    if config.learns_outcome_alone and not log.tells_outcomes:
+        raise DataError(
+            f"the model learns {config.training.outcome!r} alone, the outcome of sessions, and the "
+            "new clicks say nothing of it; give a log with this column"
+        )
     if config.encoder.repeats:
         repeats = _refitted(repeats, model, log)
     settings = config.replace(
@@ -80,7 +86,10 @@ def update(
     )
     random = torch.Generator().manual_seed(settings.seed)
     grown = _grown(model, log, settings, side_inputs, random, placed or {})
-    batches = TrainingBatches(log.learned, log.catalog.support, settings)
+    learned = log.learned
+    if not log.tells_outcomes:
+        learned = replace(learned, outcomes=learned.outcomes[:0])
+    batches = TrainingBatches(learned, log.catalog.support, settings)
     trainer = Trainer(grown, batches, settings, device)
     if optimizer is None:
         logger.warning(
@@ -90,6 +99,8 @@ def update(
     else:
         _restore(trainer, optimizer, len(model.output_table))
     history = trainer.run(hooks)
+    if grown.outcome is not None and model.outcome is not None and not log.tells_outcomes:
+        grown.outcome.load_state_dict(model.outcome.state_dict())
     return Updated(
         trainer.learner.model,
         trainer.learner.optimizer_tensors(),
@@ -127,7 +138,7 @@ def _grown(
     placed: Mapping[str, Tensor],
 ) -> Model:
     """Return a copy of a model with rows for the new items."""
-    grown = Model(config, len(log.catalog), side_inputs)
+    grown = Model(config, len(log.catalog), side_inputs, model.num_classes)
     grown.initialize(random)
     size = len(model.output_table)
     with torch.no_grad():

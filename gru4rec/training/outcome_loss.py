@@ -1,0 +1,24 @@
+"""What the outcome of sessions adds to the loss of a window."""
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from gru4rec.model import OutcomeHead
+
+_UNKNOWN = -1
+
+
+def with_outcome(
+    loss: Tensor, head: OutcomeHead, vectors_MD: Tensor, outcomes_M: Tensor | None, weight: float
+) -> Tensor:
+    """Return (1 − weight) · loss + weight · mean cross-entropy of outcomes.
+
+    Every click with a known outcome foretells it by the vector after it. Where outcomes are not
+    told at all, the loss stays as it is.
+    """
+    # M clicks, D of a session vector
+    if outcomes_M is None:
+        return loss + 0.0 * sum(part.sum() for part in head.parameters())  # optimisers want one
+    num_known = (outcomes_M != _UNKNOWN).sum().clamp_min(1)
+    surprise = cross_entropy(head(vectors_MD), outcomes_M, ignore_index=_UNKNOWN, reduction="sum")
+    return (1 - weight) * loss + weight * surprise / num_known
