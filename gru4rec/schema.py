@@ -11,6 +11,7 @@ RANK = "rank"
 SCORE = "score"
 REASON = "reason"
 UNKNOWN = "unknown"
+OUTCOME = "outcome"
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     SESSION_ID: (SESSION_ID, "SessionId", "session"),

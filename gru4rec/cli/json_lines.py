@@ -6,8 +6,8 @@ from typing import Any, BinaryIO
 
 from gru4rec.errors import DataError
 from gru4rec.recommenders import Recommender
-from gru4rec.schema import REASON, UNKNOWN
-from gru4rec.serving import OF_MODEL, OF_POPULARITY, ItemFilter
+from gru4rec.schema import OUTCOME, REASON, UNKNOWN
+from gru4rec.serving import OF_MODEL, OF_POPULARITY, ItemFilter, outcomes_of_sessions
 
 _LONGEST = 1 << 20  # bytes of a line
 
@@ -19,11 +19,13 @@ def reply_lines(
     *,
     item_filter: ItemFilter | None,
     explain: bool,
+    outcome: bool = False,
 ) -> Iterator[str]:
     """Reply to each line by a line: `{"session_id", "items", "scores"}`, or `{"error"}`.
 
     A line to reply to is `{"session_id": 1, "items": ["A", "B"]}`. Without a `session_id` that of
-    the reply is null. With `explain` a reply has a `reason` and the number of `unknown` clicks too.
+    the reply is null. With `explain` a reply has a `reason` and the number of `unknown` clicks too,
+    with `outcome` the probability of each class of the session's `outcome`.
     """
     while line := lines.readline(_LONGEST + 1):
         try:
@@ -35,6 +37,8 @@ def reply_lines(
             reply = {"session_id": session.get("session_id"), "items": items, "scores": scores}
             if explain:
                 reply |= _explained(recommender, session["items"])
+            if outcome:
+                reply[OUTCOME] = _outcome(recommender, session["items"])
         except DataError as error:
             reply = {"error": str(error)}
         yield json.dumps(reply, allow_nan=False)
@@ -43,6 +47,11 @@ def reply_lines(
 def _explained(recommender: Recommender, items: list[object]) -> dict[str, object]:
     unknown = sum(recommender.catalog.find(item) is None for item in items)
     return {REASON: OF_MODEL if unknown < len(items) else OF_POPULARITY, UNKNOWN: unknown}
+
+
+def _outcome(recommender: Recommender, items: list[object]) -> dict[str, float]:
+    (found,) = outcomes_of_sessions(recommender, recommender.reader.prefixes([items]))
+    return dict(zip(recommender.outcome_classes.names, found.tolist(), strict=True))
 
 
 def _session(line: bytes) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 import polars as pl
+import polars.selectors as cs
 
 from gru4rec.atomic import write_beside
 from gru4rec.clicks import write_parquet_pieces
@@ -16,7 +17,8 @@ _ROWS = 50_000  # turned to text at a time
 
 def _csv(pieces: Iterable[pl.DataFrame]) -> Iterator[str]:
     for number, piece in enumerate(_small(pieces)):
-        yield piece.write_csv(include_header=number == 0)
+        flat = piece.with_columns(cs.struct().struct.json_encode())  # as CSV has no such columns
+        yield flat.write_csv(include_header=number == 0)
 
 
 def _jsonl(pieces: Iterable[pl.DataFrame]) -> Iterator[str]:

@@ -48,6 +48,11 @@ _FORMATS = ("table", "jsonl", "csv", "parquet")
     "unknown items were passed over.",
 )
 @click.option(
+    "--outcome",
+    is_flag=True,
+    help="Say of each session how likely its outcome is, by a model that was trained with one.",
+)
+@click.option(
     "--processes",
     type=click.IntRange(min=1),
     default=1,
@@ -83,6 +88,8 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     loaded = fingerprint_of(checkpoint)
     recommender = load(checkpoint, device=options["device"])
     allowed = allowed_of(options)
+    if options["outcome"]:
+        recommender.check_outcome()
     if clicks == ("-",):
         _reply(recommender, options, allowed)
         return
@@ -91,14 +98,14 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         prefixes = read_clicks(clicks, **read, also=list(recommender.side_inputs.values))
     else:
         prefixes = [items_of_text(options["items"])]
-    k, explain = options["k"], options["explain"]
+    k, told = options["k"], {name: options[name] for name in ("explain", "outcome")}
     with ExitStack() as stack:
         if options["processes"] == 1:
-            pieces = recommender.recommend_in_pieces(prefixes, k, explain=explain, **allowed)
+            pieces = recommender.recommend_in_pieces(prefixes, k, **told, **allowed)
         else:
             filter_of(recommender, **allowed)  # what it refuses is said before they begin
             processes = stack.enter_context(Processes(checkpoint, loaded, options, allowed))
-            pieces = recommender.answered(prefixes, k, explain=explain, answer=processes.answer)
+            pieces = recommender.answered(prefixes, k, **told, answer=processes.answer)
         # A bar would stand between rows that go to the same terminal as they come.
         on_terminal = output is None and sys.stdout.isatty()
         write_pieces(counted(pieces, hidden=on_terminal and form != "table"), form, output)
@@ -114,7 +121,7 @@ def _reply(recommender: "Recommender", options: dict[str, Any], allowed: dict[st
         raise click.UsageError("CLICKS - answers on standard output as JSON lines.")
     item_filter = filter_of(recommender, **allowed)
     lines, output = sys.stdin.buffer, sys.stdout.buffer
-    how = {"explain": options["explain"], "item_filter": item_filter}
+    how = {name: options[name] for name in ("explain", "outcome")} | {"item_filter": item_filter}
     try:
         for reply in reply_lines(lines, recommender, options["k"], **how):
             output.write(reply.encode() + b"\n")

@@ -23,6 +23,8 @@ _SETTINGS: dict[str, tuple[str, type, str]] = {
     "--learning-rate": ("training.learning_rate", float, "Rate of Adagrad."),
     "--teachers": ("training.teachers", int, "Models that are trained first and teach this one."),
     "--neighbours": ("training.neighbours", int, "Clicks after which similar sessions teach too."),
+    "--outcome": ("training.outcome", str, "Column of the outcome of sessions, to foretell."),
+    "--outcome-weight": ("training.outcome_weight", float, "Of its loss; 1: learn it alone."),
     "--seed": ("seed", int, "Seed of every random draw."),
 }
 

@@ -12,6 +12,7 @@ from gru4rec.errors import CheckpointError, DataError
 from gru4rec.recommenders.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from gru4rec.recommenders.kept_items import KeptItems
 from gru4rec.recommenders.scorer import Scorer
+from gru4rec.schema import OUTCOME, SESSION_ID
 from gru4rec.serving import (
     Answer,
     ItemFilter,
@@ -23,6 +24,7 @@ from gru4rec.serving import (
     best_of_running,
     best_of_sessions,
     filter_of,
+    outcomes_of_sessions,
 )
 from gru4rec.sessions import (
     BULKS,
@@ -70,6 +72,7 @@ class Recommender(Scorer):
         deny: Iterable[object] = (),
         rules: ListRules | None = None,
         explain: bool = False,
+        outcome: bool = False,
     ) -> pl.DataFrame:
         """Return the k best items of each session: session_id, rank (from 1), item_id, score.
 
@@ -83,15 +86,24 @@ class Recommender(Scorer):
         With `explain` two columns more say how an answer came about: `reason`, "model", "repeat"
         for an item of the session that its repeat head scored, "attributes" for one that nobody
         clicked yet, which these place, or, without a known item, "popularity", and `unknown`, the
-        clicks of the session that were passed over.
+        clicks of the session that were passed over. With `outcome` a column of that name has the
+        probability of the session's positive outcome, see `outcomes`; of more than two classes, all
+        of them, as a struct.
 
         Raise DataError for k < 1, and if no item may be recommended.
         """
         asked = {"exclude_clicked": exclude_clicked, "allow": allow, "deny": deny, "rules": rules}
-        return pl.concat(self.recommend_in_pieces(prefixes, k, explain=explain, **asked))
+        pieces = self.recommend_in_pieces(prefixes, k, explain=explain, outcome=outcome, **asked)
+        return pl.concat(pieces)
 
     def recommend_in_pieces(
-        self, prefixes: Prefixes, k: int = 20, *, explain: bool = False, **only: Any
+        self,
+        prefixes: Prefixes,
+        k: int = 20,
+        *,
+        explain: bool = False,
+        outcome: bool = False,
+        **only: Any,
     ) -> Iterator[pl.DataFrame]:
         """Yield what `recommend` returns, some sessions at a time, for logs larger than memory.
 
@@ -103,7 +115,7 @@ class Recommender(Scorer):
             for few in pieces:
                 yield few, *best_of_sessions(self, few, k, item_filter)
 
-        yield from self.answered(prefixes, k, explain=explain, answer=answer)
+        yield from self.answered(prefixes, k, explain=explain, outcome=outcome, answer=answer)
 
     def answered(
         self,
@@ -111,6 +123,7 @@ class Recommender(Scorer):
         k: int,
         *,
         explain: bool,
+        outcome: bool = False,
         answer: Callable[[Iterator[SessionArrays]], Iterator[Answer]],
     ) -> Iterator[pl.DataFrame]:
         """Yield what `recommend_in_pieces` does, where `answer` finds the best items.
@@ -118,12 +131,32 @@ class Recommender(Scorer):
         It is given the sessions some at a time, and has to give them back in that order. How many
         come at once depends on the device and on k alone.
         """
+        if outcome:
+            self.check_outcome()
         devices = {part.device.type for part in (self, *self.parts)}
         at_once = max(BULKS[device].rows for device in devices)
         pieces = self.reader.pieces(prefixes)
         yield from answers_in_pieces(
-            self, pieces, k, explain=explain, at_once=at_once, answer=answer
+            self, pieces, k, explain=explain, outcome=outcome, at_once=at_once, answer=answer
         )
+
+    def outcomes(self, prefixes: Prefixes) -> pl.DataFrame:
+        """Return how likely each outcome of each session is, by its clicks so far.
+
+        `prefixes` are as for `recommend`. Of two classes a column `outcome` has the probability of
+        the positive one, the later of the two (true, 1); of more a column `p_CLASS` each has its
+        own. A session without a known item has the shares of the training log. Raise DataError for
+        a recommender that was not trained with an outcome.
+        """
+        classes, tables = self.outcome_classes, []
+        self.check_outcome()
+        for few in self.reader.pieces(prefixes):
+            found = outcomes_of_sessions(self, few)
+            columns = {f"p_{name}": found[:, place] for place, name in enumerate(classes.names)}
+            if len(classes) == 2:
+                columns = {OUTCOME: found[:, 1]}
+            tables.append(pl.DataFrame({SESSION_ID: few.session_ids, **columns}))
+        return pl.concat(tables)
 
     def next_items(
         self, items: Sequence[object], k: int = 20, *, only: ItemFilter | None = None

@@ -15,7 +15,7 @@ from gru4rec.service.settings import ServiceSettings
 from gru4rec.serving import ListRules
 from gru4rec.untrusted import shown
 
-ANSWER_FIELDS = ("k", "exclude_clicked", "allow", "deny", "rules", "explain")
+ANSWER_FIELDS = ("k", "exclude_clicked", "allow", "deny", "rules", "explain", "outcome")
 """What every question for items may say, in its query or its body."""
 
 _LONGEST_TEXT = 256  # characters of an id, and of a side input
@@ -63,6 +63,7 @@ class Reader:
                 self._set_of(asked.get("rules")),
             ),
             _truth(asked, "explain"),
+            _truth(asked, "outcome"),
         )
 
     def k_of(self, query: Mapping[str, Sequence[str]], *besides: str) -> int:

@@ -36,6 +36,7 @@ def parameters(settings: ServiceSettings) -> dict[str, dict[str, Any]]:
         "deny": (ids, "Recommend none of these; repeat the parameter for more."),
         "rules": (_TEXT, "Name of a set of rules that the list keeps."),
         "explain": (_TRUTH, "Say why: a reason for each item, what each click did for the best."),
+        "outcome": (_TRUTH, "Say how likely each outcome of the session is."),
         "search": (_TEXT, "Words that title or id must have."),
         "item": (ids, "Tell of these instead; repeat the parameter for more."),
     }
@@ -67,6 +68,7 @@ def schemas(settings: ServiceSettings) -> dict[str, dict[str, Any]]:
         "Recommendations": _object(
             session_id=_MAYBE_TEXT, items=_IDS, scores=_NUMBERS, reason=_MAYBE_TEXT, unknown=_COUNT,
             passed=_COUNT, explain={"type": "object"},
+            outcome={"type": "object", "additionalProperties": {"type": "number"}},
         ),
         "Session": _object(
             session_id=_TEXT, items=_IDS, unknown=_COUNT,

@@ -29,7 +29,7 @@ class Operation:
         return self.path.replace("_id}", "_id:path}")
 
 
-ANSWER_QUERY = ("k", "exclude_clicked", "allow", "deny", "rules", "explain")
+ANSWER_QUERY = ("k", "exclude_clicked", "allow", "deny", "rules", "explain", "outcome")
 _ANSWER_ERRORS = (400, 413, 422)
 
 # Those whose path goes on after an id come before those that end with it.

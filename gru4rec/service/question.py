@@ -60,3 +60,4 @@ class Question:
     """Items to find; 0 for none."""
     only: Only = field(default_factory=Only)
     explain: bool = False
+    outcome: bool = False

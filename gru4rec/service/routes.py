@@ -21,6 +21,7 @@ from gru4rec.service.question import Question
 from gru4rec.service.refusal import Refusal
 from gru4rec.service.similar import similar
 from gru4rec.service.state import ServiceState
+from gru4rec.serving import outcomes_of_running
 
 _MOST_SEARCHED = 200  # characters of a search
 _WITHOUT_HISTORY = {"Gru4rec-Sessions": "unavailable"}
@@ -64,6 +65,8 @@ class Handlers:
         )
         answer = await state.ask(question)
         reply = _reply(session_id, answer)
+        if question.outcome:
+            reply["outcome"] = _outcome(answer)
         if question.explain:
             async with state.slow:
                 reply["explain"] = await asyncio.to_thread(explanation, answer)
@@ -189,6 +192,15 @@ def _reply(session_id: str | None, answer: Answer) -> dict[str, Any]:
         "unknown": found.unknown,
         **passed,
     }
+
+
+def _outcome(answer: Answer) -> dict[str, float]:
+    """Return how likely each outcome of the session is. Refuse it of a model that tells none."""
+    recommender = answer.recommender
+    if not len(recommender.outcome_classes):
+        raise Refusal(422, "the model was not trained with an outcome of sessions; leave it out")
+    (found,) = outcomes_of_running(recommender, [answer.session])
+    return dict(zip(recommender.outcome_classes.names, found.values(), strict=True))
 
 
 def _refuse_slashes(request: Request, given: str | None) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gru4rec.serving.retrieval import retrieve
     from gru4rec.serving.saved_session import SavedSession, SessionId
     from gru4rec.serving.selection import top_k
+    from gru4rec.serving.session_outcomes import outcomes_of_running, outcomes_of_sessions
     from gru4rec.serving.session_store import SessionStore
     from gru4rec.serving.session_store_file import is_of_others
 
@@ -54,6 +55,8 @@ __all__ = [
     "is_of_others",
     "kinds_of",
     "lists_after",
+    "outcomes_of_running",
+    "outcomes_of_sessions",
     "plain_answers",
     "retrieve",
     "row_blocks",

@@ -10,8 +10,9 @@ import polars as pl
 
 from gru4rec.arraytypes import Float32Array, IntArray
 from gru4rec.clicks import at_least_one
-from gru4rec.schema import ITEM_ID, RANK, REASON, SCORE, SESSION_ID, UNKNOWN
+from gru4rec.schema import ITEM_ID, OUTCOME, RANK, REASON, SCORE, SESSION_ID, UNKNOWN
 from gru4rec.serving.answering import Answering
+from gru4rec.serving.session_outcomes import outcome_column, outcomes_of_sessions
 from gru4rec.sessions import Catalog, ItemLinks, SessionArrays
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ def answers_in_pieces(
     k: int,
     *,
     explain: bool,
+    outcome: bool,
     at_once: int,
     answer: Callable[[Iterator[SessionArrays]], Iterator[Answer]],
 ) -> Iterator[pl.DataFrame]:
@@ -76,6 +78,10 @@ def answers_in_pieces(
     unknown = popular = 0
     for sessions, scores, items in answer(few for piece in pieces for few in piece.pieces(at_once)):
         explained = _explained(recommender, sessions, items) if explain else {}
+        if outcome:
+            found = outcomes_of_sessions(recommender, sessions)
+            column = outcome_column(recommender.outcome_classes, found)
+            explained[OUTCOME] = column.gather(np.repeat(np.arange(len(items)), items.shape[1]))
         yield answer_table(sessions.session_ids, recommender.catalog, scores, items, explained)
         unknown += sessions.num_unknown
         popular += int((sessions.lengths == 0).sum())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from threading import RLock
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,7 @@ from gru4rec.schema import ITEM_ID, RANK, SCORE
 from gru4rec.serving.answering import Answering
 from gru4rec.serving.best_items import best_of_running
 from gru4rec.serving.list_rules import ListRules, filter_of
+from gru4rec.serving.session_outcomes import outcomes_of_running
 from gru4rec.sessions import Click, RunningSession, refuse_other, take_in
 
 
@@ -79,3 +80,15 @@ class LiveSession:
         )
         ranks = pl.Series(RANK, np.arange(1, len(items) + 1))
         return pl.DataFrame([ranks, ids, pl.Series(SCORE, scores)])
+
+    def outcome(self) -> dict[Any, float]:
+        """Return how likely each outcome of the session is, by its clicks so far.
+
+        The keys are the classes, in the type of the training log. Before a known click these are
+        the shares of the training log. Raise DataError for a recommender that was not trained with
+        an outcome, and after another fit.
+        """
+        refuse_other(self._recommender, self._catalog)
+        with self._lock:
+            (found,) = outcomes_of_running(self._recommender, [self._session])
+        return found
