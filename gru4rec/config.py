@@ -181,7 +181,7 @@ class Config(Settings):
         if self.training.outcome and self.training.outcome in self.encoder.inputs:
             raise ConfigError(
                 f"the outcome {shown(self.training.outcome)} is what is to be foretold, and cannot "
-                "be one of encoder.inputs; leave it out of them",
+                "be among the inputs; leave it out there",
                 mend_with=["inputs"],
             )
         if self.encoder.state_dropout > 0 and self.training.steps != 1:

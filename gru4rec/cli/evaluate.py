@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from gru4rec.recommenders import Recommender
 
 _FORMATS = ("table", "json", "csv")
-_ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index", "category")
+_ASKED = (
+    "ks", "metrics", "by", "against", "intervals", "ties", "through_index", "category",
+    "outcome",
+)  # fmt: skip
 
 
 @click.command("evaluate", cls=Guarded)
@@ -95,6 +98,12 @@ _ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index"
     "--through-index", is_flag=True, help="Read ranks from what the index returns, not from scores."
 )
 @click.option(
+    "--outcome",
+    is_flag=True,
+    help="Also measure how well the outcome of sessions is foretold: auc, log_loss and "
+    "calibration_error.",
+)
+@click.option(
     "--report",
     type=Writes(),
     metavar="FILE.html",
@@ -136,7 +145,9 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         check_packages()
     read = read_options(options)
     recommenders = _recommenders(checkpoint, options, read)
-    log = read_clicks(clicks, **read, also=extra_columns(recommenders)).collect()
+    log = read_clicks(
+        clicks, **read, also=extra_columns(recommenders, outcome=options["outcome"])
+    ).collect()
     with Display("evaluating") as display:
         asked["on_progress"] = display.show
         if options["report"] is None:

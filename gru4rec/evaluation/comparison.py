@@ -1,7 +1,7 @@
 """Measure recommenders on held-out sessions by the protocol of the field."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -14,6 +14,7 @@ from gru4rec.evaluation.list_metrics import ItemFacts
 from gru4rec.evaluation.measurements import TIE_RATE, Measurement, drawn, measurements
 from gru4rec.evaluation.outcomes import Outcomes, outcomes_of
 from gru4rec.evaluation.question import Candidate, Question
+from gru4rec.evaluation.session_outcomes import foretold_by, outcome_measurements, told
 from gru4rec.recommenders import Recommender
 from gru4rec.serving import ListRules
 from gru4rec.sessions import SessionArrays, warn_of_leaks
@@ -33,6 +34,7 @@ def evaluate(
     rules: Mapping[str, ListRules] | None = None,
     items_table: ClickSource | None = None,
     category: str | None = None,
+    outcome: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pl.DataFrame:
     """Return Recall@k and MRR@k of next-click prediction: a row per recommender, metric and k.
@@ -57,6 +59,10 @@ def evaluate(
       shown, as through an index. `against` then gives what a rule costs.
     - `category` names the column of `items_table`, or of what a recommender keeps of one, that
       `category_diversity` and `calibration` read.
+    - `outcome` adds rows of `auc`, `log_loss` and `calibration_error` (k null): how well those that
+      were trained with an outcome foretell it after every click of the sessions whose outcome is
+      known, the last click and sessions of one click too; see `outcome_metrics`. Only log loss has
+      intervals. They are sliced by position, here the clicks so far, and by length.
     - `on_progress` is told how many targets are done, and how many there are, of all recommenders.
 
     Sessions that a recommender was trained on, or that begin before the end of its training log,
@@ -74,7 +80,8 @@ def evaluate(
     question.check(recommenders)
     candidates = list(question.candidates(recommenders))
     facts = {name: question.facts_of(name, each) for name, each in recommenders.items()}
-    read = _read(recommenders, sessions)
+    foretelling = told(recommenders) if outcome else []
+    clicks, read = _read(recommenders, sessions, outcome=outcome)
     resamples = Resamples(max(map(len, read.values()))) if intervals else None
     done, total = 0, sum(len(read[each.recommender].prefixes()) for each in candidates)
 
@@ -87,7 +94,12 @@ def evaluate(
     for each in candidates:
         name = each.recommender
         outcomes = _outcomes(each, recommenders[name], read[name], question, tell)
-        answers[each.name] = _answer(outcomes, facts[name], question, resamples)
+        answer = _answer(outcomes, facts[name], question, resamples)
+        if each.name in foretelling:
+            foretold = foretold_by(recommenders[name], read[name], clicks)
+            rows = list(outcome_measurements(foretold, resamples, by))
+            answer = _with_rows(answer, rows, resamples)
+        answers[each.name] = answer
     return _table(answers, question)
 
 
@@ -102,21 +114,26 @@ class _Answer:
 
 
 def _read(
-    recommenders: Mapping[str, Recommender], sessions: ClickSource
-) -> dict[str, SessionArrays]:
-    """The sessions as each recommender takes them. Warns of those that one was trained on."""
-    clicks = read_clicks(sessions, also=extra_columns(recommenders)).collect().lazy()
+    recommenders: Mapping[str, Recommender], sessions: ClickSource, *, outcome: bool
+) -> tuple[pl.LazyFrame, dict[str, SessionArrays]]:
+    """The log, and its sessions as each takes them. Warns of those that one was trained on."""
+    also = extra_columns(recommenders, outcome=outcome)
+    clicks = read_clicks(sessions, also=also).collect().lazy()
     read = {name: recommender.reader.arrays(clicks) for name, recommender in recommenders.items()}
     metas = {name: recommender.meta for name, recommender in recommenders.items()}
     warn_of_leaks({name: meta.seen for name, meta in metas.items() if meta.seen}, clicks, read)
-    return read
+    return clicks, read
 
 
-def extra_columns(recommenders: Mapping[str, Recommender]) -> list[str]:
-    """Return the names of the columns that recommenders read besides those of every log."""
-    return [
-        name for recommender in recommenders.values() for name in recommender.side_inputs.values
-    ]
+def extra_columns(recommenders: Mapping[str, Recommender], *, outcome: bool = False) -> list[str]:
+    """Return the names of the columns that recommenders read besides those of every log.
+
+    With `outcome` that of what they foretell is one of them.
+    """
+    every = list(recommenders.values())
+    sides = [name for recommender in every for name in recommender.side_inputs.values]
+    columns = [name for recommender in every for name in recommender.outcome_classes.columns]
+    return [*sides, *columns * outcome]
 
 
 def _outcomes(
@@ -159,6 +176,16 @@ def _answer(
     return _Answer(rows, draws, outcomes.num_unknown)
 
 
+def _with_rows(
+    answer: _Answer, rows: Sequence[Measurement], resamples: Resamples | None
+) -> _Answer:
+    """Return an answer with further rows behind its own."""
+    draws: list[Float64Array | None] = [None] * len(rows)
+    if resamples is not None:
+        draws = list(drawn(rows, resamples))
+    return replace(answer, rows=[*answer.rows, *rows], draws=[*answer.draws, *draws])
+
+
 def _table(answers: Mapping[str, _Answer], question: Question) -> pl.DataFrame:
     """The rows of all recommenders one after the other."""
     peer = None if question.against is None else answers[question.against]
@@ -180,7 +207,7 @@ def _rows(name: str, answer: _Answer, peer: _Answer | None) -> Iterator[dict[str
             "num_unknown": answer.num_unknown,
             **_bounds("", draws),
         }
-        if peer is not None:
+        if peer is not None and place < len(peer.rows):
             theirs = peer.draws[place]
             line["difference"] = row.value - peer.rows[place].value
             paired = None if draws is None or theirs is None else draws - theirs

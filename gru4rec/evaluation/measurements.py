@@ -100,11 +100,11 @@ def drawn(rows: Sequence[Measurement], resamples: Resamples) -> Float64Array:
     return resamples.means(sums, counts)
 
 
-class _Part:
+class Part:
     """Some of the targets, under a name."""
 
     def __init__(self, name: str, sessions: IntArray, resamples: Resamples | None) -> None:
-        """Take the sessions of the targets [M]."""
+        """Take the numbers of the sessions of the targets [M]."""
         self.name, self._sessions, self._resamples = name, sessions, resamples
         self._counts = resamples.grouped(sessions) if resamples else None
 
@@ -134,7 +134,7 @@ def measurements(
         return _OF_TARGETS[metric](outcomes, facts, k)
 
     def of_slice(name: str, mask: BoolArray) -> Iterator[Measurement]:
-        part = _Part(name, outcomes.session[mask], resamples)
+        part = Part(name, outcomes.session[mask], resamples)
         for metric in metrics:
             if metric == TIE_RATE:  # it is the same at every k
                 yield part.mean(metric, None, gains(metric, 0)[mask])
@@ -148,7 +148,7 @@ def measurements(
 
     yield from of_slice("all", np.ones(len(outcomes.ranks), dtype=bool))
     unknown = np.repeat(np.arange(len(outcomes.lengths)), outcomes.unknown_targets)
-    both = _Part("all", np.concatenate((outcomes.session, unknown)), resamples)
+    both = Part("all", np.concatenate((outcomes.session, unknown)), resamples)
     for metric in filter(GAINS.__contains__, metrics):
         for k in ks:
             known = gains(metric, k)

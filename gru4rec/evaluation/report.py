@@ -35,7 +35,7 @@ def evaluate_with_page(
     MissingExtraError without matplotlib and Jinja2.
     """
     check_packages()
-    clicks = read_clicks(sessions, also=extra_columns(recommenders)).collect()
+    clicks = read_clicks(sessions, also=extra_columns(recommenders, outcome=True)).collect()
     asked = {**(evaluate.__kwdefaults__ or {}), **asked}
     peer = asked["against"] or next(iter(recommenders), "")
     table = evaluate(recommenders, clicks, **{**asked, **_needs(asked), "against": peer})

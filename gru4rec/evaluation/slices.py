@@ -60,3 +60,15 @@ SLICES: Mapping[str, Callable[[Outcomes, IntArray], dict[str, BoolArray]]] = {
 `length`: by the known clicks of the session. `position`: by the known clicks before the target.
 `support`: by popularity of the item; head, middle and tail make a third of the training clicks
 each. `repeat`: whether the session had the item before, as its last click or an earlier one."""
+
+
+def of_sessions(
+    name: str, session: IntArray, position: IntArray, lengths: IntArray
+) -> dict[str, BoolArray]:
+    """Return the slices of clicks, where a kind of slice is one of sessions, else none.
+
+    Clicks are given by their session [M] and position in it, from 1 [M]; sessions by length [S].
+    """
+    if name == "length":
+        return _ranges(lengths[session], (1, *_LENGTHS))
+    return _ranges(position, _POSITIONS) if name == "position" else {}
