@@ -163,12 +163,12 @@ def _lines(
 
 
 def _targets(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, int]:
-    """The known targets in a slice, by recommender."""
-    return {
-        row["recommender"]: row["num_targets"]
-        for row in rows
-        if row["slice"] == name and not row["metric"].endswith(_ALL)
-    }
+    """The known targets in a slice, by recommender: those of its first metric."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        if row["slice"] == name and not row["metric"].endswith(_ALL):
+            counts.setdefault(row["recommender"], row["num_targets"])
+    return counts
 
 
 def _range(counts: Collection[int]) -> str:
