@@ -85,7 +85,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     config = config_of(options)
     if options["report"] is not None:  # before anything is measured
         check_packages()
-    read = {**read_options(options), "also": config.encoder.inputs}
+    read = {**read_options(options), "also": config.columns}
 
     def tell(step: Any, way: str) -> None:
         click.echo(f"step {step.number}, {step.start:%Y-%m-%d %H:%M}: {way}", err=True)

@@ -68,7 +68,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
     output = options["output"]
     if output.is_dir() or not output.resolve().parent.is_dir():
         raise DataError(f"cannot write {output}: name a file in a folder that is there with -o")
-    read = {**read_options(options), "also": config.encoder.inputs}
+    read = {**read_options(options), "also": config.columns}
     with Display("tuning") as display:
 
         def show(trial: "Trial") -> None:

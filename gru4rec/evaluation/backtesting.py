@@ -69,7 +69,7 @@ def backtest(
             "there is nothing to go on from: resume needs the folder of keep", mend_with=["keep"]
         )
     config = config if config is not None else Config()
-    log = read_clicks(clicks, also=config.encoder.inputs).collect()
+    log = read_clicks(clicks, also=config.columns).collect()
     times = {"train": train, "every": every, "test": test or every}
     kept, done = None, None
     if keep is not None:

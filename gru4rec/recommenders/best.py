@@ -61,7 +61,7 @@ def fit_best(
     """
     base = config if config is not None else Config()
     asked = _HELD_OUT if valid is None else valid
-    log, held_out = parts_of_log(clicks, asked, base.encoder.inputs)
+    log, held_out = parts_of_log(clicks, asked, base.columns)
     total = (seeds + 1) * (1 if valid is not None else 2)
     done = 0
 
@@ -86,6 +86,6 @@ def fit_best(
     trial = Fusion(fitted(log)).weigh(held_out)
     if valid is not None:
         return Best(trial, trial, held_out)
-    everything, _ = parts_of_log(clicks, None, base.encoder.inputs)
+    everything, _ = parts_of_log(clicks, None, base.columns)
     parts = fitted(everything, found=trial.parts[1].settings_dict())
     return Best(Fusion(parts, weights=trial.weights), trial, held_out)

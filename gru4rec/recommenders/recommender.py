@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from gru4rec.clicks import ClickSource, plain_ids
+from gru4rec.config import TrainingConfig
 from gru4rec.errors import CheckpointError, DataError
 from gru4rec.recommenders.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from gru4rec.recommenders.kept_items import KeptItems
@@ -49,6 +50,11 @@ class Recommender(Scorer):
     def learns_by_steps(self) -> bool:
         """Whether an update is one of a model, to which options such as `epochs` say something."""
         return any(part.learns_by_steps for part in self.parts)
+
+    @property
+    def training_settings(self) -> TrainingConfig:
+        """Those by which it, or its first part, has learned; the default of what is no model."""
+        return self.parts[0].training_settings if self.parts else TrainingConfig()
 
     @property
     def reader(self) -> SessionReader:
