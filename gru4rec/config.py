@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gru4rec.errors import ConfigError
-from gru4rec.settings import Settings, setting
+from gru4rec.settings import Settings, bounds, setting
 from gru4rec.untrusted import shown
 
 AUTO: Any = None
@@ -155,9 +155,25 @@ class TrainingConfig(Settings):
     """Drop probability of the components of input embeddings."""
     hidden_dropout: float = setting(AUTO, low=0.0, below=1.0)
     """Drop probability of the components of the session vector before scoring."""
+    event_column: str = ""
+    """Column of the type of each click (view, cart, buy), if types say what targets weigh."""
+    event_weights: dict[str, float] = field(
+        default_factory=dict, metadata=bounds(low=0.0, high=1e6)
+    )
+    """What a target of a type weighs in the loss, by its type; 1 where nothing is said. Only ratios
+    count. Targets of weight 0 are read, and neither learned nor measured."""
+    target_events: tuple[str, ...] = ()
+    """Types that are targets, if not all: the others weigh 0."""
 
     def __post_init__(self) -> None:
         self.check("training.")
+        for name in ("event_weights", "target_events"):
+            if (given := getattr(self, name)) and not self.event_column:
+                raise ConfigError(
+                    f"training.{name} {shown(given)} needs training.event_column, the column of "
+                    "the types; give it, or leave them out",
+                    mend_with=["event_col"],
+                )
         if self.teachers and self.loss not in (AUTO, "cross_entropy"):
             raise ConfigError(
                 f"training.teachers {self.teachers} needs training.loss 'cross_entropy', got "
@@ -176,6 +192,12 @@ class Config(Settings):
     seed: int = setting(0, low=0, below=2**63)
     """Seed of every random draw: initial weights, negatives, dropout."""
 
+    @property
+    def columns(self) -> list[str]:
+        """What is read of each click besides its session, its item and its time, by name."""
+        further = [name for name in (self.training.event_column, self.training.outcome) if name]
+        return list(dict.fromkeys([*self.encoder.inputs, *further]))
+
     def __post_init__(self) -> None:
         self.check()
         if self.training.outcome and self.training.outcome in self.encoder.inputs:
@@ -189,11 +211,6 @@ class Config(Settings):
                 f"encoder.state_dropout {self.encoder.state_dropout} needs training.steps 1, got "
                 f"{self.training.steps}; use training.hidden_dropout with longer windows"
             )
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns that training reads of a log besides those of every log."""
-        return [*self.encoder.inputs, *[self.training.outcome] * bool(self.training.outcome)]
 
     @property
     def learns_outcome_alone(self) -> bool:

@@ -17,20 +17,23 @@ _LONGEST = 1_000_000  # characters of a file of settings
 _HIGH = 10**12  # of whole numbers that have no other bound: everything can compute with it
 
 
-def setting(
-    default: Any,
+def bounds(
     *,
     low: float | None = None,
     high: float | None = None,
     below: float | None = None,
     choices: str = "",
-) -> Any:
-    """Return a dataclass field with its bounds: `low` and `high` are allowed, `below` is not.
+) -> dict[str, Any]:
+    """Return the bounds of a field: `low` and `high` are allowed, `below` is not.
 
-    Spaces part the choices. A field whose default is None may be left out.
+    Spaces part the choices. Bounds of numbers by name are those of each.
     """
-    bounds = {"low": low, "high": high, "below": below, "choices": tuple(choices.split())}
-    return field(default=default, metadata=bounds)
+    return {"low": low, "high": high, "below": below, "choices": tuple(choices.split())}
+
+
+def setting(default: Any, **bounded: Any) -> Any:
+    """Return a dataclass field with `bounds`. One whose default is None may be left out."""
+    return field(default=default, metadata=bounds(**bounded))
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
@@ -47,8 +50,8 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 class Settings:
     """What a frozen dataclass of settings can do; a field that is one itself is a section.
 
-    Fields are numbers, truth values, texts, or tuples of texts. Construction raises ConfigError for
-    a wrong type, a value out of range, or one that is none of the choices.
+    Fields are numbers, truth values, texts, tuples of texts, or numbers by name. Construction
+    raises ConfigError for a wrong type, a value out of range, or one that is none of the choices.
     """
 
     @classmethod
@@ -82,6 +85,8 @@ class Settings:
                     f"no setting {prefix}{brief(key, most=50)}; choose from {', '.join(types)}"
                 )
             if key not in sections:
+                if get_origin(types[key]) is dict and isinstance(value, Mapping):
+                    value = {name: _as_float(number) for name, number in value.items()}
                 listed = get_origin(types[key]) is tuple and isinstance(value, list)
                 known[key] = tuple(value) if listed else value
             elif isinstance(value, Mapping):
@@ -137,18 +142,30 @@ class Settings:
         return type(self).from_dict(whole)
 
 
+def _as_float(value: object) -> object:
+    return float(value) if type(value) is int and abs(value) <= _HIGH else value
+
+
 def _check_value(name: str, value: object, spec: dataclasses.Field[Any]) -> None:
-    bounds = spec.metadata
+    if get_origin(spec.type) is dict and isinstance(value, dict):
+        one = dataclasses.field(metadata=spec.metadata)
+        one.type = float
+        for key, number in value.items():
+            if type(key) is not str or not key:
+                raise ConfigError(f"{name} has names for keys, got {shown(key)}")
+            _check_value(f"{name}.{brief(key, most=50)}", number, one)
+        return
     kinds = (int, float) if spec.type is float else (get_origin(spec.type) or spec.type,)
     if type(value) not in kinds:
         raise ConfigError(f"{name} must be {spec.type.__name__}, got {shown(value)}")  # type: ignore[union-attr]
     if isinstance(value, tuple) and not all(type(entry) is str for entry in value):
         raise ConfigError(f"{name} must be a list of texts, got {shown(list(value))}")
-    if bounds.get("choices") and value not in bounds["choices"]:
-        raise ConfigError(f"no {name} {shown(value)}; choose from {', '.join(bounds['choices'])}")
+    allowed = spec.metadata
+    if allowed.get("choices") and value not in allowed["choices"]:
+        raise ConfigError(f"no {name} {shown(value)}; choose from {', '.join(allowed['choices'])}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{name} must be a finite number, got {shown(value)}")
-    low, high, below = (bounds.get(bound) for bound in ("low", "high", "below"))
+    low, high, below = (allowed.get(bound) for bound in ("low", "high", "below"))
     if high is None and below is None and type(value) is int:
         high = _HIGH
     if low is not None and not value >= low:
@@ -165,10 +182,16 @@ def _toml_lines(section: str, settings: Mapping[str, Any]) -> Iterator[str]:
     if section and plain:
         yield from ("", f"[{section}]")
     for key, value in plain.items():
-        yield f"{key} = {_toml(value)}"
+        yield f"{_toml_key(key)} = {_toml(value)}"
     for key, value in settings.items():
         if isinstance(value, dict):
             yield from _toml_lines(f"{section}.{key}".lstrip("."), value)
+
+
+def _toml_key(key: str) -> str:
+    """Write a key: bare where TOML allows it, as those of settings are; users' may be any text."""
+    is_bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
+    return key if is_bare else _toml(key)
 
 
 def _toml(value: object) -> str:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gru4rec.cli.guard import Guarded, Reads, Writes
-from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
+from gru4rec.cli.options import (
+    click_log_options,
+    device_option,
+    event_options,
+    events_of,
+    output_options,
+    read_options,
+)
 from gru4rec.cli.rule_options import measured_rule_options, rule_sets_of
 
 if TYPE_CHECKING:
@@ -81,7 +88,7 @@ _ASKED = (
     "--by",
     multiple=True,
     metavar="NAME",
-    help="Also slice by slice: length, position, support or repeat; may be repeated.",
+    help="Also slice by slice: length, position, support, repeat or event; may be repeated.",
 )
 @click.option(
     "--against",
@@ -117,6 +124,7 @@ _ASKED = (
     help="Equal scores: conservative, standard or median.",
 )
 @measured_rule_options
+@event_options
 @output_options(_FORMATS)
 @click_log_options
 @device_option
@@ -140,14 +148,14 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         raise click.UsageError("--baseline and --train go together: baselines are fitted on a log.")
     form = choose_format(options["form"], options["output"], _FORMATS)
     asked = {name: options[name] for name in _ASKED}
-    asked |= _rules_and_table(options)
+    asked |= _rules_and_table(options) | events_of(options)
     if options["report"] is not None:  # before anything is measured
         check_packages()
     read = read_options(options)
     recommenders = _recommenders(checkpoint, options, read)
-    log = read_clicks(
-        clicks, **read, also=extra_columns(recommenders, outcome=options["outcome"])
-    ).collect()
+    also = extra_columns(recommenders, outcome=options["outcome"])
+    also += [options["event_col"]] if options["event_col"] else []
+    log = read_clicks(clicks, **read, also=also).collect()
     with Display("evaluating") as display:
         asked["on_progress"] = display.show
         if options["report"] is None:

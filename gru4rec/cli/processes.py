@@ -207,7 +207,7 @@ def _unpacked(content: bytes) -> "SessionArrays":
 
     length = int.from_bytes(content[:8], "little")  # of the header, as safetensors has it
     timed = bool(json.loads(content[8 : 8 + length])["__metadata__"]["timed"])
-    arrays = load(content)
+    arrays: dict[str, Any] = load(content)
     numbers = pl.Series(np.arange(len(arrays["offsets"]) - 1))
     return SessionArrays(numbers, **arrays, timed=timed)
 

@@ -15,6 +15,7 @@ from gru4rec.cli.guard import Reads, WritesFolder
 from gru4rec.cli.options import (
     click_log_options,
     device_option,
+    event_options,
     initial_vectors_option,
     item_features_option,
     items_of,
@@ -53,6 +54,7 @@ _AT_ONCE = 1.0  # seconds: launchers pass on a Ctrl-C that processes of a termin
 @long_sessions_option
 @item_features_option
 @initial_vectors_option
+@event_options
 @setting_options
 @device_option
 @track_option

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gru4rec.cli.guard import Reads
-from gru4rec.cli.options import chain
+from gru4rec.cli.options import chain, events_of
 
 if TYPE_CHECKING:
     from gru4rec.config import Config
@@ -84,6 +84,8 @@ def config_of(options: dict[str, Any], *, default: "Config | None" = None) -> "C
     given |= dict.fromkeys(
         ("training.embedding_dropout", "training.hidden_dropout"), options["dropout"]
     )
+    if "event_col" in options:
+        given |= {f"training.{name}": value for name, value in events_of(options).items()}
     given["encoder.inputs"] = list(options["inputs"]) or None
     return config.replace({key: value for key, value in given.items() if value is not None})
 

@@ -68,7 +68,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     check_free(output, force=options["force"])
     recommender = load(checkpoint, device=options["device"])
     items = items_of(options)
-    read = {**read_options(options), "also": recommender.log_columns}
+    read = {**read_options(options), "also": recommender.inputs}
     older = {**read, "where": options["replay_where"]}
     replay = options["replay"]
     before, began = recommender.meta, time.monotonic()

@@ -8,6 +8,7 @@ import polars as pl
 
 from gru4rec.arraytypes import Float64Array
 from gru4rec.clicks import ClickSource, at_least_one, read_clicks
+from gru4rec.config import TrainingConfig
 from gru4rec.errors import DataError
 from gru4rec.evaluation.bootstrap import Resamples, interval
 from gru4rec.evaluation.list_metrics import ItemFacts
@@ -17,7 +18,7 @@ from gru4rec.evaluation.question import Candidate, Question
 from gru4rec.evaluation.session_outcomes import foretold_by, outcome_measurements, told
 from gru4rec.recommenders import Recommender
 from gru4rec.serving import ListRules
-from gru4rec.sessions import SessionArrays, warn_of_leaks
+from gru4rec.sessions import SessionArrays, event_types_of, warn_of_leaks
 
 
 def evaluate(
@@ -34,6 +35,9 @@ def evaluate(
     rules: Mapping[str, ListRules] | None = None,
     items_table: ClickSource | None = None,
     category: str | None = None,
+    event_column: str | None = None,
+    event_weights: Mapping[str, float] | None = None,
+    target_events: Sequence[str] = (),
     outcome: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pl.DataFrame:
@@ -59,6 +63,10 @@ def evaluate(
       shown, as through an index. `against` then gives what a rule costs.
     - `category` names the column of `items_table`, or of what a recommender keeps of one, that
       `category_diversity` and `calibration` read.
+    - `event_column` names the column of the type of a click (view, cart, buy). Targets are then
+      clicks of `target_events`, or of all types, but for those whose `event_weights` are 0. Where
+      weights differ, `weighted_recall`, … are means by weight. Left out, what the first recommender
+      was trained with holds; "" says that all clicks are targets alike.
     - `outcome` adds rows of `auc`, `log_loss` and `calibration_error` (k null): how well those that
       were trained with an outcome foretell it after every click of the sessions whose outcome is
       known, the last click and sessions of one click too; see `outcome_metrics`. Only log loss has
@@ -75,13 +83,14 @@ def evaluate(
     """
     counts = tuple(at_least_one(k, "k") for k in ks)
     question = Question(
-        counts, ties, metrics, by, against, through_index, rules or {}, items_table, category
-    )
+        counts, ties, metrics, by, against, through_index, rules or {}, items_table, category,
+        _events(event_column, event_weights, target_events),
+    )  # fmt: skip
     question.check(recommenders)
     candidates = list(question.candidates(recommenders))
     facts = {name: question.facts_of(name, each) for name, each in recommenders.items()}
     foretelling = told(recommenders) if outcome else []
-    clicks, read = _read(recommenders, sessions, outcome=outcome)
+    clicks, read = _read(recommenders, sessions, question, outcome=outcome)
     resamples = Resamples(max(map(len, read.values()))) if intervals else None
     done, total = 0, sum(len(read[each.recommender].prefixes()) for each in candidates)
 
@@ -113,13 +122,33 @@ class _Answer:
     num_unknown: int
 
 
+def _events(
+    column: str | None, weights: Mapping[str, float] | None, targets: Sequence[str]
+) -> TrainingConfig | None:
+    """The settings that say what targets weigh, if any are given."""
+    if column is None and not weights and not targets:
+        return None
+    given = {"event_column": column or "", "event_weights": dict(weights or {})}
+    return TrainingConfig.from_dict({**given, "target_events": list(targets)}, prefix="training.")
+
+
 def _read(
-    recommenders: Mapping[str, Recommender], sessions: ClickSource, *, outcome: bool
+    recommenders: Mapping[str, Recommender],
+    sessions: ClickSource,
+    question: Question,
+    *,
+    outcome: bool,
 ) -> tuple[pl.LazyFrame, dict[str, SessionArrays]]:
     """The log, and its sessions as each takes them. Warns of those that one was trained on."""
+    asked = question.events_asked(recommenders)
     also = extra_columns(recommenders, outcome=outcome)
+    also += [asked.event_column] if asked.event_column else []
     clicks = read_clicks(sessions, also=also).collect().lazy()
-    read = {name: recommender.reader.arrays(clicks) for name, recommender in recommenders.items()}
+    events = event_types_of(clicks, asked, strict=question.events is not None)
+    read = {
+        name: replace(recommender.reader, events=events).arrays(clicks)
+        for name, recommender in recommenders.items()
+    }
     metas = {name: recommender.meta for name, recommender in recommenders.items()}
     warn_of_leaks({name: meta.seen for name, meta in metas.items() if meta.seen}, clicks, read)
     return clicks, read
@@ -128,12 +157,14 @@ def _read(
 def extra_columns(recommenders: Mapping[str, Recommender], *, outcome: bool = False) -> list[str]:
     """Return the names of the columns that recommenders read besides those of every log.
 
-    With `outcome` that of what they foretell is one of them.
+    Those of the types of events that they were trained with are among them, and with `outcome`
+    those of what they foretell.
     """
-    every = list(recommenders.values())
-    sides = [name for recommender in every for name in recommender.side_inputs.values]
-    columns = [name for recommender in every for name in recommender.outcome_classes.columns]
-    return [*sides, *columns * outcome]
+    names: list[str] = []
+    for recommender in recommenders.values():
+        names += [*recommender.side_inputs.values, recommender.training_settings.event_column]
+        names += recommender.outcome_classes.columns * outcome
+    return [name for name in names if name]
 
 
 def _outcomes(

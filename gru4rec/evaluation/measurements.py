@@ -114,6 +114,17 @@ class Part:
         sums = self._resamples.grouped(self._sessions, gains) if self._resamples else None
         return Measurement(self.name, metric, k, value, len(gains), sums, self._counts)
 
+    def weighted_mean(
+        self, metric: str, k: int, gains: Float64Array, weights: Float64Array
+    ) -> Measurement:
+        """Return a metric as the mean over targets of which each counts its weight [M]."""
+        value = float((gains * weights).sum() / weights.sum()) if len(gains) else float("nan")
+        sums, counts = None, None
+        if self._resamples:
+            sums = self._resamples.grouped(self._sessions, gains * weights)
+            counts = self._resamples.grouped(self._sessions, weights)
+        return Measurement(self.name, f"weighted_{metric}", k, value, len(gains), sums, counts)
+
 
 def measurements(
     outcomes: Outcomes,
@@ -126,8 +137,10 @@ def measurements(
 ) -> Iterator[Measurement]:
     """Yield each metric at each k: of all known targets, with the unknown ones, slice by slice.
 
-    With `resamples` means can be drawn again.
+    With `resamples` means can be drawn again. If targets weigh differently by their type, weighted
+    means of `metrics.GAINS` stand beside the plain ones.
     """
+    weights = outcomes.weights
 
     @cache  # every slice asks
     def gains(metric: str, k: int) -> Float64Array:
@@ -145,6 +158,11 @@ def measurements(
                     yield Measurement(name, metric, k, value, int(mask.sum()))
                 else:
                     yield part.mean(metric, k, gains(metric, k)[mask])
+        if weights is None:
+            return
+        for metric in filter(GAINS.__contains__, metrics):
+            for k in ks:
+                yield part.weighted_mean(metric, k, gains(metric, k)[mask], weights[mask])
 
     yield from of_slice("all", np.ones(len(outcomes.ranks), dtype=bool))
     unknown = np.repeat(np.arange(len(outcomes.lengths)), outcomes.unknown_targets)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from gru4rec.arraytypes import Int32Array, IntArray
+from gru4rec.arraytypes import Float64Array, Int32Array, IntArray, UInt16Array
 from gru4rec.metrics import num_tied, ranks
 from gru4rec.recommenders import Recommender
 from gru4rec.serving import ItemFilter, lists_after, top_k
-from gru4rec.sessions import ItemLinks, SessionArrays, sent
+from gru4rec.sessions import EventTypes, ItemLinks, SessionArrays, sent
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,20 @@ class Outcomes:
     """Item index of every click on a known item, session after session."""
     lengths: IntArray
     """Clicks on known items of each session [S]."""
+    events: UInt16Array
+    """Code of the type of each target among `event_types` [M]; [0] without types."""
+    event_types: EventTypes
+    """What these codes stand for, and what each weighs."""
     unknown_targets: IntArray
     """Targets of each session that the recommender does not know [S]."""
     num_unknown: int
     """Clicks on unknown items, first ones of a session among them."""
+
+    @property
+    def weights(self) -> Float64Array | None:
+        """What each target weighs [M]; None if all weigh the same."""
+        types = self.event_types
+        return types.by_code[self.events] if types and not types.weigh_alike else None
 
     def lists(self, k: int) -> IntArray:
         """Return the best k items before each target [M, k]; −1 is no item.
@@ -111,6 +121,8 @@ def outcomes_of(
         since=np.where(earlier < 0, 0, before + 1 - earlier),
         clicked=sessions.items,
         lengths=sessions.lengths,
+        events=sessions.events[before + 1] if len(sessions.events) else sessions.events,
+        event_types=sessions.event_types,
         unknown_targets=sessions.unknown_targets,
         num_unknown=sessions.num_unknown,
     )

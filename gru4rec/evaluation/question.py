@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gru4rec.clicks import ClickSource
+from gru4rec.config import TrainingConfig
 from gru4rec.errors import ConfigError, DataError, choose
 from gru4rec.evaluation.list_metrics import ItemFacts
 from gru4rec.evaluation.measurements import METRICS, OF_CATEGORIES, OF_LISTS, OF_VECTORS, TIE_RATE
@@ -36,6 +37,8 @@ class Question:
     rules: Mapping[str, ListRules]
     items_table: ClickSource | None
     category: str | None
+    events: TrainingConfig | None = None
+    """The settings that say which types of events are targets; None for those of a training."""
 
     @property
     def depth(self) -> int:
@@ -54,6 +57,11 @@ class Question:
             choose("metric", metric, dict.fromkeys(METRICS))
         for name in self.by:
             choose("slice", name, SLICES)
+        if "event" in self.by and not self.events_asked(recommenders).event_column:
+            raise ConfigError(
+                "slices by event need event_col, the column of the types of events",
+                mend_with=["event_col"],
+            )
         has_ties = self.ties != "conservative" or TIE_RATE in self.metrics
         if has_ties and (self.through_index or self.rules):
             raise ConfigError(
@@ -68,6 +76,16 @@ class Question:
             )
         if self.against is not None:
             choose("recommender to compare with", self.against, dict.fromkeys(names))
+
+    def events_asked(self, recommenders: Mapping[str, Recommender]) -> TrainingConfig:
+        """Return the settings that say what targets weigh: those given, or of the first training.
+
+        It is the first recommender that was trained with types of events.
+        """
+        if self.events is not None:
+            return self.events
+        trained = (recommender.training_settings for recommender in recommenders.values())
+        return next((one for one in trained if one.event_column), TrainingConfig())
 
     def _check_category(self) -> None:
         reads = ", ".join(sorted(OF_CATEGORIES))

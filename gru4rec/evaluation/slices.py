@@ -49,17 +49,26 @@ def _by_repeat(outcomes: Outcomes, support: IntArray) -> dict[str, BoolArray]:
     return {"new": since == 0, "last click": since == 1, "earlier click": since > 1}
 
 
+def _by_event(outcomes: Outcomes, support: IntArray) -> dict[str, BoolArray]:
+    types = dict(enumerate(outcomes.event_types.types, start=1))
+    types[0] = "of no type"
+    masks = {name: outcomes.events == code for code, name in types.items()}
+    return {name: mask for name, mask in masks.items() if mask.any()}
+
+
 SLICES: Mapping[str, Callable[[Outcomes, IntArray], dict[str, BoolArray]]] = {
     "length": _by_length,
     "position": _by_position,
     "support": _by_support,
     "repeat": _by_repeat,
+    "event": _by_event,
 }
 """By name: the targets [M] of each slice, given the support of all items [N].
 
 `length`: by the known clicks of the session. `position`: by the known clicks before the target.
 `support`: by popularity of the item; head, middle and tail make a third of the training clicks
-each. `repeat`: whether the session had the item before, as its last click or an earlier one."""
+each. `repeat`: whether the session had the item before, as its last click or an earlier one.
+`event`: by the type of the target (view, cart, buy)."""
 
 
 def of_sessions(

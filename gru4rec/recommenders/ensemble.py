@@ -64,7 +64,7 @@ class Ensemble(Indexed):
 
     def fit(self, clicks: ClickSource, *, valid: ClickSource | None = None) -> Self:
         """Fit every model on a click log; `valid` is as for GRU4Rec."""
-        log, held_out = parts_of_log(clicks, valid, self.log_columns)
+        log, held_out = parts_of_log(clicks, valid, self.inputs)
         fitted = [copy(part).fit(log, valid=held_out) for part in self.parts]
         self.parts = fitted  # all of them, or none if a training fails
         self._join()

@@ -102,7 +102,8 @@ class Fusion(Recommender):
 
         `valid` is a log, or a part of `clicks` to hold out ("1d", "10%"), as for GRU4Rec.
         """
-        log, held_out = parts_of_log(clicks, valid, self.log_columns)
+        inputs = [name for part in self.parts for name in part.inputs]
+        log, held_out = parts_of_log(clicks, valid, inputs)
         for part in self.parts:
             part.fit(log, valid=held_out)
         self._join()

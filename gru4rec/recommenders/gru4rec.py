@@ -64,7 +64,7 @@ class GRU4Rec(OfModel):
         Raise ConfigError for an unknown encoder or loss, DeviceError for an absent device.
         """
         self._asked = self.config = config if config is not None else Config()
-        self.inputs = self.config.encoder.inputs
+        self.inputs = self.config.columns
         check_encoder(self.config.encoder)
         if self.config.training.loss is not AUTO:
             choose("loss", self.config.training.loss, LOSSES)
@@ -120,10 +120,9 @@ class GRU4Rec(OfModel):
         items = None if item_features is None else read_item_table(item_features)
         initial = None if initial_vectors is None else read_vectors(initial_vectors)
         hooks = Hooks(on_progress=on_progress, save_seconds=60 * keep_minutes, stopping=stopping)
-        outcome = self._asked.training.outcome
         with tracking:
             trained = tracking.trained = train(
-                TrainingLog.read(clicks, valid, self.inputs, items, initial, outcome),
+                TrainingLog.read(clicks, valid, self._asked, items, initial),  # each keeps a part
                 self._asked,
                 device=self.device,
                 hooks=tracking.hooks(hooks),
@@ -243,7 +242,7 @@ class GRU4Rec(OfModel):
         Every setting is decided but `training.smoothing` and `training.neighbours`, where they are
         to be fitted with repeats.
         """
-        log = TrainingLog.read(clicks, valid, self.inputs)
+        log = TrainingLog.read(clicks, valid, self._asked)
         return decide(self._asked, log.statistics, self.device)[0]
 
     def contents(self) -> Checkpoint:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import Float32Array, Float64Array, IntArray, Rows
-from gru4rec.config import Config
+from gru4rec.config import Config, TrainingConfig
 from gru4rec.model import (
     Model,
     outcome_probabilities,
@@ -48,11 +48,6 @@ class OfModel(Indexed):
         self.catalog, self.side_inputs = catalog, side_inputs
         self.outcome_classes = meta.outcome_classes
 
-    @property
-    def log_columns(self) -> list[str]:
-        """See `Recommender.log_columns`."""
-        return self.config.columns
-
     def score(self, sessions: SessionArrays, clicks: IntArray) -> Iterator[tuple[Rows, Tensor]]:
         """See `Scorer.score`."""
         return scores_after(self.model, sessions, clicks, self.repeats)
@@ -72,6 +67,11 @@ class OfModel(Indexed):
     ) -> Sequence[Float32Array | None]:
         """See `Scorer.next_states`: the encoder's state and vector, if it streams."""
         return states_after(self.model, states, items, sides)
+
+    @property
+    def training_settings(self) -> TrainingConfig:
+        """See `Recommender.training_settings`."""
+        return self.config.training
 
     def outcomes_after(self, sessions: SessionArrays, clicks: IntArray) -> Float64Array:
         """See `Scorer.outcomes_after`."""

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from gru4rec.clicks import ClickSource, plain_ids
+from gru4rec.config import TrainingConfig
 from gru4rec.errors import CheckpointError, DataError
 from gru4rec.recommenders.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from gru4rec.recommenders.kept_items import KeptItems
@@ -53,9 +54,9 @@ class Recommender(Scorer):
         return any(part.learns_by_steps for part in self.parts)
 
     @property
-    def log_columns(self) -> list[str]:
-        """Columns that it learns from besides those of every log."""
-        return [*self.inputs, *(name for part in self.parts for name in part.log_columns)]
+    def training_settings(self) -> TrainingConfig:
+        """Those by which it, or its first part, has learned; the default of what is no model."""
+        return self.parts[0].training_settings if self.parts else TrainingConfig()
 
     @property
     def reader(self) -> SessionReader:

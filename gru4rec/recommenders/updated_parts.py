@@ -29,7 +29,7 @@ def updated_parts(
     go to the parts that learn by steps, if any does. The same items leave every part. Raise as the
     updates of the parts do.
     """
-    log, _ = parts_of_log(clicks, None, [name for part in parts for name in part.log_columns])
+    log, _ = parts_of_log(clicks, None, [name for part in parts for name in part.inputs])
     kept = None
     if drop_unseen is not None:  # what cannot be dropped is said before any part learns
         before = parts[0].catalog

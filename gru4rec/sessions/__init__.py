@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gru4rec.sessions.bulk import BULKS, bulk_of, sent, sent_together
     from gru4rec.sessions.catalog import Catalog
     from gru4rec.sessions.conversion import from_lists, to_arrays
+    from gru4rec.sessions.event_types import NO_EVENTS, EventTypes, event_types_of
     from gru4rec.sessions.initial_vectors import InitialVectors, read_vectors
     from gru4rec.sessions.outcome_classes import NO_OUTCOME, OutcomeClasses
     from gru4rec.sessions.own_items import (
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BULKS",
+    "NO_EVENTS",
     "NO_OUTCOME",
     "NO_SIDE_INPUTS",
     "OF_TIME",
@@ -65,6 +67,7 @@ __all__ = [
     "Catalog",
     "Click",
     "CodedItems",
+    "EventTypes",
     "Follows",
     "InitialVectors",
     "ItemLinks",
@@ -87,6 +90,7 @@ __all__ = [
     "arrays_of",
     "attributes_of",
     "bulk_of",
+    "event_types_of",
     "from_lists",
     "hashes_of",
     "offsets_of",

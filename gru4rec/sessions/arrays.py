@@ -8,9 +8,11 @@ import numpy.typing as npt
 import polars as pl
 
 from gru4rec.arraytypes import BoolArray, Float64Array, IntArray, UInt16Array
+from gru4rec.sessions.event_types import NO_EVENTS, EventTypes
 
 NO_SIDES: UInt16Array = np.empty((0, 0), dtype=np.uint16)
 NO_TIMES: Float64Array = np.empty(0)
+NO_CODES: UInt16Array = np.empty(0, dtype=np.uint16)
 _NO_COUNTS: IntArray = np.empty(0, dtype=np.int64)
 
 
@@ -31,10 +33,14 @@ class SessionArrays:
     not asked for."""
     timed: bool = False
     """Whether the log has times."""
+    events: UInt16Array = field(default_factory=lambda: NO_CODES)
+    """Code of every click's type among `event_types`. Empty if types were not asked for."""
+    event_types: EventTypes = NO_EVENTS
+    """What these codes stand for, and what each weighs as a target."""
     unknown: IntArray = field(default_factory=lambda: _NO_COUNTS)
     """Clicks of each session on items outside the catalog, which are left out [S]."""
     unknown_targets: IntArray = field(default_factory=lambda: _NO_COUNTS)
-    """Those of them that are not the first click of their session [S]."""
+    """Those of them that are targets: not the first click of their session, and of weight [S]."""
     outcomes: IntArray = field(default_factory=lambda: _NO_COUNTS)
     """Class of each session's outcome, −1 where it is unknown [S]. Empty if not asked for."""
 
@@ -62,6 +68,7 @@ class SessionArrays:
             offsets=offsets_of(lengths),
             sides=self.sides[clicks] if len(self.sides) else self.sides,
             times=self.times[clicks] if len(self.times) else self.times,
+            events=self.events[clicks] if len(self.events) else self.events,
             unknown=self.unknown[sessions] if len(self.unknown) else self.unknown,
             unknown_targets=self.unknown_targets[sessions]
             if len(self.unknown_targets)
@@ -81,6 +88,8 @@ class SessionArrays:
             np.concatenate([part.items for part in parts]),
             np.concatenate((self.offsets, other.offsets[1:] + len(self.items))),
             np.concatenate([part.sides for part in parts]),
+            events=np.concatenate([part.events for part in parts]),
+            event_types=self.event_types,
             outcomes=np.concatenate([part.outcomes for part in parts]),
         )
 
@@ -97,11 +106,24 @@ class SessionArrays:
             offsets=np.concatenate(([0], np.cumsum(known)))[self.offsets],
             sides=self.sides[known] if len(self.sides) else self.sides,
             times=self.times[known] if len(self.times) else self.times,
+            events=self.events[known] if len(self.events) else self.events,
         )
 
+    @property
+    def weights(self) -> Float64Array | None:
+        """What every click weighs as a target [clicks]; None if all weigh 1, as without types."""
+        return self.event_types.by_code[self.events] if len(self.events) else None
+
     def with_targets(self) -> "SessionArrays":
-        """Return the sessions of two clicks or more: the ones with something to predict."""
-        return self._where(self.lengths >= 2)
+        """Return the sessions of two clicks or more: the ones with something to predict.
+
+        With types of events, those that have a target of weight.
+        """
+        has_target = self.lengths >= 2
+        if len(self.events):
+            has_target = np.zeros(len(self), dtype=bool)
+            has_target[self.sessions_of(self.prefixes())] = True
+        return self._where(has_target)
 
     def every(self, nth: int) -> "SessionArrays":
         """Return the first session and every `nth` after it."""
@@ -128,20 +150,23 @@ class SessionArrays:
                 offsets=offsets - offsets[0],
                 sides=self.sides[clicks],
                 times=self.times[clicks],
+                events=self.events[clicks],
                 unknown=self.unknown[piece],
                 unknown_targets=self.unknown_targets[piece],
                 outcomes=self.outcomes[piece],
             )
 
     def prefixes(self, *, most: int | None = None) -> IntArray:
-        """Return the places in `items` of all clicks but the last of each session.
+        """Return the places in `items` of all clicks that have a target: a next click of weight.
 
-        Each has a target, the next click. Of more than `most` a sample is returned, always the same
-        one.
+        Of more than `most` a sample is returned, always the same one.
         """
         is_last = np.zeros(len(self.items), dtype=bool)
         is_last[self.offsets[1:][self.lengths > 0] - 1] = True
         clicks = np.flatnonzero(~is_last)
+        weights = self.weights
+        if weights is not None:
+            clicks = clicks[weights[clicks + 1] > 0]
         if most is None or len(clicks) <= most:
             return clicks
         return np.sort(np.random.default_rng(0).choice(clicks, most, replace=False))

@@ -8,8 +8,9 @@ import polars as pl
 from gru4rec.arraytypes import BoolArray, IntArray
 from gru4rec.clicks import column_of, is_first, plain_ids, refuse_forked
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
-from gru4rec.sessions.arrays import NO_SIDES, NO_TIMES, SessionArrays, offsets_of
+from gru4rec.sessions.arrays import NO_CODES, NO_SIDES, NO_TIMES, SessionArrays, offsets_of
 from gru4rec.sessions.catalog import Catalog
+from gru4rec.sessions.event_types import NO_EVENTS, EventTypes
 from gru4rec.sessions.side_inputs import NO_SIDE_INPUTS, SideInputs
 
 _ROW, _INDEX, _START, _TIME = "_row", "_index", "_start", "_time"
@@ -23,6 +24,7 @@ def to_arrays(
     by_start: bool = True,
     side_inputs: SideInputs = NO_SIDE_INPUTS,
     times: bool = False,
+    events: EventTypes = NO_EVENTS,
     first_row: int = 0,
 ) -> SessionArrays:
     """Return the sessions of a log, each in time order, equal times in the order of the rows.
@@ -30,19 +32,22 @@ def to_arrays(
     Sessions stand in the time order of their first click, or with `by_start=False` in the order in
     which the log first names them. A session whose items are all unknown is there, and empty. A log
     whose sessions stand whole and in time order, as `gru4rec prepare` writes them, is read as it
-    is; one of another order is sorted first. `side_inputs` are coded for every click, `times` taken
-    along. `first_row` is where these clicks stand in a longer log.
+    is; one of another order is sorted first. `side_inputs` and the types of `events` are coded for
+    every click, `times` taken along. `first_row` is where these clicks stand in a longer log.
     """
     refuse_forked()
     timed = TIMESTAMP in clicks.collect_schema()
     rows = catalog.encode(clicks.with_row_index(_ROW, first_row), _INDEX)
     if times:
         rows = rows.with_columns(_clock(timed).alias(_TIME))
+    if events:
+        rows = events.encode(rows)
     if not _stands_whole(clicks, timed):
         rows = _session_after_session(rows, timed=timed, by_start=by_start)
     start = TIMESTAMP if timed and by_start else _ROW
-    sessions, coded = _collect(side_inputs.encode(rows), start, side_inputs.names, times=times)
-    arrays = _flat(sessions[SESSION_ID], coded, side_inputs.names, timed=timed)
+    further = [_TIME] * times + [events.code_column] * bool(events)
+    sessions, coded = _collect(side_inputs.encode(rows), start, [*side_inputs.names, *further])
+    arrays = _flat(sessions[SESSION_ID], coded, side_inputs.names, events, timed=timed)
     order = sessions.select(pl.arg_sort_by(_START, _ROW)).to_series().to_numpy().astype(np.int64)
     stands_in_order = np.array_equal(order, np.arange(len(order)))
     return arrays if stands_in_order else arrays.take(order)
@@ -94,27 +99,34 @@ def _session_after_session(rows: pl.LazyFrame, *, timed: bool, by_start: bool) -
 
 
 def _collect(
-    rows: pl.LazyFrame, start: str, sides: Sequence[str], *, times: bool
+    rows: pl.LazyFrame, start: str, columns: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Collect (a row per session: its id, start and row; a row per click: its codes)."""
+    """Collect (a row per session: its id, start and row; a row per click: its code, `columns`)."""
     index = pl.col(_INDEX)
     # A session of no click, an empty list, is a row without an item.
     is_unknown = index.is_null() & pl.col(ITEM_ID).is_not_null()
     sessions = rows.filter(is_first).select(SESSION_ID, pl.col(start).alias(_START), _ROW)
-    coded = rows.select(
-        is_first.alias(_FIRST), index, is_unknown.alias(_UNKNOWN), *sides, *[_TIME] * times
-    )
+    coded = rows.select(is_first.alias(_FIRST), index, is_unknown.alias(_UNKNOWN), *columns)
     collected_sessions, collected_clicks = pl.collect_all([sessions, coded], engine="streaming")
     return collected_sessions, collected_clicks
 
 
 def _flat(
-    session_ids: pl.Series, coded: pl.DataFrame, sides: Sequence[str], *, timed: bool
+    session_ids: pl.Series,
+    coded: pl.DataFrame,
+    sides: Sequence[str],
+    events: EventTypes,
+    *,
+    timed: bool,
 ) -> SessionArrays:
     """Make arrays of the coded clicks of sessions, in their order; unknown items are left out."""
     known, unknown = coded[_INDEX].is_not_null(), coded[_UNKNOWN].to_numpy()
     starts = coded[_FIRST].arg_true().to_numpy()
-    num_unknown = _sums(unknown, starts)
+    is_target = unknown.copy()
+    is_target[starts] = False
+    types = coded[events.code_column].to_numpy() if events else NO_CODES
+    if events:
+        is_target &= events.by_code[types] > 0
     return SessionArrays(
         session_ids,
         items=coded[_INDEX].drop_nulls().cast(pl.Int64).to_numpy(),
@@ -122,8 +134,10 @@ def _flat(
         sides=coded.filter(known).select(sides).to_numpy() if sides else NO_SIDES,
         times=coded[_TIME].filter(known).to_numpy() if _TIME in coded.columns else NO_TIMES,
         timed=timed,
-        unknown=num_unknown,
-        unknown_targets=num_unknown - unknown[starts],
+        events=types[known.to_numpy()] if events else NO_CODES,
+        event_types=events,
+        unknown=_sums(unknown, starts),
+        unknown_targets=_sums(is_target, starts),
     )
 
 

@@ -13,7 +13,7 @@ from gru4rec.arraytypes import Float64Array
 from gru4rec.errors import DataError
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 from gru4rec.sessions.arrays import SessionArrays
-from gru4rec.sessions.side_inputs import as_text
+from gru4rec.sessions.plain_text import plain_text
 from gru4rec.untrusted import fits, shown
 
 logger = logging.getLogger(__name__)
@@ -168,7 +168,7 @@ def _value_of(text: str, kind: type, column: str) -> Any:
 
 def _by_session(clicks: pl.LazyFrame, column: str) -> pl.DataFrame:
     """Return the one outcome of each session, as text. Raise DataError if one has two."""
-    text = as_text(column)
+    text = plain_text(column)
     ends = clicks.group_by(SESSION_ID).agg(text.min().alias(_LEAST), text.max().alias(_LARGEST))
     outcomes = ends.collect(engine="streaming")
     two = outcomes.filter(pl.col(_LEAST) != pl.col(_LARGEST))

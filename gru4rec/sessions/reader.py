@@ -12,6 +12,7 @@ from gru4rec.errors import DataError
 from gru4rec.sessions.arrays import SessionArrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.sessions.conversion import from_lists, to_arrays
+from gru4rec.sessions.event_types import NO_EVENTS, EventTypes
 from gru4rec.sessions.side_inputs import SideInputs
 
 Prefixes: TypeAlias = ClickSource | Iterable[Iterable[object]]
@@ -27,6 +28,8 @@ class SessionReader:
     """What it reads of a click besides the item."""
     times: bool
     """Whether it asks when clicks were made."""
+    events: EventTypes = NO_EVENTS
+    """The types of events, where they say which clicks are targets."""
 
     def prefixes(self, prefixes: Prefixes) -> SessionArrays:
         """Read sessions, as `Recommender.recommend` takes them, in their order."""
@@ -57,6 +60,7 @@ class SessionReader:
             by_start=by_start,
             side_inputs=self.side_inputs,
             times=self.times,
+            events=self.events,
             first_row=first_row,
         )
 

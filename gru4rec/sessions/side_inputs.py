@@ -2,7 +2,6 @@
 
 import logging
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ import polars as pl
 from gru4rec.clicks import is_first
 from gru4rec.errors import DataError
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
+from gru4rec.sessions.plain_text import plain_text, plain_text_of
 from gru4rec.untrusted import shown
 
 logger = logging.getLogger(__name__)
@@ -21,9 +21,6 @@ logger = logging.getLogger(__name__)
 _MOST_VALUES = 1000
 _GAP_BUCKETS = 24
 _PREFIX = "_side_"
-
-# How a number is written in one form only: 3 for 3. and 3.00, 2.5 for 2.50.
-_PLAIN_NUMBERS = ((r"^(-?\d+)\.0*$", "${1}"), (r"^(-?\d+\.\d*[1-9])0+$", "${1}"))
 
 
 def _gaps() -> pl.Expr:
@@ -136,7 +133,7 @@ class SideInputs:
                 code = OF_TIME[name].codes()
             else:
                 known = pl.Series(values, dtype=pl.String)
-                text = as_text(name)
+                text = plain_text(name)
                 place = pl.int_range(1, len(values) + 1, eager=True)
                 code = text.replace_strict(known, place, default=0, return_dtype=pl.Int64)
             codes[f"{_PREFIX}{name}"] = code.fill_null(0).cast(pl.UInt16)
@@ -160,7 +157,7 @@ class SideInputs:
             if name in OF_TIME:
                 codes.append(0 if now is None else OF_TIME[name].code(earlier, now))
             else:
-                codes.append(self._places[name].get(_text_of(name, known.get(name)), 0))
+                codes.append(self._places[name].get(plain_text_of(name, known.get(name)), 0))
         return codes
 
     def text_of(self, name: str, code: int) -> str | None:
@@ -195,29 +192,6 @@ def _source_of(name: str) -> str:
     return TIMESTAMP if name in OF_TIME else name
 
 
-def as_text(name: str) -> pl.Expr:
-    """Write a column's values as text; a number is the same as integer, as float and as written."""
-    text = pl.col(name).cast(pl.String)
-    for pattern, plain in _PLAIN_NUMBERS:
-        text = text.str.replace(pattern, plain)
-    return text
-
-
-def _text_of(name: str, value: object) -> str | None:
-    """Return what `_text` makes of one value. Raise DataError for one that no column can hold."""
-    if value is None:
-        return None
-    try:
-        text = value if isinstance(value, str) else pl.Series([value]).cast(pl.String).item()
-    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
-        raise DataError(
-            f"{name} must be a number, a text or a truth value, got {value!r}"
-        ) from None
-    for pattern, _ in _PLAIN_NUMBERS:
-        text = re.sub(pattern, r"\1", text)
-    return text
-
-
 def naive(time: object) -> datetime | None:
     """Return a time as a log has it, without a zone: one that has a zone is turned to UTC.
 
@@ -232,6 +206,6 @@ def naive(time: object) -> datetime | None:
 
 def _frequent(clicks: pl.LazyFrame, name: str) -> list[str]:
     """Return the most frequent values of a column as text, equal counts in alphabetical order."""
-    counts = clicks.select(as_text(name)).drop_nulls().group_by(name).agg(pl.len())
+    counts = clicks.select(plain_text(name)).drop_nulls().group_by(name).agg(pl.len())
     values = counts.sort(["len", name], descending=[True, False]).head(_MOST_VALUES).collect()
     return values[name].to_list()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import IntArray
+from gru4rec.arraytypes import Float32Array, IntArray
 from gru4rec.config import Config, TrainingConfig
 from gru4rec.model import Packing, streams
 from gru4rec.sessions import (
@@ -56,6 +56,8 @@ class TrainingBatch:
     """What is subtracted from each column's scores [C], float32."""
     masked: Tensor
     """Flat places of the scores [M, C] that are no negatives."""
+    weights: Tensor
+    """What each click counts in the loss, 1 on average over the log [M]; [0] if all count alike."""
     seed: int
     """Seed of the dropout masks."""
     outcomes: Tensor | None = None
@@ -91,7 +93,7 @@ class TrainingBatches:
         """Take sessions of two clicks or more each, the support of every item, and who teaches."""
         self._neighbours, self._teaching = neighbours, config.training.teaching
         self._soft_targets = soft_targets
-        self.items, self.sides = sessions.items, sessions.sides
+        self.items, self.sides, self._weights = sessions.items, sessions.sides, weights_of(sessions)
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
         self._pairs = len(sessions.items) - len(sessions)
@@ -110,6 +112,11 @@ class TrainingBatches:
     def are_taught(self) -> bool:
         """Whether neighbours or teachers say something of the clicks."""
         return self._neighbours is not None or self._soft_targets is not None
+
+    @property
+    def are_weighted(self) -> bool:
+        """Whether some targets count more than others."""
+        return len(self._weights) > 0
 
     @property
     def clicks_per_window(self) -> float:
@@ -152,6 +159,9 @@ class TrainingBatches:
     ) -> TrainingBatch:
         """Return all as tensors: `inputs` are the items of the clicks `read` [R], by place."""
         tensor = torch.from_numpy
+        weights = self._weights
+        if self.are_weighted:
+            weights = weights[read[: len(batch.clicks)] + 1]
         return TrainingBatch(
             packing=Packing.of(batch.layout),
             carried=tensor(batch.carried),
@@ -165,6 +175,7 @@ class TrainingBatches:
             soft_targets=tensor(candidates.named),
             correction=tensor(candidates.log_expected.astype(np.float32)),
             masked=tensor(candidates.masked),
+            weights=tensor(weights),
             seed=seed,
         )
 
@@ -200,6 +211,20 @@ def targets_of(sessions: SessionArrays, num_items: int) -> IntArray:
     is_target = np.ones(len(sessions.items), dtype=bool)
     is_target[sessions.offsets[:-1]] = False
     return np.bincount(sessions.items[is_target], minlength=num_items)
+
+
+def weights_of(sessions: SessionArrays) -> Float32Array:
+    """Return what every click counts as a target [clicks], float32, 1 on average over targets.
+
+    Empty if all count alike.
+    """
+    weights = sessions.weights
+    if weights is None:
+        return np.empty(0, dtype=np.float32)
+    is_target = np.ones(len(weights), dtype=bool)
+    is_target[sessions.offsets[:-1]] = False
+    scaled: Float32Array = (weights / weights[is_target].mean()).astype(np.float32)
+    return scaled
 
 
 def sampler_of(targets: IntArray, support: IntArray, training: TrainingConfig) -> CandidateSampler:

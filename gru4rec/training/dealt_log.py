@@ -102,6 +102,7 @@ def check_ranks(asked: Config, ranks: Ranks, log: TrainingLog) -> None:
     for name, given in (
         ("teachers", asked.training.teachers),
         ("item_features", log.items is not None),
+        ("event_col", asked.training.event_column),
         ("outcome", bool(asked.training.outcome)),
     ):
         if given and ranks.size > 1:

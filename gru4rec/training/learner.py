@@ -10,6 +10,7 @@ from torch import Tensor
 from gru4rec.config import TrainingConfig
 from gru4rec.model import ContextEncoder, Model, State, dropout, fold, folded, item_tables
 from gru4rec.training.batch import TrainingBatch
+from gru4rec.training.losses import mean_of
 from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.objective import make_objective
 from gru4rec.training.optimizers import Adagrad, DenseOptimizer, gradient_of
@@ -80,7 +81,8 @@ class Learner:
         vectors_MD, after = self._encode(read_RE, batch, state)
         offset_C = -batch.correction if added_C is None else added_C - batch.correction
         compared = model.comparable(vectors_MD, scored_CD)
-        loss = self._objective(*compared, offset_C, batch.targets, batch.masked)
+        weights_M = batch.weights if len(batch.weights) else None
+        loss = self._objective(*compared, offset_C, batch.targets, batch.masked, weights_M)
         if batch.soft_targets.shape[1]:
             loss = loss + self._config.teaching * surprise_by_teachers(batch, *compared, added_C)
         asked = loss
@@ -222,7 +224,7 @@ def surprise_by_teachers(
     if bias_C is not None:
         above_M = above_M + bias_C.index_select(0, batch.targets)
         above_M = above_M - bias_C[batch.soft_targets].mean(1)
-    return above_M.mean()
+    return mean_of(above_M, batch.weights if len(batch.weights) else None)
 
 
 def leaf_of(table: Tensor, rows: Tensor) -> Tensor:

@@ -12,22 +12,40 @@ from gru4rec.config import TrainingConfig
 from gru4rec.errors import choose
 
 Loss = Callable[..., Tensor]
-"""(scores [M, C], target columns [M]) → mean loss []; a score of −inf is no candidate."""
+"""(scores [M, C], target columns [M]) → mean loss []; a score of −inf is no candidate.
+
+With `weights_M`, what each click counts [M], it is the mean of weight · loss.
+"""
 
 # M clicks, C candidates. For each click r_i is the score of its target and r_j that of a negative:
 # any other candidate. A click without a negative has nothing to rank and adds 0 to the mean.
 
 
-def cross_entropy(scores_MC: Tensor, targets_M: Tensor) -> Tensor:
+def mean_of(losses_M: Tensor, weights_M: Tensor | None) -> Tensor:
+    """Return the mean of the losses of clicks, each times its weight if there are weights []."""
+    return losses_M.mean() if weights_M is None else (losses_M * weights_M).mean()
+
+
+def cross_entropy(
+    scores_MC: Tensor, targets_M: Tensor, *, weights_M: Tensor | None = None
+) -> Tensor:
     """log Σ_j exp(r_j) − r_i, over the target and its negatives: −log softmax of the target.
 
     Training computes it in `objective.CrossEntropy`, from session vectors in place of scores.
     """
-    return torch.nn.functional.cross_entropy(scores_MC, targets_M)
+    if weights_M is None:
+        return torch.nn.functional.cross_entropy(scores_MC, targets_M)
+    losses_M = torch.nn.functional.cross_entropy(scores_MC, targets_M, reduction="none")
+    return mean_of(losses_M, weights_M)
 
 
 def bpr_max(
-    scores_MC: Tensor, targets_M: Tensor, *, bpreg: float = 1.0, elu: float = 0.0
+    scores_MC: Tensor,
+    targets_M: Tensor,
+    *,
+    bpreg: float = 1.0,
+    elu: float = 0.0,
+    weights_M: Tensor | None = None,
 ) -> Tensor:
     """−log(Σ_j s_j σ(r_i − r_j) + 1e-24) + bpreg · Σ_j s_j r_j², s = softmax over the negatives.
 
@@ -40,25 +58,25 @@ def bpr_max(
     ahead_M = (share_MC * torch.sigmoid(target_M1 - negatives_MC)).sum(1)
     penalty_M = (share_MC * negatives_MC * negatives_MC).sum(1)
     ranked_M = share_MC.sum(1) > 0
-    return ((-torch.log(ahead_M + 1e-24) + bpreg * penalty_M) * ranked_M).mean()
+    return mean_of((-torch.log(ahead_M + 1e-24) + bpreg * penalty_M) * ranked_M, weights_M)
 
 
-def top1_max(scores_MC: Tensor, targets_M: Tensor) -> Tensor:
+def top1_max(scores_MC: Tensor, targets_M: Tensor, *, weights_M: Tensor | None = None) -> Tensor:
     """Σ_j s_j (σ(r_j − r_i) + σ(r_j²)), s = softmax over the negatives (arXiv 1706.03847)."""
     target_M1, negatives_MC, share_MC = _against_negatives(scores_MC, targets_M)
-    return (share_MC * _top1(target_M1, negatives_MC)).sum(1).mean()
+    return mean_of((share_MC * _top1(target_M1, negatives_MC)).sum(1), weights_M)
 
 
-def bpr(scores_MC: Tensor, targets_M: Tensor) -> Tensor:
+def bpr(scores_MC: Tensor, targets_M: Tensor, *, weights_M: Tensor | None = None) -> Tensor:
     """−mean_j log σ(r_i − r_j) (Rendle et al. 2009, as in arXiv 1511.06939)."""
     target_M1, negatives_MC, share_MC = _against_negatives(scores_MC, targets_M, evenly=True)
-    return (share_MC * -logsigmoid(target_M1 - negatives_MC)).sum(1).mean()
+    return mean_of((share_MC * -logsigmoid(target_M1 - negatives_MC)).sum(1), weights_M)
 
 
-def top1(scores_MC: Tensor, targets_M: Tensor) -> Tensor:
+def top1(scores_MC: Tensor, targets_M: Tensor, *, weights_M: Tensor | None = None) -> Tensor:
     """mean_j σ(r_j − r_i) + σ(r_j²) (arXiv 1511.06939)."""
     target_M1, negatives_MC, share_MC = _against_negatives(scores_MC, targets_M, evenly=True)
-    return (share_MC * _top1(target_M1, negatives_MC)).sum(1).mean()
+    return mean_of((share_MC * _top1(target_M1, negatives_MC)).sum(1), weights_M)
 
 
 def _top1(target_M1: Tensor, negatives_MC: Tensor) -> Tensor:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from gru4rec.config import TrainingConfig
-from gru4rec.training.losses import Loss, make_loss
+from gru4rec.training.losses import Loss, make_loss, mean_of
 
-Objective = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
-"""(vectors [M, D], outputs [C, D], offset [C], target columns [M], masked places) → mean loss [].
+Objective = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None], Tensor]
+"""(vectors [M, D], outputs [C, D], offset [C], target columns [M], masked places, weights [M]) →
+mean loss [], of weight · loss if there are weights.
 
 Scores are vectors · outputs + offset; flat places of [M, C] that are `masked` are no candidates.
 """
@@ -38,14 +39,19 @@ def _of_scores(loss: Loss, precision: torch.dtype) -> Objective:
     """Return the objective of any loss of the table, on scores that autograd sees."""
 
     def objective(
-        vectors_MD: Tensor, outputs_CD: Tensor, offset_C: Tensor, targets_M: Tensor, masked: Tensor
+        vectors_MD: Tensor,
+        outputs_CD: Tensor,
+        offset_C: Tensor,
+        targets_M: Tensor,
+        masked: Tensor,
+        weights_M: Tensor | None = None,
     ) -> Tensor:
         products_MC = vectors_MD.to(precision) @ outputs_CD.to(precision).t()
         scores_MC = products_MC.to(vectors_MD.dtype) + offset_C
         # A score of −inf takes no gradient from the loss, so autograd need not know of it.
         with torch.no_grad():
             scores_MC.view(-1).index_fill_(0, masked, -torch.inf)
-        return loss(scores_MC, targets_M)
+        return loss(scores_MC, targets_M, weights_M=weights_M)
 
     return objective
 
@@ -82,6 +88,7 @@ class CrossEntropy:
         offset_C: Tensor,
         targets_M: Tensor,
         masked: Tensor,
+        weights_M: Tensor | None = None,
     ) -> Tensor:
         """See `Objective`."""
         num_clicks = max(1, min(len(vectors_MD), self._scores_at_once // len(outputs_CD)))
@@ -89,7 +96,7 @@ class CrossEntropy:
         if self._buffer.numel() < needed or self._buffer.device != vectors_MD.device:
             self._buffer = self._buffer.new_empty(needed, device=vectors_MD.device)
         loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
-            vectors_MD, outputs_CD, offset_C, targets_M, masked,
+            vectors_MD, outputs_CD, offset_C, targets_M, masked, weights_M,
             self._buffer, num_clicks, self._bounded,
         )  # fmt: skip
         return loss
@@ -104,6 +111,7 @@ class _CrossEntropy(torch.autograd.Function):
         offset_C: Tensor,
         targets_M: Tensor,
         masked: Tensor,
+        weights_M: Tensor | None,
         buffer: Tensor,
         num_clicks: int,
         bounded: bool,
@@ -127,20 +135,27 @@ class _CrossEntropy(torch.autograd.Function):
             sums_m = P_mC.exp2_().sum(1).to(vectors_mD.dtype)
             losses.append(sums_m.log2() - of_targets_m)
             shares_m1 = sums_m.reciprocal().unsqueeze(1)
+            if weights_M is not None:
+                shares_m1 *= weights_M[chunk].unsqueeze(1)
             d_vectors_MD[chunk] = (P_mC @ columns_CD) * shares_m1
             d_outputs_CD += P_mC.t() @ (vectors_mD * shares_m1).to(precision)
             if ctx.needs_input_grad[2]:
                 d_offset_C += (P_mC.t() @ shares_m1.to(precision)).squeeze(1)
-        d_vectors_MD -= outputs_CD.index_select(0, targets_M)
-        d_outputs_CD.index_add_(0, targets_M, vectors_MD, alpha=-1)
-        d_offset_C.index_add_(0, targets_M, d_offset_C.new_ones(len(targets_M)), alpha=-1)
+        of_targets_MD, given_MD = outputs_CD.index_select(0, targets_M), vectors_MD
+        counts_M = d_offset_C.new_ones(len(targets_M)) if weights_M is None else weights_M
+        if weights_M is not None:
+            of_targets_MD = of_targets_MD * weights_M.unsqueeze(1)
+            given_MD = vectors_MD * weights_M.unsqueeze(1)
+        d_vectors_MD -= of_targets_MD
+        d_outputs_CD.index_add_(0, targets_M, given_MD, alpha=-1)
+        d_offset_C.index_add_(0, targets_M, counts_M, alpha=-1)
         ctx.save_for_backward(d_vectors_MD, d_outputs_CD, d_offset_C)
-        return torch.cat(losses).mean() / _LOG2_E
+        return mean_of(torch.cat(losses), weights_M) / _LOG2_E
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         per_click = gradients[0] / len(ctx.saved_tensors[0])
-        return *(part * per_click for part in ctx.saved_tensors), None, None, None, None, None
+        return *(part * per_click for part in ctx.saved_tensors), *[None] * 6
 
 
 def _scores_in(

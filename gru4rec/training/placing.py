@@ -96,7 +96,8 @@ class Placing:
             offset_C = offset_C + torch.where(alone_C, self._alone["bias"], bias_C.detach())
         compared = comparable(vectors_MD.detach()[asks_m], mixed_CD)
         masked = _of_rows(batch.masked, asks_m, len(vectors_MD), len(outputs_CD))
-        return objective(*compared, offset_C, batch.targets[asks_m], masked)
+        weights_m = batch.weights[asks_m] if len(batch.weights) else None
+        return objective(*compared, offset_C, batch.targets[asks_m], masked, weights_m)
 
     def update(self, rate: float, rate_factor: float) -> None:
         """Move what was used since the last update by its gradients; see `DenseOptimizer`."""

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from gru4rec.clicks import ClickSource, is_part, read_clicks, split_last
+from gru4rec.config import Config
 from gru4rec.errors import DataError
 from gru4rec.sessions import (
     NO_OUTCOME,
@@ -21,12 +22,14 @@ from gru4rec.sessions import (
     Attributes,
     Catalog,
     CodedItems,
+    EventTypes,
     InitialVectors,
     OutcomeClasses,
     SeenSessions,
     SessionArrays,
     SideInputs,
     attributes_of,
+    event_types_of,
     to_arrays,
 )
 from gru4rec.training.auto import LogStatistics
@@ -69,31 +72,30 @@ class TrainingLog:
         cls,
         clicks: ClickSource,
         valid: ClickSource | None,
-        inputs: Sequence[str] = (),
+        config: Config | None = None,
         item_features: pl.DataFrame | None = None,
         initial_vectors: pl.DataFrame | None = None,
-        outcome: str = "",
     ) -> Self:
         """Read logs; `valid` may ask for a part of `clicks` to hold out ("1d", "10%").
 
-        `item_features` is a table of items as `read_item_table` returns it, `initial_vectors` one
-        as `read_vectors` does. Raise DataError if there is nothing to learn from, or nothing to
-        measure on, and as `attributes_of` and `InitialVectors.of`.
-        `outcome` names the column of the outcome, see `OutcomeClasses.of`.
+        `config` says what is read of a click and of a session. `item_features` is a table of items
+        as `read_item_table` returns it, `initial_vectors` one as `read_vectors` does. Raise
+        DataError if there is nothing to learn from, or nothing to measure on, and as
+        `attributes_of`, `EventTypes.of`, `OutcomeClasses.of` and `InitialVectors.of`.
         """
-        log, held_out = parts_of_log(clicks, valid, [*inputs, *[outcome] * bool(outcome)])
-        catalog, sides = Catalog.of(log), SideInputs.of(log, inputs)
-        classes = OutcomeClasses.of(log, outcome)
-        sessions = classes.on(to_arrays(log, catalog, side_inputs=sides), log).with_targets()
+        asked = config if config is not None else Config()
+        log, held_out = parts_of_log(clicks, valid, asked.columns)
+        catalog, sides = Catalog.of(log), SideInputs.of(log, asked.encoder.inputs)
+        events = event_types_of(log, asked.training)
+        classes = OutcomeClasses.of(log, asked.training.outcome)
+        sessions = to_arrays(log, catalog, side_inputs=sides, events=events)
+        sessions = classes.on(sessions, log).with_targets()
         if not len(sessions):
-            raise DataError(
-                "no session has two clicks, so there is no next click to learn; check session_col",
-                mend_with=["session_col"],
-            )
+            raise _nothing_to_learn(events)
         _warn_of_endless(sessions)
         targets = None
         if held_out is not None:
-            targets = to_arrays(held_out, catalog, side_inputs=sides).with_targets()
+            targets = to_arrays(held_out, catalog, side_inputs=sides, events=events).with_targets()
         if targets is not None and not len(targets):
             raise DataError(
                 "no session of the validation log has two clicks on items of the training log"
@@ -179,6 +181,8 @@ class TrainingLog:
                 digest.update(sessions.sides.tobytes())
         if self.sessions.lengths.max() > ORDINARY_CLICKS:
             digest.update(b"on several lanes")  # once such a log made other windows
+        if self.sessions.weights is not None:
+            digest.update(b"weights" + self.sessions.weights.tobytes())
         if self.items is not None:
             digest.update(self.items.codes.tobytes() + self.items.numbers.tobytes())
         if self.initial is not None:
@@ -187,6 +191,19 @@ class TrainingLog:
             digest.update(json.dumps(self.outcome.to_dict()).encode())
             digest.update(self.sessions.outcomes.tobytes())
         return digest.hexdigest()
+
+
+def _nothing_to_learn(events: EventTypes) -> DataError:
+    if events:
+        return DataError(
+            "no click after the first of its session has a weight, so there is nothing to learn; "
+            f"give a weight to the events that shall be targets: {', '.join(events.types[:10])}",
+            mend_with=["weight", "target_events"],
+        )
+    return DataError(
+        "no session has two clicks, so there is no next click to learn; check session_col",
+        mend_with=["session_col"],
+    )
 
 
 def _warn_of_endless(sessions: SessionArrays) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -11,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from gru4rec.clicks import ClickSource, seconds_of
+from gru4rec.config import TrainingConfig
 from gru4rec.errors import ConfigError, DataError
 from gru4rec.schema import TIMESTAMP
 from gru4rec.sessions import (
@@ -20,6 +20,7 @@ from gru4rec.sessions import (
     SeenSessions,
     SessionArrays,
     SideInputs,
+    event_types_of,
     hashes_of,
     to_arrays,
 )
@@ -56,6 +57,7 @@ class UpdateLog:
         catalog: Catalog,
         side_inputs: SideInputs,
         seen: SeenSessions | None,
+        training: TrainingConfig | None = None,
         replay: ClickSource | None = None,
         replay_share: float = 1.0,
         half_life: str | None = None,
@@ -64,14 +66,17 @@ class UpdateLog:
     ) -> Self:
         """Read new clicks and, of an older log, so many sessions as a share of the new ones.
 
-        After a `half_life` ("7d") clicks count half as much in the supports. `outcome` are the
-        classes of the recommender; a log without their column says nothing of them.
+        `training` says which events are targets. After a `half_life` ("7d") clicks count half as
+        much in the supports. `outcome` are the classes of the recommender; a log without their
+        column says nothing of them.
 
         Log how much of it was learned already. Raise DataError for ids of another type, and for a
         log that ends before that of the recommender begins.
         """
-        inputs: Sequence[str] = [*side_inputs.values, *outcome.columns]
-        log, _ = parts_of_log(clicks, None, inputs)
+        asked = training if training is not None else TrainingConfig()
+        columns = [*side_inputs.values, *([asked.event_column] if asked.event_column else [])]
+        columns += outcome.columns
+        log, _ = parts_of_log(clicks, None, columns)
         if not 0 <= replay_share < math.inf:
             raise ConfigError(
                 f"replay_share must be a number from 0 on, got {replay_share}",
@@ -79,7 +84,9 @@ class UpdateLog:
             )
         fading = 1.0 if half_life is None else _fading(log, seen, half_life)
         grown = catalog.grown(log, fading=fading, seed=seed % 2**63)
-        new = outcome.if_there(to_arrays(log, grown, side_inputs=side_inputs), log).with_targets()
+        events = event_types_of(log, asked, strict=False)
+        new = to_arrays(log, grown, side_inputs=side_inputs, events=events)
+        new = outcome.if_there(new, log).with_targets()
         of_new = SeenSessions.of(log, new)
         if seen is not None:
             _refuse_older(seen, of_new)
@@ -88,8 +95,8 @@ class UpdateLog:
                 logger.warning("%s", said)
         merged, learned = of_new if seen is None else seen.merged(of_new), new
         if replay is not None:
-            older, _ = parts_of_log(replay, None, inputs)
-            beside = to_arrays(older, grown, side_inputs=side_inputs)
+            older, _ = parts_of_log(replay, None, columns)
+            beside = to_arrays(older, grown, side_inputs=side_inputs, events=events)
             beside = outcome.if_there(beside, older).with_targets()
             beside = _drawn(beside, new, round(replay_share * len(new)), seed)
             if len(beside):

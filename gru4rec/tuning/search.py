@@ -69,7 +69,7 @@ def tune(
         raise ConfigError("every setting that could be searched is given; leave some out")
     train, held_out = _parts(clicks, valid, base.columns)
     by_auto = GRU4Rec(base, device=device).decide(train, valid=held_out)
-    log = TrainingLog.read(train, held_out, base.encoder.inputs)
+    log = TrainingLog.read(train, held_out, base)
     told = {"log": log.fingerprint(), "held": json.dumps(held)}
     search = _open_study(study, told, seed=base.seed)
     first = {name: space[name].nearest(by_auto.flat()[name]) for name in space}

@@ -38,12 +38,13 @@ class StaticEngine:
     def runs(learner: Learner, batches: TrainingBatches) -> bool:
         """Whether it can learn from these: not by what others say of them, nor by attributes.
 
-        And not with an encoder that reads whole sessions, nor where outcomes are learned.
+        And neither with weights, nor outcomes, nor an encoder that reads whole sessions.
         """
         return (
             learner.placing is None
             and learner.model.outcome is None
             and not batches.are_taught
+            and not batches.are_weighted
             and isinstance(batches.windows, SessionParallelWindows)
             and bool(vars(type(learner.model.encoder)).get("takes_lanes"))
         )
