@@ -125,7 +125,7 @@ def _read(
 ) -> dict[str, SessionArrays]:
     """The sessions as each recommender takes them. Warns of those that one was trained on."""
     asked = question.events_asked(recommenders)
-    also = [*extra_columns(recommenders), *([asked.event_column] if asked.event_column else [])]
+    also = extra_columns(recommenders, asked.event_column)
     clicks = read_clicks(sessions, also=also).collect().lazy()
     events = event_types_of(clicks, asked, strict=question.events is not None)
     read = {
@@ -137,12 +137,14 @@ def _read(
     return read
 
 
-def extra_columns(recommenders: Mapping[str, Recommender]) -> list[str]:
-    """Return the names of the columns that recommenders read besides those of every log.
+def extra_columns(
+    recommenders: Mapping[str, Recommender], event_column: str | None = None
+) -> list[str]:
+    """Return the names of the columns that are read besides those of every log.
 
-    Those of the types of events that they were trained with are among them.
+    They are those that recommenders read, or have learned types of events from, and the one given.
     """
-    names: list[str] = []
+    names = [event_column or ""]
     for recommender in recommenders.values():
         names += [*recommender.side_inputs.values, recommender.training_settings.event_column]
     return [name for name in names if name]

@@ -69,3 +69,6 @@ SLICES: Mapping[str, Callable[[Outcomes, IntArray], dict[str, BoolArray]]] = {
 `support`: by popularity of the item; head, middle and tail make a third of the training clicks
 each. `repeat`: whether the session had the item before, as its last click or an earlier one.
 `event`: by the type of the target (view, cart, buy)."""
+
+OF_ANY_LOG = [name for name in SLICES if name != "event"]
+"""Those that need no types of events."""
