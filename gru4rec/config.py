@@ -158,7 +158,7 @@ class TrainingConfig(Settings):
     event_column: str = ""
     """Column of the type of each click (view, cart, buy), if types say what targets weigh."""
     event_weights: dict[str, float] = field(
-        default_factory=dict, metadata=bounds(low=0.0, high=1e6)
+        default_factory=dict, hash=False, metadata=bounds(low=0.0, high=1e6)
     )
     """What a target of a type weighs in the loss, by its type; 1 where nothing is said. Only ratios
     count. Targets of weight 0 are read, and neither learned nor measured."""

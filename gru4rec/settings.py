@@ -178,14 +178,14 @@ def _check_value(name: str, value: object, spec: dataclasses.Field[Any]) -> None
 
 def _toml_lines(section: str, settings: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of one section: its own keys first, then the sections in it."""
-    plain = {key: value for key, value in settings.items() if not isinstance(value, dict)}
+    sections = {key: value for key, value in settings.items() if value and isinstance(value, dict)}
+    plain = {key: value for key, value in settings.items() if key not in sections}
     if section and plain:
         yield from ("", f"[{section}]")
     for key, value in plain.items():
         yield f"{_toml_key(key)} = {_toml(value)}"
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            yield from _toml_lines(f"{section}.{key}".lstrip("."), value)
+    for key, value in sections.items():
+        yield from _toml_lines(f"{section}.{key}".lstrip("."), value)
 
 
 def _toml_key(key: str) -> str:

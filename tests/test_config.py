@@ -25,8 +25,13 @@ def allowed(spec: dataclasses.Field[Any]) -> st.SearchStrategy[Any]:
     if get_origin(spec.type) is tuple:
         names = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
         return st.lists(names, max_size=3)
+    if get_origin(spec.type) is dict:
+        names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
+        return st.dictionaries(names, st.floats(spec.metadata["low"], spec.metadata["high"]))
     if spec.type is bool:
         return st.booleans()
+    if spec.type is str:
+        return st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
     low, high, below = (spec.metadata[bound] for bound in ("low", "high", "below"))
     if spec.type is int:
         return st.integers(low, high or 10**6)
@@ -41,8 +46,8 @@ def some_of(section: type) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def without_contradiction(values: dict[str, Any]) -> dict[str, Any]:
-    """Input embeddings have a length in the `separate` mode only, states drop in one step only, and
-    one-hot inputs have no side inputs beside them."""
+    """Input embeddings have a length in the `separate` mode only, states drop in one step only,
+    one-hot inputs have no side inputs beside them, and events weigh only by a column."""
     encoder = dict(values.get("encoder", {}))
     if encoder.get("embedding") == "onehot":
         encoder.pop("inputs", None)
@@ -50,6 +55,9 @@ def without_contradiction(values: dict[str, Any]) -> dict[str, Any]:
         encoder.pop("embedding_size", None)
     if values.get("training", {}).get("loss") == "bpr_max":
         values["training"].pop("teachers", None)
+    if not values.get("training", {}).get("event_column"):
+        for name in ("event_weights", "target_events"):
+            values.get("training", {}).pop(name, None)
     if values.get("training", {}).get("steps") != 1:
         encoder.pop("state_dropout", None)
     return values | ({"encoder": encoder} if "encoder" in values else {})
@@ -189,7 +197,7 @@ def test_settings_are_given_by_name_only(section: type) -> None:
 
 @pytest.mark.parametrize("section", SECTIONS.values())
 def test_every_setting_is_of_a_plain_type(section: type) -> None:
-    plain = {bool, int, float, str, tuple[str, ...]}
+    plain = {bool, int, float, str, tuple[str, ...], dict[str, float]}
     assert {spec.type for spec in dataclasses.fields(section)} <= plain
 
 

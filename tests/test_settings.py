@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gru4rec.errors import ConfigError
-from gru4rec.settings import Settings, setting
+from gru4rec.settings import Settings, bounds, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,10 @@ class Inner(Settings):
     """May be left out."""
     on: bool = False
     """A truth value."""
+    counts: dict[str, float] = field(
+        default_factory=dict, hash=False, metadata=bounds(low=0.0, below=9.0)
+    )
+    """Numbers by name."""
 
     def __post_init__(self) -> None:
         self.check("middle.inner.")
@@ -62,6 +66,7 @@ INNER = st.fixed_dictionaries(
         "usual": TEXTS,
         "size": st.integers(1, 10**9),
         "on": st.booleans(),
+        "counts": st.dictionaries(TEXT.filter(bool), st.floats(0, 8)),
     },
 )
 MIDDLE = st.fixed_dictionaries(
@@ -179,6 +184,16 @@ def test_settings_with_lists_are_frozen(kind: type) -> None:
             setattr(made, spec.name, 1)
 
 
+def test_numbers_by_name_are_checked_one_by_one() -> None:
+    assert Inner.from_dict({"counts": {"a": 1, "b": 2.5}}).counts == {"a": 1.0, "b": 2.5}
+    assert "counts.b must be at least 0" in refusal({"middle": {"inner": {"counts": {"b": -1}}}})
+    assert "counts.b must be below 9" in refusal({"middle": {"inner": {"counts": {"b": 9.0}}}})
+    assert "finite" in refusal({"middle": {"inner": {"counts": {"b": float("nan")}}}})
+    assert "must be float" in refusal({"middle": {"inner": {"counts": {"b": "much"}}}})
+    assert "must be dict" in refusal({"middle": {"inner": {"counts": [1.0]}}})
+    assert "names for keys" in refusal({"middle": {"inner": {"counts": {"": 1.0}}}})
+
+
 # There and back
 
 
@@ -220,6 +235,7 @@ def test_toml_has_the_keys_of_a_section_before_the_sections_in_it() -> None:
         'names = ["a,b", "c\\n"]',
         'usual = ["a", "b"]',
         "on = true",
+        "counts = {}",
     ]
 
 

@@ -153,8 +153,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         check_packages()
     read = read_options(options)
     recommenders = _recommenders(checkpoint, options, read)
-    also = extra_columns(recommenders, outcome=options["outcome"])
-    also += [options["event_col"]] if options["event_col"] else []
+    also = extra_columns(recommenders, options["event_col"], outcome=options["outcome"])
     log = read_clicks(clicks, **read, also=also).collect()
     with Display("evaluating") as display:
         asked["on_progress"] = display.show

@@ -141,8 +141,7 @@ def _read(
 ) -> tuple[pl.LazyFrame, dict[str, SessionArrays]]:
     """The log, and its sessions as each takes them. Warns of those that one was trained on."""
     asked = question.events_asked(recommenders)
-    also = extra_columns(recommenders, outcome=outcome)
-    also += [asked.event_column] if asked.event_column else []
+    also = extra_columns(recommenders, asked.event_column, outcome=outcome)
     clicks = read_clicks(sessions, also=also).collect().lazy()
     events = event_types_of(clicks, asked, strict=question.events is not None)
     read = {
@@ -154,13 +153,18 @@ def _read(
     return clicks, read
 
 
-def extra_columns(recommenders: Mapping[str, Recommender], *, outcome: bool = False) -> list[str]:
-    """Return the names of the columns that recommenders read besides those of every log.
+def extra_columns(
+    recommenders: Mapping[str, Recommender],
+    event_column: str | None = None,
+    *,
+    outcome: bool = False,
+) -> list[str]:
+    """Return the names of the columns that are read besides those of every log.
 
-    Those of the types of events that they were trained with are among them, and with `outcome`
-    those of what they foretell.
+    They are those that recommenders read, or have learned types of events from, the one given, and
+    with `outcome` those of what they foretell.
     """
-    names: list[str] = []
+    names = [event_column or ""]
     for recommender in recommenders.values():
         names += [*recommender.side_inputs.values, recommender.training_settings.event_column]
         names += recommender.outcome_classes.columns * outcome

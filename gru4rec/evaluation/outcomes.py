@@ -1,7 +1,7 @@
 """What became of every target of a log: its rank, and what was recommended in its place."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from gru4rec.arraytypes import Float64Array, Int32Array, IntArray, UInt16Array
 from gru4rec.metrics import num_tied, ranks
 from gru4rec.recommenders import Recommender
 from gru4rec.serving import ItemFilter, lists_after, top_k
-from gru4rec.sessions import EventTypes, ItemLinks, SessionArrays, sent
+from gru4rec.sessions import NO_CODES, NO_EVENTS, EventTypes, ItemLinks, SessionArrays, sent
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,20 @@ class Outcomes:
     """Item index of every click on a known item, session after session."""
     lengths: IntArray
     """Clicks on known items of each session [S]."""
-    events: UInt16Array
-    """Code of the type of each target among `event_types` [M]; [0] without types."""
-    event_types: EventTypes
-    """What these codes stand for, and what each weighs."""
     unknown_targets: IntArray
     """Targets of each session that the recommender does not know [S]."""
     num_unknown: int
     """Clicks on unknown items, first ones of a session among them."""
+    events: UInt16Array = field(default_factory=lambda: NO_CODES)
+    """Code of the type of each target among `event_types` [M]; [0] without types."""
+    event_types: EventTypes = NO_EVENTS
+    """What these codes stand for, and what each weighs."""
 
     @property
     def weights(self) -> Float64Array | None:
         """What each target weighs [M]; None if all weigh the same."""
-        types = self.event_types
-        return types.by_code[self.events] if types and not types.weigh_alike else None
+        weights = self.event_types.by_code[self.events]
+        return weights if len(weights) and np.ptp(weights) > 0 else None
 
     def lists(self, k: int) -> IntArray:
         """Return the best k items before each target [M, k]; −1 is no item.

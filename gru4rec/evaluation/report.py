@@ -12,7 +12,7 @@ from gru4rec.evaluation.comparison import evaluate, extra_columns
 from gru4rec.evaluation.inspection import explain, flat_values
 from gru4rec.evaluation.page import check_packages, rendered, row_of_log, sources, text_of
 from gru4rec.evaluation.question import under
-from gru4rec.evaluation.slices import SLICES
+from gru4rec.evaluation.slices import OF_ANY_LOG
 from gru4rec.recommenders import GRU4Rec, Recommender
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 
@@ -35,8 +35,9 @@ def evaluate_with_page(
     MissingExtraError without matplotlib and Jinja2.
     """
     check_packages()
-    clicks = read_clicks(sessions, also=extra_columns(recommenders, outcome=True)).collect()
     asked = {**(evaluate.__kwdefaults__ or {}), **asked}
+    also = extra_columns(recommenders, asked["event_column"], outcome=asked["outcome"])
+    clicks = read_clicks(sessions, also=also).collect()
     peer = asked["against"] or next(iter(recommenders), "")
     table = evaluate(recommenders, clicks, **{**asked, **_needs(asked), "against": peer})
     varied = _varied(recommenders, asked)
@@ -75,7 +76,7 @@ def _needs(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "ks": sorted({*asked["ks"], *KS}),
         "metrics": list(dict.fromkeys([*asked["metrics"], *_METRICS, *of_curve])),
-        "by": list(dict.fromkeys([*asked["by"], *SLICES])),
+        "by": list(dict.fromkeys([*asked["by"], *OF_ANY_LOG])),
         "intervals": True,
     }
 
@@ -111,7 +112,7 @@ def _page(
         comparison=_comparison(whole, peer),
         curves=sources(plots.curves(whole)),
         varied=sources(plots.diversity_curves(whole, varied, k=_K)) if varied else [],
-        slices={by: sources(plots.slices(table, by, k=_K)) for by in SLICES},
+        slices={by: sources(plots.slices(table, by, k=_K)) for by in OF_ANY_LOG},
         session=_session(_explained(recommenders), clicks),
         trainings=list(_trainings(recommenders)),
         data=list(_data(clicks, recommenders)),

@@ -70,6 +70,9 @@ SLICES: Mapping[str, Callable[[Outcomes, IntArray], dict[str, BoolArray]]] = {
 each. `repeat`: whether the session had the item before, as its last click or an earlier one.
 `event`: by the type of the target (view, cart, buy)."""
 
+OF_ANY_LOG = [name for name in SLICES if name != "event"]
+"""Those that need no types of events."""
+
 
 def of_sessions(
     name: str, session: IntArray, position: IntArray, lengths: IntArray

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
         least_kept,
     )
     from gru4rec.model.encoding import session_vectors
-    from gru4rec.model.kernels import distrust_kernels, kernels_for, use_kernels
-    from gru4rec.model.network import Model, unit
-    from gru4rec.model.outcome_head import OutcomeHead
-    from gru4rec.model.outcome_logits import (
+    from gru4rec.model.foretelling import (
         outcome_logits,
         outcome_probabilities,
         running_outcomes,
     )
+    from gru4rec.model.kernels import distrust_kernels, kernels_for, use_kernels
+    from gru4rec.model.network import Model, unit
+    from gru4rec.model.outcome_head import OutcomeHead
     from gru4rec.model.placement import Placement, fold, folded, item_tables, sum_of
     from gru4rec.model.streaming import running_queries, state_size, states_after
     from gru4rec.model.weight_files import AS_TRAINED, file_layout, packed, unpacked

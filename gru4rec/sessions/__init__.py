@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
-    from gru4rec.sessions.arrays import SessionArrays, offsets_of, ranges, sides_of
+    from gru4rec.sessions.arrays import NO_CODES, SessionArrays, offsets_of, ranges, sides_of
     from gru4rec.sessions.attributes import (
         Attributes,
         CodedItems,
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BULKS",
+    "NO_CODES",
     "NO_EVENTS",
     "NO_OUTCOME",
     "NO_SIDE_INPUTS",

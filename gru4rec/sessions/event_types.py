@@ -85,11 +85,6 @@ class EventTypes:
         """The weights as an array [types + 1]."""
         return np.array(self.weights, dtype=np.float64)
 
-    @property
-    def weigh_alike(self) -> bool:
-        """Whether all targets weigh the same."""
-        return len({weight for weight in self.weights if weight > 0}) <= 1
-
     def encode(self, clicks: pl.LazyFrame) -> pl.LazyFrame:
         """Add the code of each click's type, a column `_event`. Raise DataError without types."""
         _check_column(clicks, self.column)

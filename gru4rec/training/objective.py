@@ -51,7 +51,8 @@ def _of_scores(loss: Loss, precision: torch.dtype) -> Objective:
         # A score of −inf takes no gradient from the loss, so autograd need not know of it.
         with torch.no_grad():
             scores_MC.view(-1).index_fill_(0, masked, -torch.inf)
-        return loss(scores_MC, targets_M, weights_M=weights_M)
+        weighted = {} if weights_M is None else {"weights_M": weights_M}
+        return loss(scores_MC, targets_M, **weighted)
 
     return objective
 

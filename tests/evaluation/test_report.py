@@ -17,7 +17,7 @@ from toys import TINY, clicks_of
 import gru4rec as g4r
 from gru4rec.evaluation import plots
 from gru4rec.evaluation.report import KS, evaluate_with_page
-from gru4rec.evaluation.slices import SLICES
+from gru4rec.evaluation.slices import OF_ANY_LOG
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_every_picture_is_sound_svg_with_its_numbers(page):
     pictures = re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page)
     # two of the comparison, three curves, two of each slice, and three of the training of GRU4Rec
     # alone and as a part
-    assert len(pictures) == 2 + 3 + 2 * len(SLICES) + 2 * 3
+    assert len(pictures) == 2 + 3 + 2 * len(OF_ANY_LOG) + 2 * 3
     for picture in pictures:
         ElementTree.fromstring(base64.b64decode(picture))
     for picture, name in zip(pictures[2:5], ("Recall", "MRR", "NDCG"), strict=True):

@@ -150,3 +150,13 @@ def test_a_loss_takes_its_settings_from_the_config():
 def test_an_unknown_loss_lists_the_table():
     with pytest.raises(ConfigError, match=r"no loss 'brp_max'; choose from .*bpr_max"):
         make_loss(TrainingConfig(loss="brp_max"))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_with_weights_it_is_the_mean_of_weight_times_loss(name):
+    scores = torch.randn(4, 5, generator=torch.Generator().manual_seed(3))
+    targets, weights = torch.tensor([0, 4, 2, 2]), torch.tensor([0.0, 1.0, 2.5, 10.0])
+    alone = [LOSSES[name](scores[row : row + 1], targets[row : row + 1]).item() for row in range(4)]
+    expected = (alone[1] + 2.5 * alone[2] + 10 * alone[3]) / 4
+    found = LOSSES[name](scores, targets, weights_M=weights).item()
+    assert found == pytest.approx(expected, rel=1e-5)

@@ -1,6 +1,7 @@
 """The objective equals the loss of the table on plain scores, gradients included."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -136,3 +137,22 @@ def test_every_loss_of_the_table_has_its_objective(name, precision):
 def test_an_unknown_loss_lists_the_table():
     with pytest.raises(ConfigError, match="cross_entropy, bpr_max"):
         make_objective(TrainingConfig(loss="nonesuch", precision="float32"))
+
+
+@given(
+    clicks=st.integers(1, 12),
+    candidates=st.integers(1, 12),
+    scores_at_once=st.integers(1, 200),
+    seed=st.integers(0, 100),
+)
+def test_weighted_loss_and_gradients_equal_those_of_plain_scores(
+    clicks, candidates, scores_at_once, seed
+):
+    parts = window(clicks, candidates, seed=seed)
+    weights = torch.rand(clicks, generator=torch.Generator().manual_seed(seed)).double()
+    objective = CrossEntropy(torch.float64, scores_at_once=scores_at_once)
+    found = objective(*parts, weights)
+    expected = plain(partial(cross_entropy, weights_M=weights), *parts)
+    assert found.item() == pytest.approx(expected.item(), abs=1e-9)
+    pairs = zip(gradients(found, parts[:3]), gradients(expected, parts[:3]), strict=True)
+    assert all(torch.allclose(mine, theirs, atol=1e-9) for mine, theirs in pairs)

@@ -305,6 +305,12 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
     "training.embedding_dropout": ({}, 0.4),
     "training.own_row_dropout": ({"training.own_row_dropout": 0.1}, 0.4),
     "training.hidden_dropout": ({}, 0.4),
+    "training.event_column": (
+        {"training.event_column": "kind", "training.event_weights": {"1": 5.0}},
+        "other_kind",
+    ),
+    "training.event_weights": ({"training.event_column": "kind"}, {"1": 5.0}),
+    "training.target_events": ({"training.event_column": "kind"}, ["1"]),
     "seed": ({}, 1),
 }
 MEASURED = ("training.patience", "training.stop_on")  # matter with validation sessions only
@@ -318,8 +324,9 @@ def test_the_table_of_changes_names_every_setting():
 
 @pytest.fixture(scope="module")
 def kinds() -> pl.DataFrame:
-    """The sessions three times, with a further column."""
-    return clicks_of(SESSIONS * 3).with_columns(kind=pl.int_range(pl.len()) % 3)
+    """The sessions three times, with two further columns."""
+    number = pl.int_range(pl.len())
+    return clicks_of(SESSIONS * 3).with_columns(kind=number % 3, other_kind=number % 2)
 
 
 @pytest.fixture(scope="module")
