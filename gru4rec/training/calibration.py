@@ -36,32 +36,43 @@ class Calibration:
     slope: float
     shifts: tuple[float, ...]
     """One for each class."""
+    means: tuple[float, ...]
+    """The mean logit of each class after clicks that were learned."""
     spread: float
-    """How far apart the logits were that it was fitted with (`spread_of`)."""
+    """How far apart these logits were: the root of their mean variance over the clicks."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the inverse of `to_dict`. Raise ValueError for what is none."""
-        slope, shifts, spread = (values.get(name) for name in ("slope", "shifts", "spread"))
-        if not (fits(slope, float) and fits(shifts, Sequence[float]) and fits(spread, float)):
+        slope, shifts, means, spread = (
+            values.get(name) for name in ("slope", "shifts", "means", "spread")
+        )
+        lists = fits(shifts, Sequence[float]) and fits(means, Sequence[float])
+        if not (fits(slope, float) and lists and fits(spread, float)):
             raise ValueError(f"a calibration cannot be {shown(dict(values))}")
-        return cls(cast(float, slope), tuple(cast(list[float], shifts)), cast(float, spread))
+        each = tuple(cast(list[float], shifts)), tuple(cast(list[float], means))
+        return cls(cast(float, slope), *each, cast(float, spread))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values by the names of the fields."""
-        return {"slope": self.slope, "shifts": list(self.shifts), "spread": self.spread}
+        lists = {"shifts": list(self.shifts), "means": list(self.means)}
+        return {"slope": self.slope, **lists, "spread": self.spread}
 
     def fold_into(self, model: Model, learned: SessionArrays) -> None:
         """Fold it into the head of a model that has learned these sessions too.
 
-        The model's logits may be further apart than those it was fitted with; sessions that both
-        have learned say how much.
+        Its logits are brought first to the mean and the spread of those that this was fitted with,
+        on sessions that both models have learned: how far apart a model's logits are, and where
+        their middle lies, hangs on how long it learned, and on the last windows.
         """
         if model.outcome is None:
             raise ValueError("the model has no head for outcomes")
-        spread = spread_of(model, learned)
-        slope = self.slope * (self.spread / spread if spread > 0 else 1.0)
-        model.outcome.fold(slope, torch.tensor(self.shifts))
+        means_K, spread = _place_of(model, learned)
+        ratio = self.spread / spread if spread > 0 else 1.0
+        shifts_K = torch.tensor(self.shifts, dtype=torch.float64)
+        before_K = torch.tensor(self.means, dtype=torch.float64)
+        shifts_K = shifts_K + self.slope * (before_K - ratio * means_K)
+        model.outcome.fold(self.slope * ratio, shifts_K)
 
 
 def fit_calibration(
@@ -78,7 +89,8 @@ def fit_calibration(
     logits_MK = outcome_logits(model, held_out, clicks).clone()  # one that may be learned by
     slope, shifts = fitted(logits_MK, torch.from_numpy(outcomes))
     logger.info("fitted on held-out sessions: outcome, slope %.3g", slope)
-    return Calibration(slope, tuple(shifts), spread_of(model, learned))
+    means_K, spread = _place_of(model, learned)
+    return Calibration(slope, tuple(shifts), tuple(means_K.tolist()), spread)
 
 
 def fitted(logits_MK: Tensor, outcomes_M: Tensor) -> tuple[float, list[float]]:
@@ -120,9 +132,7 @@ def known_outcomes(
     return clicks, outcomes[clicks]
 
 
-def spread_of(model: Model, sessions: SessionArrays) -> float:
-    """Return how far logits are apart: the root of their mean variance over clicks."""
-    clicks = sessions.prefixes(most=_MOST)
-    logits_MK = outcome_logits(model, sessions, clicks)
-    centred_MK = logits_MK - logits_MK.mean(1, keepdim=True)
-    return float(centred_MK.var(0, correction=0).mean().sqrt())
+def _place_of(model: Model, sessions: SessionArrays) -> tuple[Tensor, float]:
+    """Return the mean logits [K] after clicks of sessions, and the root of their mean variance."""
+    logits_MK = outcome_logits(model, sessions, sessions.prefixes(most=_MOST))
+    return logits_MK.mean(0), float(logits_MK.var(0, correction=0).mean().sqrt())

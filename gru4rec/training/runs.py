@@ -46,6 +46,7 @@ HELD_OUT_RUN = "repeats"
 _MOST_TARGETS = 10_000
 _FEWEST_EPOCHS = 0.001  # that a config takes
 _HELD_OUT_EPOCHS = 0.5  # as a share of the model's: all of them fit no better (LOG, 2026-11-27)
+# But where outcomes are learned: a head is as sure of itself as it learned long (LOG, 2026-11-28).
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +161,8 @@ class Runs:
         self, older: TrainingLog, newest: SessionArrays, hooks: Hooks, *, most_targets: int
     ) -> Finish:
         """Return what a model is to be finished with, by a run without the newest sessions."""
-        epochs = max(_FEWEST_EPOCHS, self.config.training.epochs * _HELD_OUT_EPOCHS)
+        share = 1.0 if self.config.training.outcome else _HELD_OUT_EPOCHS
+        epochs = max(_FEWEST_EPOCHS, self.config.training.epochs * share)
         trainer, _ = self.run(
             older,
             _named(hooks, HELD_OUT_RUN),
