@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gru4rec.model.kernels import distrust_kernels, kernels_for, use_kernels
     from gru4rec.model.network import Model, unit
     from gru4rec.model.placement import Placement, fold, folded, item_tables, sum_of
+    from gru4rec.model.q_head import QHead
     from gru4rec.model.streaming import running_queries, state_size, states_after
     from gru4rec.model.weight_files import AS_TRAINED, file_layout, packed, unpacked
 
@@ -31,6 +32,7 @@ __all__ = [
     "Model",
     "Packing",
     "Placement",
+    "QHead",
     "State",
     "check_encoder",
     "distrust_kernels",

@@ -69,6 +69,11 @@ def running_queries(
         pieces = (sessions[start : start + _SESSIONS_AT_ONCE] for start in starts)
         of_pieces = [_of_last_clicks(model, piece, side_inputs) for piece in pieces]
         vectors_SD = np.concatenate(of_pieces)
+    if model.scores_by_q:
+        on_device = torch.from_numpy(vectors_SD).to(model.output_table.device)
+        with torch.inference_mode():
+            queries: Float32Array = model.query_vectors(on_device).cpu().numpy()
+        return queries
     if model.cosine:
         squares_S = np.vecdot(vectors_SD, vectors_SD)
         lengths_S: Float32Array = np.maximum(np.sqrt(squares_S), 1e-12)

@@ -110,6 +110,12 @@ class SessionArrays:
         """What every click weighs as a target [clicks]; None if all weigh 1, as without types."""
         return self.event_types.by_code[self.events] if len(self.events) else None
 
+    @property
+    def rewards(self) -> Float64Array | None:
+        """What every click is worth [clicks]; None if none is worth anything."""
+        rewards = np.array(self.event_types.rewards)
+        return rewards[self.events] if len(self.events) and rewards.any() else None
+
     def with_targets(self) -> "SessionArrays":
         """Return the sessions of two clicks or more: the ones with something to predict.
 
