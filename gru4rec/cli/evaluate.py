@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gru4rec.cli.event_options import event_options, events_of
 from gru4rec.cli.guard import Guarded, Reads, Writes
 from gru4rec.cli.options import (
     click_log_options,
     device_option,
-    event_options,
-    events_of,
     output_options,
     read_options,
 )
@@ -74,7 +73,8 @@ _ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index"
     show_default=True,
     metavar="NAME",
     help="recall, mrr, ndcg, tie_rate, serendipity, popularity, novelty, tail_share, "
-    "intra_list_diversity, category_diversity, calibration, coverage or gini; may be repeated.",
+    "intra_list_diversity, category_diversity, calibration, coverage, gini or reward; may be "
+    "repeated.",
 )
 @click.option(
     "--category",

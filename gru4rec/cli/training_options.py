@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gru4rec.cli.event_options import events_of
 from gru4rec.cli.guard import Reads
-from gru4rec.cli.options import chain, events_of
+from gru4rec.cli.options import chain
 
 if TYPE_CHECKING:
     from gru4rec.config import Config

@@ -37,6 +37,7 @@ def evaluate(
     event_column: str | None = None,
     event_weights: Mapping[str, float] | None = None,
     target_events: Sequence[str] = (),
+    rewards: Mapping[str, float] | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pl.DataFrame:
     """Return Recall@k and MRR@k of next-click prediction: a row per recommender, metric and k.
@@ -64,7 +65,8 @@ def evaluate(
     - `event_column` names the column of the type of a click (view, cart, buy). Targets are then
       clicks of `target_events`, or of all types, but for those whose `event_weights` are 0. Where
       weights differ, `weighted_recall`, … are means by weight. Left out, what the first recommender
-      was trained with holds; "" says that all clicks are targets alike.
+      was trained with holds; "" says that all clicks are targets alike. `rewards` by type are what
+      the metric `reward` reads.
     - `on_progress` is told how many targets are done, and how many there are, of all recommenders.
 
     Sessions that a recommender was trained on, or that begin before the end of its training log,
@@ -78,7 +80,7 @@ def evaluate(
     counts = tuple(at_least_one(k, "k") for k in ks)
     question = Question(
         counts, ties, metrics, by, against, through_index, rules or {}, items_table, category,
-        _events(event_column, event_weights, target_events),
+        _events(event_column, event_weights, target_events, rewards),
     )  # fmt: skip
     question.check(recommenders)
     candidates = list(question.candidates(recommenders))
@@ -111,13 +113,21 @@ class _Answer:
 
 
 def _events(
-    column: str | None, weights: Mapping[str, float] | None, targets: Sequence[str]
+    column: str | None,
+    weights: Mapping[str, float] | None,
+    targets: Sequence[str],
+    rewards: Mapping[str, float] | None,
 ) -> TrainingConfig | None:
-    """The settings that say what targets weigh, if any are given."""
-    if column is None and not weights and not targets:
+    """The settings that say what targets weigh and are worth, if any are given."""
+    if column is None and not weights and not targets and not rewards:
         return None
-    given = {"event_column": column or "", "event_weights": dict(weights or {})}
-    return TrainingConfig.from_dict({**given, "target_events": list(targets)}, prefix="training.")
+    given = {
+        "event_column": column or "",
+        "event_weights": dict(weights or {}),
+        "target_events": list(targets),
+        "rewards": dict(rewards or {}),
+    }
+    return TrainingConfig.from_dict(given, prefix="training.")
 
 
 def _read(

@@ -52,6 +52,11 @@ class Outcomes:
         weights = self.event_types.by_code[self.events]
         return weights if len(weights) and np.ptp(weights) > 0 else None
 
+    @property
+    def rewards(self) -> Float64Array:
+        """What each target is worth, by its type [M]."""
+        return np.array(self.event_types.rewards)[self.events]
+
     def lists(self, k: int) -> IntArray:
         """Return the best k items before each target [M, k]; −1 is no item.
 

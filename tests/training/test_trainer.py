@@ -258,6 +258,8 @@ def learned_from(log: pl.DataFrame, *, valid: pl.DataFrame | None = None, **sett
     return weights, history, recommender.meta.repeats
 
 
+REWARDED = {"training.event_column": "kind", "training.rewards": {"1": 1.0}}
+
 # every setting: (what else must be set for it to matter, a value other than the base's)
 CHANGES: dict[str, tuple[dict[str, object], object]] = {
     "encoder.name": ({}, "lstm"),
@@ -310,10 +312,19 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
         "other_kind",
     ),
     "training.event_weights": ({"training.event_column": "kind"}, {"1": 5.0}),
+    "training.rewards": (REWARDED, {"0": 3.0}),
+    "training.discount": (REWARDED, 0.9),
+    "training.q_weight": (REWARDED, 0.1),
+    "training.q_advantage": (REWARDED, True),
+    "training.q_scores": (REWARDED, True),
     "training.target_events": ({"training.event_column": "kind"}, ["1"]),
     "seed": ({}, 1),
 }
-MEASURED = ("training.patience", "training.stop_on")  # matter with validation sessions only
+MEASURED = (
+    "training.patience",
+    "training.stop_on",
+    "training.q_scores",
+)  # matter with validation sessions only
 
 
 def test_the_table_of_changes_names_every_setting():
