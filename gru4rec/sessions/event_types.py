@@ -135,7 +135,7 @@ def _check_column(clicks: pl.LazyFrame, column: str) -> None:
     if column not in schema:
         raise DataError(
             f"the click log lacks the column {shown(column)} of the types of events; name one of "
-            f"{', '.join(schema)}",
+            f"{', '.join(name for name in schema if not name.startswith('_'))}",
             mend_with=["event_col"],
         )
     dtype = schema[column]
