@@ -25,7 +25,9 @@ def with_zeros(values: Tensor, bits: Tensor, shape: torch.Size) -> Tensor:
 
 
 def count_in(bits: Tensor, size: int) -> int:
-    """Return how many of so many entries are not 0."""
+    """Return how many of so many entries are not 0; none if these are no bits."""
+    if bits.dtype != torch.uint8:
+        return 0
     return int(_is_there(bits, size).sum())
 
 

@@ -106,7 +106,8 @@ def file_layout(
             tensors |= {name: (shape, of_encoder), name + _SCALE: (scales, dtype)}
         if share and is_pruned(name, weight):
             size = shape.numel()
-            count = count_in(stored[name + _BITS], size) if name + _BITS in stored else 0
+            bits = stored.get(name + _BITS)
+            count = 0 if bits is None else count_in(bits, size)
             tensors[name] = torch.Size([count]), tensors[name][1]
             tensors[name + _BITS] = torch.Size([bytes_of(size)]), torch.uint8
     return tensors

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from gru4rec.clicks import ClickSource, read_clicks
-from gru4rec.errors import ConfigError, DataError
+from gru4rec.errors import DataError
 from gru4rec.evaluation import evaluate
-from gru4rec.model import AS_TRAINED, check_sparsity, is_pruned, packed
+from gru4rec.model import AS_TRAINED, check_sparsity, packed
 from gru4rec.recommenders import GRU4Rec
 from gru4rec.schema import ITEM_ID, SESSION_ID
 from gru4rec.training import Progress
@@ -57,7 +57,9 @@ def shrink(
     """
     kept = kept_in(recommender)
     asked = {"encoder": encoder or kept["encoder"], "items": items or kept["items"]}
-    share = max(_share_of(sparsity, recommender), float(kept["sparsity"]))  # what is 0 stays so
+    if sparsity is not None:
+        check_sparsity(sparsity)
+    share = max(sparsity or 0.0, float(kept["sparsity"]))  # what is 0 stays so
     if share:
         asked["sparsity"] = str(share)
     small = recommender.with_weights_as(asked)  # which refuses what is unknown
@@ -71,20 +73,6 @@ def shrink(
         kind = f"{structure}{storage}" if structure else ivf(len(small.catalog), storage)
         choose_index(small, kinds=[kind])
     return small
-
-
-def _share_of(sparsity: float | None, recommender: GRU4Rec) -> float:
-    """Return the share that is asked for; 0.0 if none is."""
-    if not sparsity:
-        return 0.0
-    check_sparsity(sparsity)
-    if not any(is_pruned(*weight) for weight in recommender.model.state_dict().items()):
-        raise ConfigError(
-            f"the encoder {recommender.config.encoder.name} has no matrices to prune; leave out "
-            "sparsity",
-            mend_with=["sparsity"],
-        )
-    return sparsity
 
 
 def _storage(items: str | None, width: int) -> str | None:
