@@ -81,7 +81,7 @@ def _storage(items: str | None, width: int) -> str | None:
         return _STORAGE.get(items or "")
     for components in _COMPONENTS:
         if width % components == 0:
-            return f"PQ{width // components}"
+            return f"PQ{width // components}np"  # no polysemous codes: a second for each part
     raise DataError(
         f"vectors of {width} components have no equal parts of 2 to 6 for pq; keep items as sq8",
         mend_with=["items"],
