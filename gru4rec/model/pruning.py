@@ -11,8 +11,8 @@ from torch import Tensor
 
 from gru4rec.errors import ConfigError
 
-PRUNED = ("encoder.", "sides.")
-"""How the names of weights begin whose matrices are pruned: all but item tables."""
+OF_ENCODER = ("encoder.", "sides.")
+"""How the names of weights begin that are not of items."""
 
 
 def check_sparsity(sparsity: float) -> None:
@@ -25,7 +25,7 @@ def check_sparsity(sparsity: float) -> None:
 
 def is_pruned(name: str, weight: Tensor) -> bool:
     """Whether a weight is one of the matrices that are pruned: biases and norms are few."""
-    return name.startswith(PRUNED) and weight.dim() > 1
+    return name.startswith(OF_ENCODER) and weight.dim() > 1
 
 
 def kept_entries(weight: Tensor, sparsity: float) -> Tensor:

@@ -19,11 +19,10 @@ from torch import Tensor
 
 from gru4rec.errors import ConfigError, choose
 from gru4rec.model.bit_masks import bytes_of, count_in, with_zeros, without_zeros
-from gru4rec.model.pruning import check_sparsity, is_pruned, kept_entries
+from gru4rec.model.pruning import OF_ENCODER, check_sparsity, is_pruned, kept_entries
 from gru4rec.untrusted import shown
 
 _SCALE, _BITS = ".scale", ".bits"
-_ENCODER = ("encoder.", "sides.")
 
 Weights = Mapping[str, Tensor]
 
@@ -73,7 +72,7 @@ def packed(weights: Weights, *, encoder: str, items: str, sparsity: str = "0") -
             stored = pack(name, weight * kept_entries(weight, share))
             stored[name], stored[name + _BITS] = without_zeros(stored[name])
             tensors |= stored
-        elif name.startswith(_ENCODER):
+        elif name.startswith(OF_ENCODER):
             tensors |= pack(name, weight)
         else:
             tensors[name] = weight.to(dtype) if weight.dim() == 2 else weight
@@ -94,7 +93,7 @@ def file_layout(
     tensors: dict[str, tuple[torch.Size, torch.dtype]] = {}
     for name, weight in weights.items():
         shape, dtype = weight.shape, weight.dtype
-        if not name.startswith(_ENCODER):
+        if not name.startswith(OF_ENCODER):
             tensors[name] = shape, of_items if len(shape) == 2 else dtype
             continue
         if of_encoder != torch.int8:
@@ -125,7 +124,7 @@ def unpacked(stored: Weights, weights: Weights) -> dict[str, Tensor]:
             weight = with_zeros(weight, stored[name + _BITS], like.shape)
         if name + _SCALE in stored:
             weight = weight * stored[name + _SCALE]
-        tensors[name] = weight.float() if name.startswith(_ENCODER) else weight
+        tensors[name] = weight.float() if name.startswith(OF_ENCODER) else weight
     return tensors
 
 
