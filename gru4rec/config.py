@@ -52,6 +52,11 @@ class EncoderConfig(Settings):
     inputs: tuple[str, ...] = ()
     """What is read of a click besides its item: `gap` (time since the click before it), `hour` (of
     the day) and the names of columns (an event type, a category)."""
+    user_column: str = ""
+    """Column of users: each session begins where the earlier ones of its user ended, whose last
+    clicks are read before it (`sessions/earlier_sessions.py`)."""
+    user_clicks: int = setting(10, low=1, high=1000)
+    """How many of them at most; without effect without `user_column`."""
     merge: str = setting("add", choices="add concat")
     """How side inputs join the item embedding: `add` adds their embeddings to it, `concat` sets
     them beside it; without effect if there are none."""
@@ -214,7 +219,7 @@ class Config(Settings):
     @property
     def columns(self) -> list[str]:
         """What is read of each click besides its session, its item and its time, by name."""
-        further = [name for name in (self.training.event_column,) if name]
+        further = [name for name in (self.encoder.user_column, self.training.event_column) if name]
         return list(dict.fromkeys([*self.encoder.inputs, *further]))
 
     def __post_init__(self) -> None:

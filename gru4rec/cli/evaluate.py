@@ -114,6 +114,13 @@ _ASKED = ("ks", "metrics", "by", "against", "intervals", "ties", "through_index"
     metavar="RULE",
     help="Equal scores: conservative, standard or median.",
 )
+@click.option(
+    "--history",
+    multiple=True,
+    type=Reads(),
+    metavar="CLICKS",
+    help="Log that came before, for models that read the earlier sessions of users.",
+)
 @measured_rule_options
 @event_options
 @output_options(_FORMATS)
@@ -146,6 +153,8 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     recommenders = _recommenders(checkpoint, options, read)
     also = extra_columns(recommenders, options["event_col"])
     log = read_clicks(clicks, **read, also=also).collect()
+    if options["history"]:
+        asked["history"] = read_clicks(options["history"], **{**read, "where": None}, also=also)
     with Display("evaluating") as display:
         asked["on_progress"] = display.show
         if options["report"] is None:

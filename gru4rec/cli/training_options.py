@@ -24,6 +24,7 @@ _SETTINGS: dict[str, tuple[str, type, str]] = {
     "--learning-rate": ("training.learning_rate", float, "Rate of Adagrad."),
     "--teachers": ("training.teachers", int, "Models that are trained first and teach this one."),
     "--neighbours": ("training.neighbours", int, "Clicks after which similar sessions teach too."),
+    "--user-col": ("encoder.user_column", str, "Column of users, whose sessions go on."),
     "--seed": ("seed", int, "Seed of every random draw."),
 }
 

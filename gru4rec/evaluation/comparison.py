@@ -17,7 +17,7 @@ from gru4rec.evaluation.outcomes import Outcomes, outcomes_of
 from gru4rec.evaluation.question import Candidate, Question
 from gru4rec.recommenders import Recommender
 from gru4rec.serving import ListRules
-from gru4rec.sessions import SessionArrays, event_types_of, warn_of_leaks
+from gru4rec.sessions import EventTypes, SessionArrays, SessionReader, event_types_of, warn_of_leaks
 
 
 def evaluate(
@@ -38,6 +38,7 @@ def evaluate(
     event_weights: Mapping[str, float] | None = None,
     target_events: Sequence[str] = (),
     rewards: Mapping[str, float] | None = None,
+    history: ClickSource | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pl.DataFrame:
     """Return Recall@k and MRR@k of next-click prediction: a row per recommender, metric and k.
@@ -67,6 +68,8 @@ def evaluate(
       weights differ, `weighted_recall`, … are means by weight. Left out, what the first recommender
       was trained with holds; "" says that all clicks are targets alike. `rewards` by type are what
       the metric `reward` reads.
+    - `history` is a log that came before, for models that begin a session where the earlier ones of
+      its user ended. Nothing is measured on it.
     - `on_progress` is told how many targets are done, and how many there are, of all recommenders.
 
     Sessions that a recommender was trained on, or that begin before the end of its training log,
@@ -85,7 +88,7 @@ def evaluate(
     question.check(recommenders)
     candidates = list(question.candidates(recommenders))
     facts = {name: question.facts_of(name, each) for name, each in recommenders.items()}
-    read = _read(recommenders, sessions, question)
+    read = _read(recommenders, sessions, question, history)
     resamples = Resamples(max(map(len, read.values()))) if intervals else None
     done, total = 0, sum(len(read[each.recommender].prefixes()) for each in candidates)
 
@@ -131,20 +134,34 @@ def _events(
 
 
 def _read(
-    recommenders: Mapping[str, Recommender], sessions: ClickSource, question: Question
+    recommenders: Mapping[str, Recommender],
+    sessions: ClickSource,
+    question: Question,
+    history: ClickSource | None,
 ) -> dict[str, SessionArrays]:
     """The sessions as each recommender takes them. Warns of those that one was trained on."""
     asked = question.events_asked(recommenders)
     also = extra_columns(recommenders, asked.event_column)
     clicks = read_clicks(sessions, also=also).collect().lazy()
     events = event_types_of(clicks, asked, strict=question.events is not None)
+    before = None if history is None else read_clicks(history, also=also).collect().lazy()
     read = {
-        name: replace(recommender.reader, events=events).arrays(clicks)
+        name: _reader(recommender, events, before).arrays(clicks)
         for name, recommender in recommenders.items()
     }
     metas = {name: recommender.meta for name, recommender in recommenders.items()}
     warn_of_leaks({name: meta.seen for name, meta in metas.items() if meta.seen}, clicks, read)
     return read
+
+
+def _reader(
+    recommender: Recommender, events: EventTypes, history: pl.LazyFrame | None
+) -> SessionReader:
+    """What reads the sessions for a recommender, behind those of a history if it asks for them."""
+    reader = replace(recommender.reader, events=events)
+    if history is None or not reader.users:
+        return reader
+    return replace(reader, history=reader.arrays(history).alone())
 
 
 def extra_columns(
@@ -156,7 +173,9 @@ def extra_columns(
     """
     names = [event_column or ""]
     for recommender in recommenders.values():
-        names += [*recommender.side_inputs.values, recommender.training_settings.event_column]
+        settings = recommender.model_settings
+        names += [*recommender.side_inputs.values, settings.training.event_column]
+        names.append(settings.encoder.user_column)
     return [name for name in names if name]
 
 

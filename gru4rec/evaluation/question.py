@@ -96,7 +96,7 @@ class Question:
         """
         if self.events is not None:
             return self.events
-        trained = (recommender.training_settings for recommender in recommenders.values())
+        trained = (recommender.model_settings.training for recommender in recommenders.values())
         return next((one for one in trained if one.event_column), TrainingConfig())
 
     def _check_category(self) -> None:

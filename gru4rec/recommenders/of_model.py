@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import Float32Array, IntArray, Rows
-from gru4rec.config import Config, TrainingConfig
+from gru4rec.config import Config
 from gru4rec.model import Model, running_queries, session_vectors, states_after
 from gru4rec.recommenders.indexed import Indexed
 from gru4rec.recommenders.meta import Meta
@@ -61,9 +61,9 @@ class OfModel(Indexed):
         return states_after(self.model, states, items, sides)
 
     @property
-    def training_settings(self) -> TrainingConfig:
-        """See `Recommender.training_settings`."""
-        return self.config.training
+    def model_settings(self) -> Config:
+        """See `Recommender.model_settings`."""
+        return self.config
 
     def settings_dict(self) -> dict[str, Any]:
         """See `Scorer.settings_dict`."""

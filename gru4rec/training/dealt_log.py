@@ -103,6 +103,7 @@ def check_ranks(asked: Config, ranks: Ranks, log: TrainingLog) -> None:
         ("teachers", asked.training.teachers),
         ("item_features", log.items is not None),
         ("event_col", asked.training.event_column),
+        ("user_col", asked.encoder.user_column),
     ):
         if given and ranks.size > 1:
             raise ConfigError(

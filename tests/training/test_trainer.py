@@ -269,6 +269,8 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
     "encoder.attention_blocks": ({"encoder.name": "transformer_gru"}, 2),
     "encoder.repeats": ({}, True),
     "encoder.inputs": ({}, ["kind"]),
+    "encoder.user_column": ({}, "other_kind"),
+    "encoder.user_clicks": ({"encoder.user_column": "other_kind"}, 2),
     "encoder.merge": ({"encoder.inputs": ["kind"]}, "concat"),
     "encoder.input_size": ({"encoder.inputs": ["kind"], "encoder.merge": "concat"}, 3),
     "encoder.hidden_size": ({}, 5),
