@@ -52,6 +52,11 @@ class EncoderConfig(Settings):
     inputs: tuple[str, ...] = ()
     """What is read of a click besides its item: `gap` (time since the click before it), `hour` (of
     the day) and the names of columns (an event type, a category)."""
+    user_column: str = ""
+    """Column of users: each session begins where the earlier ones of its user ended, whose last
+    clicks are read before it (`sessions/earlier_sessions.py`)."""
+    user_clicks: int = setting(10, low=1, high=1000)
+    """How many of them at most; without effect without `user_column`."""
     merge: str = setting("add", choices="add concat")
     """How side inputs join the item embedding: `add` adds their embeddings to it, `concat` sets
     them beside it; without effect if there are none."""
@@ -164,16 +169,41 @@ class TrainingConfig(Settings):
     count. Targets of weight 0 are read, and neither learned nor measured."""
     target_events: tuple[str, ...] = ()
     """Types that are targets, if not all: the others weigh 0."""
+    rewards: dict[str, float] = field(
+        default_factory=dict, hash=False, metadata=bounds(low=0.0, high=1e6)
+    )
+    """What a click of a type is worth, by its type; 0 where nothing is said. If any are given, a
+    second head learns Q, the rewards that follow an item (`training/q_learning.py`)."""
+    discount: float = setting(0.5, low=0.0, below=1.0)
+    """How much a reward counts a click later; without effect without `rewards`."""
+    q_weight: float = setting(1.0, low=0.0)
+    """Weight of the loss of Q beside that of the next click; without effect without `rewards`."""
+    q_advantage: bool = False
+    """Whether clicks count 1 + advantage in the loss: by how much Q of the target is above that of
+    other items (SA2C); without effect without `rewards`."""
+    q_scores: bool = False
+    """Whether the score of an item is that of the next click + Q; without effect without `rewards`.
+    """
 
     def __post_init__(self) -> None:
         self.check("training.")
-        for name in ("event_weights", "target_events"):
+        for name in ("event_weights", "target_events", "rewards"):
             if (given := getattr(self, name)) and not self.event_column:
                 raise ConfigError(
                     f"training.{name} {shown(given)} needs training.event_column, the column of "
                     "the types; give it, or leave them out",
                     mend_with=["event_col"],
                 )
+        if self.rewards and self.neighbours:
+            raise ConfigError(
+                "training.rewards are of the clicks that came, and training.neighbours put others "
+                "in their place; leave one of them out"
+            )
+        if self.rewards and self.steps == 1:
+            raise ConfigError(
+                "training.rewards need training.steps above 1: what follows a click is looked for "
+                "in its window"
+            )
         if self.teachers and self.loss not in (AUTO, "cross_entropy"):
             raise ConfigError(
                 f"training.teachers {self.teachers} needs training.loss 'cross_entropy', got "
@@ -195,7 +225,8 @@ class Config(Settings):
     @property
     def columns(self) -> list[str]:
         """What is read of each click besides its session, its item and its time, by name."""
-        further = [name for name in (self.training.event_column, self.training.outcome) if name]
+        columns = self.encoder.user_column, self.training.event_column, self.training.outcome
+        further = [name for name in columns if name]
         return list(dict.fromkeys([*self.encoder.inputs, *further]))
 
     def __post_init__(self) -> None:

@@ -56,8 +56,10 @@ def without_contradiction(values: dict[str, Any]) -> dict[str, Any]:
     if values.get("training", {}).get("loss") == "bpr_max":
         values["training"].pop("teachers", None)
     if not values.get("training", {}).get("event_column"):
-        for name in ("event_weights", "target_events"):
+        for name in ("event_weights", "target_events", "rewards"):
             values.get("training", {}).pop(name, None)
+    if values.get("training", {}).get("rewards"):
+        values["training"] |= {"neighbours": 0, "steps": 2}
     if values.get("training", {}).get("steps") != 1:
         encoder.pop("state_dropout", None)
     return values | ({"encoder": encoder} if "encoder" in values else {})

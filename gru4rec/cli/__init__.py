@@ -31,7 +31,7 @@ COMMANDS = {
     "evaluate": "Measure a checkpoint on held-out sessions.",
     "backtest": "Measure what freshness is worth, step by step through a log.",
     "index": "Choose the index that a checkpoint is served from.",
-    "shrink": "Keep a checkpoint in fewer bits, and see what that costs.",
+    "shrink": "Make a checkpoint smaller, and see what that costs.",
     "export": "Write a checkpoint as a file that other programs run or read.",
     "inspect": "Look into a checkpoint: what it is, items alike, why it recommends.",
     "sample": "Write the sample click log.",

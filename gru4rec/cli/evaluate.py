@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gru4rec.cli.event_options import event_options, events_of
 from gru4rec.cli.guard import Guarded, Reads, Writes
 from gru4rec.cli.options import (
     click_log_options,
     device_option,
-    event_options,
-    events_of,
     output_options,
     read_options,
 )
@@ -77,7 +76,8 @@ _ASKED = (
     show_default=True,
     metavar="NAME",
     help="recall, mrr, ndcg, tie_rate, serendipity, popularity, novelty, tail_share, "
-    "intra_list_diversity, category_diversity, calibration, coverage or gini; may be repeated.",
+    "intra_list_diversity, category_diversity, calibration, coverage, gini or reward; may be "
+    "repeated.",
 )
 @click.option(
     "--category",
@@ -123,6 +123,13 @@ _ASKED = (
     metavar="RULE",
     help="Equal scores: conservative, standard or median.",
 )
+@click.option(
+    "--history",
+    multiple=True,
+    type=Reads(),
+    metavar="CLICKS",
+    help="Log that came before, for models that read the earlier sessions of users.",
+)
 @measured_rule_options
 @event_options
 @output_options(_FORMATS)
@@ -155,6 +162,8 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     recommenders = _recommenders(checkpoint, options, read)
     also = extra_columns(recommenders, options["event_col"], outcome=options["outcome"])
     log = read_clicks(clicks, **read, also=also).collect()
+    if options["history"]:
+        asked["history"] = read_clicks(options["history"], **{**read, "where": None}, also=also)
     with Display("evaluating") as display:
         asked["on_progress"] = display.show
         if options["report"] is None:

@@ -38,21 +38,6 @@ click_log_options = chain(
 )
 """How to read CLICKS: keyword arguments of `read_clicks`."""
 
-event_options = chain(
-    click.option("--event-col", metavar="C", help="Column of the type of clicks: view, cart, buy."),
-    click.option(
-        "--weight",
-        metavar="TYPE=X,…",
-        help="What targets of a type weigh, e.g. view=1,buy=10; 1 if not named, 0: read alone.",
-    ),
-    click.option(
-        "--target-events",
-        metavar="TYPE,…",
-        help="Types that are targets; others are read alone.",
-    ),
-)
-"""What the types of events say of targets; `events_of` reads them."""
-
 item_features_option = click.option(
     "--item-features",
     type=Reads(),
@@ -113,34 +98,6 @@ def vectors_of(options: dict[str, Any]) -> Any:
     path = options["initial_vectors"]
     asked = {name: options[name] for name in ("item_col", "null")}
     return None if path is None else read_vectors(path, **asked)
-
-
-def events_of(options: dict[str, Any]) -> dict[str, Any]:
-    """Return what is given of events, as the settings of a training have it.
-
-    Raise ConfigError for weights that are none.
-    """
-    from gru4rec.errors import ConfigError
-    from gru4rec.untrusted import shown
-
-    weights: dict[str, float] = {}
-    for part in (options["weight"] or "").split(",") if options["weight"] is not None else []:
-        name, equals, number = part.rpartition("=")
-        try:
-            weights[name.strip()] = float(number) if equals and name.strip() else float("x")
-        except ValueError:
-            raise ConfigError(
-                f"weight is TYPE=NUMBER with commas between them, as in view=1,buy=10; got "
-                f"{shown(options['weight'])}",
-                mend_with=["weight"],
-            ) from None
-    targets = [name.strip() for name in (options["target_events"] or "").split(",")]
-    given = {
-        "event_column": options["event_col"],
-        "event_weights": weights or None,
-        "target_events": [name for name in targets if name] or None,
-    }
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def read_options(options: dict[str, Any]) -> dict[str, Any]:

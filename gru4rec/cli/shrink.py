@@ -27,30 +27,45 @@ _FORMATS = ("table", "json", "csv")
 )
 @click.option(
     "--items",
-    metavar="float32|float16|sq8",
-    help="Item vectors: float16 in tables and index, sq8 in the index alone. Else as they are.",
+    metavar="float32|float16|sq8|pq",
+    help="Item vectors: float16 in tables and index; sq8 and pq are those of the index alone, of "
+    "8 and about 2 bits a component. Else as they are.",
 )
+@click.option(
+    "--sparsity", type=float, metavar="X",
+    help="Share of the encoder's weights that become 0, from 0 on and below 1. Else as they are.",
+)  # fmt: skip
+@click.option(
+    "--train", multiple=True, type=Reads(), metavar="CLICKS",
+    help="Log to learn from while weights become 0; may be repeated. Not the one to measure on.",
+)  # fmt: skip
+@click.option("--train-where", metavar="SQL", help="Rows of the --train log to take.")
 @click.option("--force", is_flag=True, help="Replace an older checkpoint at OUT.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="Of the table printed.")
 @click_log_options
 @device_option
 def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
-    """Keep the checkpoint DIR in fewer bits, and see what that costs.
+    """Keep the checkpoint DIR in fewer bits or with fewer weights, and see what that costs.
 
     Prints size, latency, Recall@20 and MRR@20 of the checkpoint and of smaller ones, measured on
     the sessions of CLICKS as they would be served: through the index, click by click.
     """
     from gru4rec.cli.output import choose_format, write_table
-    from gru4rec.cli.progress import Display
+    from gru4rec.cli.progress import Display, TrainingDisplay
     from gru4rec.clicks import read_clicks
     from gru4rec.errors import DataError
     from gru4rec.layout import check_free
     from gru4rec.recommenders import GRU4Rec, load
     from gru4rec.tuning import VARIANTS, compare, shrink
 
-    output, asked = options["output"], {name: options[name] for name in ("encoder", "items")}
-    if (output is not None) != any(asked.values()):
-        raise click.UsageError("Give -o OUT together with --encoder or --items, or none of them.")
+    output, train = options["output"], options["train"]
+    asked = {name: options[name] for name in ("encoder", "items", "sparsity")}
+    if (output is not None) != any(choice not in (None, "") for choice in asked.values()):
+        raise click.UsageError(
+            "Give -o OUT together with --encoder, --items or --sparsity, or none of them."
+        )
+    if train and asked["sparsity"] is None:
+        raise click.UsageError("--train goes with --sparsity: it is learned while weights go.")
     form = choose_format(options["form"], None, _FORMATS)
     if output is not None:
         check_free(output, force=options["force"])
@@ -60,14 +75,18 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
             f"{checkpoint} is of {recommender.name}, which has no weights to shrink of its own"
         )
     extra_columns = list(recommender.side_inputs.values)
-    log = read_clicks(clicks, **read_options(options), also=extra_columns)
+    read = {**read_options(options), "also": extra_columns}
+    log = read_clicks(clicks, **read)
     if output is None:
         smaller: Iterable[GRU4Rec] = (
             shrink(recommender, encoder=bits, items=kept) for bits, kept in VARIANTS
         )
         count = len(VARIANTS)
     else:
-        small = shrink(recommender, **asked)
+        if train:
+            asked["train"] = read_clicks(train, **{**read, "where": options["train_where"]})
+        with TrainingDisplay(hidden=not train) as learning:
+            small = shrink(recommender, **asked, on_progress=learning)
         smaller, count = [small], 1
     with Display("measuring") as display:
         table = compare(display.over(chain([recommender], smaller), 1 + count), log)

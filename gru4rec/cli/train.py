@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gru4rec.cli.event_options import event_options
 from gru4rec.cli.guard import Reads, WritesFolder
 from gru4rec.cli.options import (
     click_log_options,
     device_option,
-    event_options,
     initial_vectors_option,
     item_features_option,
     items_of,

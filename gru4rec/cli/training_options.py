@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gru4rec.cli.event_options import events_of
 from gru4rec.cli.guard import Reads
-from gru4rec.cli.options import chain, events_of
+from gru4rec.cli.options import chain
 
 if TYPE_CHECKING:
     from gru4rec.config import Config
@@ -25,6 +26,7 @@ _SETTINGS: dict[str, tuple[str, type, str]] = {
     "--neighbours": ("training.neighbours", int, "Clicks after which similar sessions teach too."),
     "--outcome": ("training.outcome", str, "Column of the outcome of sessions, to foretell."),
     "--outcome-weight": ("training.outcome_weight", float, "Of its loss; 1: learn it alone."),
+    "--user-col": ("encoder.user_column", str, "Column of users, whose sessions go on."),
     "--seed": ("seed", int, "Seed of every random draw."),
 }
 

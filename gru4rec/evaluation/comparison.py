@@ -18,7 +18,7 @@ from gru4rec.evaluation.question import Candidate, Question
 from gru4rec.evaluation.session_outcomes import foretold_by, outcome_measurements, told
 from gru4rec.recommenders import Recommender
 from gru4rec.serving import ListRules
-from gru4rec.sessions import SessionArrays, event_types_of, warn_of_leaks
+from gru4rec.sessions import EventTypes, SessionArrays, SessionReader, event_types_of, warn_of_leaks
 
 
 def evaluate(
@@ -38,6 +38,8 @@ def evaluate(
     event_column: str | None = None,
     event_weights: Mapping[str, float] | None = None,
     target_events: Sequence[str] = (),
+    rewards: Mapping[str, float] | None = None,
+    history: ClickSource | None = None,
     outcome: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pl.DataFrame:
@@ -66,7 +68,10 @@ def evaluate(
     - `event_column` names the column of the type of a click (view, cart, buy). Targets are then
       clicks of `target_events`, or of all types, but for those whose `event_weights` are 0. Where
       weights differ, `weighted_recall`, … are means by weight. Left out, what the first recommender
-      was trained with holds; "" says that all clicks are targets alike.
+      was trained with holds; "" says that all clicks are targets alike. `rewards` by type are what
+      the metric `reward` reads.
+    - `history` is a log that came before, for models that begin a session where the earlier ones of
+      its user ended. Nothing is measured on it.
     - `outcome` adds rows of `auc`, `log_loss` and `calibration_error` (k null): how well those that
       were trained with an outcome foretell it after every click of the sessions whose outcome is
       known, the last click and sessions of one click too; see `outcome_metrics`. Only log loss has
@@ -84,13 +89,13 @@ def evaluate(
     counts = tuple(at_least_one(k, "k") for k in ks)
     question = Question(
         counts, ties, metrics, by, against, through_index, rules or {}, items_table, category,
-        _events(event_column, event_weights, target_events),
+        _events(event_column, event_weights, target_events, rewards),
     )  # fmt: skip
     question.check(recommenders)
     candidates = list(question.candidates(recommenders))
     facts = {name: question.facts_of(name, each) for name, each in recommenders.items()}
     foretelling = told(recommenders) if outcome else []
-    clicks, read = _read(recommenders, sessions, question, outcome=outcome)
+    clicks, read = _read(recommenders, sessions, question, history, outcome=outcome)
     resamples = Resamples(max(map(len, read.values()))) if intervals else None
     done, total = 0, sum(len(read[each.recommender].prefixes()) for each in candidates)
 
@@ -123,19 +128,28 @@ class _Answer:
 
 
 def _events(
-    column: str | None, weights: Mapping[str, float] | None, targets: Sequence[str]
+    column: str | None,
+    weights: Mapping[str, float] | None,
+    targets: Sequence[str],
+    rewards: Mapping[str, float] | None,
 ) -> TrainingConfig | None:
-    """The settings that say what targets weigh, if any are given."""
-    if column is None and not weights and not targets:
+    """The settings that say what targets weigh and are worth, if any are given."""
+    if column is None and not weights and not targets and not rewards:
         return None
-    given = {"event_column": column or "", "event_weights": dict(weights or {})}
-    return TrainingConfig.from_dict({**given, "target_events": list(targets)}, prefix="training.")
+    given = {
+        "event_column": column or "",
+        "event_weights": dict(weights or {}),
+        "target_events": list(targets),
+        "rewards": dict(rewards or {}),
+    }
+    return TrainingConfig.from_dict(given, prefix="training.")
 
 
 def _read(
     recommenders: Mapping[str, Recommender],
     sessions: ClickSource,
     question: Question,
+    history: ClickSource | None,
     *,
     outcome: bool,
 ) -> tuple[pl.LazyFrame, dict[str, SessionArrays]]:
@@ -144,13 +158,24 @@ def _read(
     also = extra_columns(recommenders, asked.event_column, outcome=outcome)
     clicks = read_clicks(sessions, also=also).collect().lazy()
     events = event_types_of(clicks, asked, strict=question.events is not None)
+    before = None if history is None else read_clicks(history, also=also).collect().lazy()
     read = {
-        name: replace(recommender.reader, events=events).arrays(clicks)
+        name: _reader(recommender, events, before).arrays(clicks)
         for name, recommender in recommenders.items()
     }
     metas = {name: recommender.meta for name, recommender in recommenders.items()}
     warn_of_leaks({name: meta.seen for name, meta in metas.items() if meta.seen}, clicks, read)
     return clicks, read
+
+
+def _reader(
+    recommender: Recommender, events: EventTypes, history: pl.LazyFrame | None
+) -> SessionReader:
+    """What reads the sessions for a recommender, behind those of a history if it asks for them."""
+    reader = replace(recommender.reader, events=events)
+    if history is None or not reader.users:
+        return reader
+    return replace(reader, history=reader.arrays(history).alone())
 
 
 def extra_columns(
@@ -166,8 +191,9 @@ def extra_columns(
     """
     names = [event_column or ""]
     for recommender in recommenders.values():
-        names += [*recommender.side_inputs.values, recommender.training_settings.event_column]
-        names += recommender.outcome_classes.columns * outcome
+        settings = recommender.model_settings
+        names += [*recommender.side_inputs.values, settings.training.event_column]
+        names += [settings.encoder.user_column, *recommender.outcome_classes.columns * outcome]
     return [name for name in names if name]
 
 

@@ -10,11 +10,13 @@ from gru4rec.arraytypes import BoolArray, Float64Array, IntArray
 from gru4rec.evaluation import list_metrics
 from gru4rec.evaluation.bootstrap import Resamples
 from gru4rec.evaluation.list_metrics import ItemFacts, OfTargets
+from gru4rec.evaluation.off_policy import Importance
 from gru4rec.evaluation.outcomes import Outcomes
 from gru4rec.evaluation.slices import SLICES
 from gru4rec.metrics import GAINS
 
 TIE_RATE = "tie_rate"
+REWARD = "reward"
 
 
 def _gain(metric: str) -> OfTargets:
@@ -49,7 +51,7 @@ _OF_SETS: Mapping[str, Callable[[IntArray, int], float]] = {
     "gini": list_metrics.gini,
 }
 _OF_TARGETS = {**_OF_RANKS, **_OF_ITEMS}
-METRICS: Sequence[str] = (*_OF_TARGETS, *_OF_SETS)
+METRICS: Sequence[str] = (*_OF_TARGETS, REWARD, *_OF_SETS)
 """What can be measured; the formulas, and where they are from, are in `list_metrics`.
 
 `recall`, `mrr`, `ndcg`: see `metrics.GAINS`. `tie_rate`: share of targets that score as another
@@ -62,7 +64,11 @@ their pairs, by item vectors; `category_diversity`, the share of pairs of differ
 `calibration`, how far their categories are from those that the session has clicked.
 
 Of all lists together, so without intervals: `coverage`, the share of the catalog that is in some;
-`gini`, how unequally the items of the catalog are shown, from 0 for equally."""
+`gini`, how unequally the items of the catalog are shown, from 0 for equally.
+
+`reward`: what a click on the best k is worth, by the type of the event, estimated from the log
+(`off_policy.Importance`). Beside it stand `reward_ess`, the effective number of targets that say
+so, and `reward_clipped`, the share of them whose weight is clipped."""
 
 OF_LISTS = {*_OF_ITEMS, *_OF_SETS}
 """Those that need the recommended items, not ranks alone."""
@@ -118,12 +124,13 @@ class Part:
         self, metric: str, k: int, gains: Float64Array, weights: Float64Array
     ) -> Measurement:
         """Return a metric as the mean over targets of which each counts its weight [M]."""
-        value = float((gains * weights).sum() / weights.sum()) if len(gains) else float("nan")
+        total = float(weights.sum())
+        value = float((gains * weights).sum()) / total if total else float("nan")
         sums, counts = None, None
         if self._resamples:
             sums = self._resamples.grouped(self._sessions, gains * weights)
             counts = self._resamples.grouped(self._sessions, weights)
-        return Measurement(self.name, f"weighted_{metric}", k, value, len(gains), sums, counts)
+        return Measurement(self.name, metric, k, value, len(gains), sums, counts)
 
 
 def measurements(
@@ -146,6 +153,10 @@ def measurements(
     def gains(metric: str, k: int) -> Float64Array:
         return _OF_TARGETS[metric](outcomes, facts, k)
 
+    @cache
+    def importance(k: int) -> Importance:
+        return Importance.of(outcomes, facts, k)
+
     def of_slice(name: str, mask: BoolArray) -> Iterator[Measurement]:
         part = Part(name, outcomes.session[mask], resamples)
         for metric in metrics:
@@ -153,7 +164,17 @@ def measurements(
                 yield part.mean(metric, None, gains(metric, 0)[mask])
                 continue
             for k in ks:
-                if metric in _OF_SETS:
+                if metric == REWARD:
+                    counts = importance(k)
+                    yield part.weighted_mean(
+                        metric, k, outcomes.rewards[mask], counts.weights[mask]
+                    )
+                    for name_of, value in (
+                        ("reward_ess", counts.effective_size(mask)),
+                        ("reward_clipped", counts.share_clipped(mask)),
+                    ):
+                        yield Measurement(name, name_of, k, value, int(mask.sum()))
+                elif metric in _OF_SETS:
                     value = _OF_SETS[metric](outcomes.lists(k)[mask], len(facts.support))
                     yield Measurement(name, metric, k, value, int(mask.sum()))
                 else:
@@ -162,7 +183,8 @@ def measurements(
             return
         for metric in filter(GAINS.__contains__, metrics):
             for k in ks:
-                yield part.weighted_mean(metric, k, gains(metric, k)[mask], weights[mask])
+                gain = gains(metric, k)[mask]
+                yield part.weighted_mean(f"weighted_{metric}", k, gain, weights[mask])
 
     yield from of_slice("all", np.ones(len(outcomes.ranks), dtype=bool))
     unknown = np.repeat(np.arange(len(outcomes.lengths)), outcomes.unknown_targets)

@@ -52,6 +52,11 @@ class Outcomes:
         weights = self.event_types.by_code[self.events]
         return weights if len(weights) and np.ptp(weights) > 0 else None
 
+    @property
+    def rewards(self) -> Float64Array:
+        """What each target is worth, by its type [M]."""
+        return np.array(self.event_types.rewards)[self.events]
+
     def lists(self, k: int) -> IntArray:
         """Return the best k items before each target [M, k]; −1 is no item.
 
@@ -82,7 +87,8 @@ def outcomes_of(
     depth = min(depth, len(recommender.catalog))
     before = sessions.prefixes()
     session = np.repeat(np.arange(len(sessions)), sessions.lengths)[before]
-    position = before - sessions.offsets[session] + 1
+    own = sessions.offsets[:-1] + (sessions.leads if len(sessions.leads) else 0)
+    position = before - own[session] + 1
     all_ranks = torch.full((len(before),), torch.inf, dtype=torch.float64)
     tied = torch.zeros(len(before), dtype=torch.int32) if count_ties else None
     best = torch.zeros((len(before), depth), dtype=torch.int32) if depth else None
@@ -120,7 +126,7 @@ def outcomes_of(
         best=None if best is None else best.cpu().numpy(),
         since=np.where(earlier < 0, 0, before + 1 - earlier),
         clicked=sessions.items,
-        lengths=sessions.lengths,
+        lengths=sessions.offsets[1:] - own,
         events=sessions.events[before + 1] if len(sessions.events) else sessions.events,
         event_types=sessions.event_types,
         unknown_targets=sessions.unknown_targets,

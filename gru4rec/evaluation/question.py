@@ -7,7 +7,14 @@ from gru4rec.clicks import ClickSource
 from gru4rec.config import TrainingConfig
 from gru4rec.errors import ConfigError, DataError, choose
 from gru4rec.evaluation.list_metrics import ItemFacts
-from gru4rec.evaluation.measurements import METRICS, OF_CATEGORIES, OF_LISTS, OF_VECTORS, TIE_RATE
+from gru4rec.evaluation.measurements import (
+    METRICS,
+    OF_CATEGORIES,
+    OF_LISTS,
+    OF_VECTORS,
+    REWARD,
+    TIE_RATE,
+)
 from gru4rec.evaluation.slices import SLICES
 from gru4rec.metrics import TIES
 from gru4rec.recommenders import Recommender
@@ -57,6 +64,11 @@ class Question:
             choose("metric", metric, dict.fromkeys(METRICS))
         for name in self.by:
             choose("slice", name, SLICES)
+        if REWARD in self.metrics and not self.events_asked(recommenders).rewards:
+            raise ConfigError(
+                "the metric reward needs rewards by the type of an event; give them",
+                mend_with=["reward", "event_col"],
+            )
         if "event" in self.by and not self.events_asked(recommenders).event_column:
             raise ConfigError(
                 "slices by event need event_col, the column of the types of events",
@@ -84,7 +96,7 @@ class Question:
         """
         if self.events is not None:
             return self.events
-        trained = (recommender.training_settings for recommender in recommenders.values())
+        trained = (recommender.model_settings.training for recommender in recommenders.values())
         return next((one for one in trained if one.event_column), TrainingConfig())
 
     def _check_category(self) -> None:

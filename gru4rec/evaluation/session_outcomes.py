@@ -63,7 +63,7 @@ def foretold_by(
     """
     recommender.check_outcome()
     classes = recommender.outcome_classes
-    known = np.repeat(classes.on(sessions, clicks).outcomes, sessions.lengths)
+    known = classes.on(sessions, clicks).click_outcomes
     asked = np.flatnonzero(known >= 0)
     if not len(asked):
         raise DataError(
@@ -71,12 +71,13 @@ def foretold_by(
             "the log"
         )
     session = sessions.sessions_of(asked)
+    leads = sessions.leads if len(sessions.leads) else np.zeros_like(sessions.lengths)
     return Foretold(
         recommender.outcomes_after(sessions, asked),
         known[asked],
         session,
-        asked - sessions.offsets[session] + 1,
-        sessions.lengths,
+        asked - (sessions.offsets[:-1] + leads)[session] + 1,
+        sessions.lengths - leads,
     )
 
 

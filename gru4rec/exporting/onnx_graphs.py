@@ -71,6 +71,8 @@ class Exported:
                 "its item, which a graph does not take; train one without inputs",
                 mend_with=["inputs"],
             )
+        if model.scores_by_q:
+            raise DataError("scores with Q have no graph yet; train with q_scores = false")
         step = choose("encoder that can be exported", config.name, STEPS)
         parts = zip(step.states(config), model.encoder.initial_state(1), strict=True)
         state = [

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gru4rec.model.network import Model, unit
     from gru4rec.model.outcome_head import OutcomeHead
     from gru4rec.model.placement import Placement, fold, folded, item_tables, sum_of
+    from gru4rec.model.pruning import check_sparsity, is_pruned, kept_entries
+    from gru4rec.model.q_head import QHead
     from gru4rec.model.streaming import running_queries, state_size, states_after
     from gru4rec.model.weight_files import AS_TRAINED, file_layout, packed, unpacked
 
@@ -38,8 +40,10 @@ __all__ = [
     "OutcomeHead",
     "Packing",
     "Placement",
+    "QHead",
     "State",
     "check_encoder",
+    "check_sparsity",
     "distrust_kernels",
     "dropout",
     "dropout_bits",
@@ -48,7 +52,9 @@ __all__ = [
     "fold",
     "folded",
     "has_fast_bf16",
+    "is_pruned",
     "item_tables",
+    "kept_entries",
     "kernels_for",
     "least_kept",
     "outcome_logits",

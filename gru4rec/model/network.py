@@ -12,6 +12,7 @@ from gru4rec.model.encoders import glorot, make_encoder
 from gru4rec.model.encoders.protocol import dropout, dropout_bits
 from gru4rec.model.kernels import kernels_for
 from gru4rec.model.outcome_head import OutcomeHead
+from gru4rec.model.q_head import QHead
 from gru4rec.model.side_embeddings import SideEmbeddings
 from gru4rec.sessions import NO_SIDE_INPUTS, SideInputs
 
@@ -76,6 +77,8 @@ class Model(nn.Module):
         self.output_table = _table(num_items, width)
         self._input_table = None if self.shared else _table(num_items, input_size)
         self.bias = None if self.cosine else _table(num_items)
+        self.q = QHead(width) if training.rewards else None
+        self.scores_by_q = training.q_scores
         self.outcome = OutcomeHead(self.encoder.output_size, num_classes) if num_classes else None
 
     @property
@@ -101,6 +104,8 @@ class Model(nn.Module):
                 glorot(self._input_table, rows, columns, random)
             if self.bias is not None:
                 self.bias.zero_()
+            if self.q is not None:
+                self.q.initialize(random)
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Take over weights; item tables keep the type that they come in: float32 or float16.
@@ -124,9 +129,9 @@ class Model(nn.Module):
 
     def learned_densely(self) -> list[nn.Parameter]:
         """Return the parameters that every update moves: all but the item tables."""
-        sides = [] if self.sides is None else list(self.sides.parameters())
-        head = [] if self.outcome is None else list(self.outcome.parameters())
-        return [*self.encoder.parameters(), *sides, *head]
+        further = [part for part in (self.sides, self.q, self.outcome) if part is not None]
+        parts: list[nn.Module] = [self.encoder, *further]
+        return [parameter for part in parts for parameter in part.parameters()]
 
     def read(self, items_M: Tensor, sides_MF: Tensor) -> Tensor:
         """Return what the encoder reads of clicks, by their item indexes; see `embed`."""
@@ -187,10 +192,17 @@ class Model(nn.Module):
         return vectors.to(self.output_table.dtype).float()
 
     def query_vectors(self, vectors_MD: Tensor) -> Tensor:
-        """Return session vectors ready for a dot product with `item_vectors`."""
+        """Return session vectors ready for a dot product with `item_vectors`.
+
+        Where Q counts, the score of an item is that of the model + Q: in the exponent of a softmax,
+        what was likely times e^Q.
+        """
+        queries_MD = unit(vectors_MD) * self.scale if self.cosine else vectors_MD
+        if self.scores_by_q and self.q is not None:
+            queries_MD = queries_MD + self.q.mean_queries(vectors_MD)
         if self.cosine:
-            return unit(vectors_MD) * self.scale
-        return torch.cat((vectors_MD, vectors_MD.new_ones(len(vectors_MD), 1)), dim=1)
+            return queries_MD
+        return torch.cat((queries_MD, queries_MD.new_ones(len(vectors_MD), 1)), dim=1)
 
 
 def _table(*shape: int) -> nn.Parameter:

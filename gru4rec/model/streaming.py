@@ -56,6 +56,11 @@ def running_queries(
 ) -> Float32Array:
     """Return what `Model.query_vectors` makes of running sessions that have a click."""
     vectors_SD = running_vectors(model, sessions, side_inputs)
+    if model.scores_by_q:
+        on_device = torch.from_numpy(vectors_SD).to(model.output_table.device)
+        with torch.inference_mode():
+            queries: Float32Array = model.query_vectors(on_device).cpu().numpy()
+        return queries
     if model.cosine:
         squares_S = np.vecdot(vectors_SD, vectors_SD)
         lengths_S: Float32Array = np.maximum(np.sqrt(squares_S), 1e-12)

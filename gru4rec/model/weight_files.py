@@ -1,5 +1,9 @@
 """Weights in fewer bits: how they are stored in a file, and what they are computed with.
 
+Matrices of an encoder that is pruned are stored without their zeros, beside a bit for each entry
+that says where these are; in memory they are whole, as nothing multiplies sparse ones of this size
+sooner (LOG, 2026-11-28).
+
 Encoder weights are float32 in memory whatever their file holds: they are few, and a CPU multiplies
 nothing sooner for one visitor. So is the head of outcomes in its file too: it is calibrated. Item
 tables of float16 stay so in memory, where they are most of a model. int8 has one scale for each row
@@ -14,15 +18,17 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from gru4rec.errors import choose
+from gru4rec.errors import ConfigError, choose
+from gru4rec.model.bit_masks import bytes_of, count_in, with_zeros, without_zeros
+from gru4rec.model.pruning import OF_ENCODER, check_sparsity, is_pruned, kept_entries
+from gru4rec.untrusted import shown
 
-_SCALE = ".scale"
-_ENCODER = ("encoder.", "sides.")
+_SCALE, _BITS = ".scale", ".bits"
 _HEAD = "outcome."
 
 Weights = Mapping[str, Tensor]
 
-AS_TRAINED = {"encoder": "float32", "items": "float32"}
+AS_TRAINED = {"encoder": "float32", "items": "float32", "sparsity": "0"}
 """How weights are stored that were never packed otherwise."""
 
 
@@ -46,21 +52,29 @@ ITEMS: Mapping[str, torch.dtype] = {
     "float32": torch.float32,
     "float16": torch.float16,
     "sq8": torch.float16,
+    "pq": torch.float16,
 }
-"""How items may be stored: the type of their tables. `sq8` is that of the index alone, whose
-proposals are scored by float16 vectors."""
+"""How items may be stored: the type of their tables. `sq8` and `pq` are those of the index alone,
+whose proposals are scored by float16 vectors."""
 
 
-def packed(weights: Weights, *, encoder: str, items: str) -> dict[str, Tensor]:
+def packed(weights: Weights, *, encoder: str, items: str, sparsity: str = "0") -> dict[str, Tensor]:
     """Return the weights of a model as a file stores them.
 
-    Packing what was unpacked gives the same again. Raise ConfigError for unknown names.
+    `sparsity` is the share of the entries of each encoder matrix that become 0, those of least
+    magnitude. Packing what was unpacked gives the same again. Raise ConfigError for unknown names
+    and for what is no share.
     """
     pack = choose("precision of encoder weights", encoder, ENCODER)
     dtype = choose("precision of items", items, ITEMS)
+    share = share_of(sparsity)
     tensors: dict[str, Tensor] = {}
     for name, weight in weights.items():
-        if name.startswith(_ENCODER):
+        if share and is_pruned(name, weight):
+            stored = pack(name, weight * kept_entries(weight, share))
+            stored[name], stored[name + _BITS] = without_zeros(stored[name])
+            tensors |= stored
+        elif name.startswith(OF_ENCODER):
             tensors |= pack(name, weight)
         else:
             is_table = weight.dim() == 2 and not name.startswith(_HEAD)
@@ -69,37 +83,60 @@ def packed(weights: Weights, *, encoder: str, items: str) -> dict[str, Tensor]:
 
 
 def file_layout(
-    weights: Weights, *, encoder: str, items: str
+    weights: Weights, stored: Weights, *, encoder: str, items: str, sparsity: str = "0"
 ) -> dict[str, tuple[torch.Size, torch.dtype]]:
     """Return the shape and the type of each tensor that `packed` makes, without making it.
 
-    `weights` may lie on the device "meta". Raise ConfigError for unknown names.
+    `weights` may lie on the device "meta". How many entries of a matrix are not 0, the bits that
+    are `stored` say. Raise ConfigError as `packed` does.
     """
     of_encoder = choose("precision of encoder weights", encoder, _TYPES)
     of_items = choose("precision of items", items, ITEMS)
+    share = share_of(sparsity)
     tensors: dict[str, tuple[torch.Size, torch.dtype]] = {}
     for name, weight in weights.items():
         shape, dtype = weight.shape, weight.dtype
-        if not name.startswith(_ENCODER):
+        if not name.startswith(OF_ENCODER):
             is_table = len(shape) == 2 and not name.startswith(_HEAD)
             tensors[name] = shape, of_items if is_table else dtype
-        elif of_encoder != torch.int8:
+            continue
+        if of_encoder != torch.int8:
             tensors[name] = shape, of_encoder
         elif len(shape) < 2:
             tensors[name] = shape, dtype
         else:
             scales = torch.Size([shape[0], 1, *shape[2:]])
             tensors |= {name: (shape, of_encoder), name + _SCALE: (scales, dtype)}
+        if share and is_pruned(name, weight):
+            size = shape.numel()
+            bits = stored.get(name + _BITS)
+            count = 0 if bits is None else count_in(bits, size)
+            tensors[name] = torch.Size([count]), tensors[name][1]
+            tensors[name + _BITS] = torch.Size([bytes_of(size)]), torch.uint8
     return tensors
 
 
-def unpacked(weights: Weights) -> dict[str, Tensor]:
-    """Return the weights that a file stores as a model computes with them."""
+def unpacked(stored: Weights, weights: Weights) -> dict[str, Tensor]:
+    """Return the weights that a file has stored as a model computes with them.
+
+    `weights` are any of the same model, on any device, "meta" too: their shapes count.
+    """
     tensors = {}
-    for name, weight in weights.items():
-        if name.endswith(_SCALE):
-            continue
-        if name + _SCALE in weights:
-            weight = weight * weights[name + _SCALE]
-        tensors[name] = weight.float() if name.startswith(_ENCODER) else weight
+    for name, like in weights.items():
+        weight = stored[name]
+        if name + _BITS in stored:
+            weight = with_zeros(weight, stored[name + _BITS], like.shape)
+        if name + _SCALE in stored:
+            weight = weight * stored[name + _SCALE]
+        tensors[name] = weight.float() if name.startswith(OF_ENCODER) else weight
     return tensors
+
+
+def share_of(sparsity: str) -> float:
+    """Return the number in a text. Raise ConfigError if it is no share of weights to prune."""
+    try:
+        share = float(sparsity)
+    except ValueError:
+        raise ConfigError(f"sparsity must be a number, got {shown(sparsity)}") from None
+    check_sparsity(share)
+    return share

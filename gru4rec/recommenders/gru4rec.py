@@ -291,7 +291,7 @@ class GRU4Rec(OfModel):
         copy = type(self)(self.config, device=self.device.type)
         weights = {name: weight.cpu() for name, weight in self.model.state_dict().items()}
         model = Model(self.config, len(self.catalog), self.side_inputs, self.model.num_classes)
-        model.load(unpacked(packed(weights, **stored_as)))
+        model.load(unpacked(packed(weights, **stored_as), weights))
         index = self.index.with_vectors(kept_vectors_of(model.to(copy.device)))
         meta = replace(self.meta, stored_as=stored_as)
         copy._take(self.config, model, self.catalog, self.side_inputs, index, meta)

@@ -90,7 +90,7 @@ def learned_too(
         catalog=known.catalog,
         side_inputs=known.side_inputs,
         seen=known.meta.seen,
-        training=known.config.training,
+        config=known.config,
         replay=replay,
         replay_share=replay_share,
         half_life=half_life,

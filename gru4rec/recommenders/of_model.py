@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.arraytypes import Float32Array, Float64Array, IntArray, Rows
-from gru4rec.config import Config, TrainingConfig
+from gru4rec.config import Config
 from gru4rec.model import (
     Model,
     outcome_probabilities,
@@ -69,9 +69,9 @@ class OfModel(Indexed):
         return states_after(self.model, states, items, sides)
 
     @property
-    def training_settings(self) -> TrainingConfig:
-        """See `Recommender.training_settings`."""
-        return self.config.training
+    def model_settings(self) -> Config:
+        """See `Recommender.model_settings`."""
+        return self.config
 
     def outcomes_after(self, sessions: SessionArrays, clicks: IntArray) -> Float64Array:
         """See `Scorer.outcomes_after`."""

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from gru4rec.clicks import ClickSource, plain_ids
-from gru4rec.config import TrainingConfig
+from gru4rec.config import Config
 from gru4rec.errors import CheckpointError, DataError
 from gru4rec.recommenders.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from gru4rec.recommenders.kept_items import KeptItems
@@ -54,14 +54,21 @@ class Recommender(Scorer):
         return any(part.learns_by_steps for part in self.parts)
 
     @property
-    def training_settings(self) -> TrainingConfig:
+    def model_settings(self) -> Config:
         """Those by which it, or its first part, has learned; the default of what is no model."""
-        return self.parts[0].training_settings if self.parts else TrainingConfig()
+        return self.parts[0].model_settings if self.parts else Config()
 
     @property
     def reader(self) -> SessionReader:
         """Reads sessions as this recommender takes them. Raises NotFittedError before `fit`."""
-        return SessionReader(self.catalog, self.side_inputs, self.reads_times)
+        asked = self.model_settings.encoder
+        return SessionReader(
+            self.catalog,
+            self.side_inputs,
+            self.reads_times,
+            users=asked.user_column,
+            user_clicks=asked.user_clicks,
+        )
 
     def recommend(
         self,

@@ -37,12 +37,13 @@ def model_of(config: Config, saved: Checkpoint) -> Model:
         )
     with torch.device("meta"):  # shapes without memory
         shapes = Model(config, len(saved.catalog), side_inputs, len(classes)).state_dict()
-    _compare(saved.weights, file_layout(shapes, **(saved.meta.stored_as or AS_TRAINED)))
+    stored_as = saved.meta.stored_as or AS_TRAINED
+    _compare(saved.weights, file_layout(shapes, saved.weights, **stored_as))
     for name, weight in saved.weights.items():
-        if not all(torch.isfinite(end) for end in torch.aminmax(weight)):
+        if weight.numel() and not all(torch.isfinite(end) for end in torch.aminmax(weight)):
             raise CheckpointError(f"{name} of the checkpoint has weights that are no numbers")
     model = Model(config, len(saved.catalog), side_inputs, len(classes))
-    model.load(unpacked(saved.weights))
+    model.load(unpacked(saved.weights, shapes))
     return model
 
 

@@ -52,6 +52,8 @@ class ItemIndex:
         vectors = np.ascontiguousarray(item_vectors)
         try:
             index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+            if isinstance(index, faiss.IndexIVFPQ | faiss.IndexPQ):
+                index.pq.cp.min_points_per_centroid = 1  # else it prints a line for each part
             index.train(vectors)
             index.add(vectors)
         except RuntimeError as error:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gru4rec.sessions.bulk import BULKS, bulk_of, sent, sent_together
     from gru4rec.sessions.catalog import Catalog
     from gru4rec.sessions.conversion import from_lists, to_arrays
+    from gru4rec.sessions.earlier_sessions import after_earlier
     from gru4rec.sessions.event_types import NO_EVENTS, EventTypes, event_types_of
     from gru4rec.sessions.initial_vectors import InitialVectors, read_vectors
     from gru4rec.sessions.outcome_classes import NO_OUTCOME, OutcomeClasses
@@ -88,6 +89,7 @@ __all__ = [
     "SideInputs",
     "WholeSessions",
     "WindowPart",
+    "after_earlier",
     "arrays_of",
     "attributes_of",
     "bulk_of",

@@ -7,13 +7,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from gru4rec.arraytypes import BoolArray, Float64Array, IntArray, UInt16Array
+from gru4rec.arraytypes import BoolArray, Float64Array, IntArray, UInt16Array, UInt64Array
 from gru4rec.sessions.event_types import NO_EVENTS, EventTypes
 
 NO_SIDES: UInt16Array = np.empty((0, 0), dtype=np.uint16)
 NO_TIMES: Float64Array = np.empty(0)
 NO_CODES: UInt16Array = np.empty(0, dtype=np.uint16)
 _NO_COUNTS: IntArray = np.empty(0, dtype=np.int64)
+_NO_USERS: UInt64Array = np.empty(0, dtype=np.uint64)
+
+_OF_CLICKS = ("items", "sides", "times", "events")
+_OF_SESSIONS = ("users", "began", "leads", "unknown", "unknown_targets", "outcomes")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,12 @@ class SessionArrays:
     """Code of every click's type among `event_types`. Empty if types were not asked for."""
     event_types: EventTypes = NO_EVENTS
     """What these codes stand for, and what each weighs as a target."""
+    users: UInt64Array = field(default_factory=lambda: _NO_USERS)
+    """A hash of the user of each session, 0 if there is none [S]. Empty if not asked for."""
+    began: Float64Array = field(default_factory=lambda: NO_TIMES)
+    """When each began, as `times` has it [S]. Empty if users were not asked for."""
+    leads: IntArray = field(default_factory=lambda: _NO_COUNTS)
+    """Clicks of its user's earlier sessions with which each begins [S]; see `after_earlier`."""
     unknown: IntArray = field(default_factory=lambda: _NO_COUNTS)
     """Clicks of each session on items outside the catalog, which are left out [S]."""
     unknown_targets: IntArray = field(default_factory=lambda: _NO_COUNTS)
@@ -61,35 +71,39 @@ class SessionArrays:
         """Return the sessions of these numbers, in the order given."""
         lengths = self.lengths[sessions]
         clicks, _ = ranges(self.offsets[sessions], lengths)
-        return replace(
-            self,
-            session_ids=self.session_ids.gather(sessions),
-            items=self.items[clicks],
-            offsets=offsets_of(lengths),
-            sides=self.sides[clicks] if len(self.sides) else self.sides,
-            times=self.times[clicks] if len(self.times) else self.times,
-            events=self.events[clicks] if len(self.events) else self.events,
-            unknown=self.unknown[sessions] if len(self.unknown) else self.unknown,
-            unknown_targets=self.unknown_targets[sessions]
-            if len(self.unknown_targets)
-            else self.unknown_targets,
-            outcomes=self.outcomes[sessions] if len(self.outcomes) else self.outcomes,
-        )
+        of_sessions = {
+            name: getattr(self, name)[sessions] for name in _OF_SESSIONS if len(getattr(self, name))
+        }
+        taken = self.of_clicks(clicks, offsets_of(lengths))
+        return replace(taken, session_ids=self.session_ids.gather(sessions), **of_sessions)
+
+    def of_clicks(self, clicks: IntArray, offsets: IntArray) -> "SessionArrays":
+        """Return sessions of these clicks, cut where `offsets` say; ids and counts stay as here."""
+        of_clicks = {
+            name: getattr(self, name)[clicks] for name in _OF_CLICKS if len(getattr(self, name))
+        }
+        return replace(self, offsets=offsets, **of_clicks)
 
     def followed_by(self, other: "SessionArrays") -> "SessionArrays":
         """Return these sessions and after them others of the same catalog and side inputs.
 
-        Ids become text; times, and what is unknown, are left out.
+        Ids become text; what is unknown is left out.
         """
         parts = (self, other)
         ids = [part.session_ids.cast(pl.String).rename("") for part in parts]
+        leads = [part.leads if len(part.leads) else np.zeros_like(part.lengths) for part in parts]
         return SessionArrays(
             pl.concat(ids),
             np.concatenate([part.items for part in parts]),
             np.concatenate((self.offsets, other.offsets[1:] + len(self.items))),
             np.concatenate([part.sides for part in parts]),
+            times=np.concatenate([part.times for part in parts]),
+            timed=self.timed and other.timed,
             events=np.concatenate([part.events for part in parts]),
             event_types=self.event_types,
+            users=np.concatenate([part.users for part in parts]),
+            began=np.concatenate([part.began for part in parts]),
+            leads=np.concatenate(leads) if len(self.leads) or len(other.leads) else _NO_COUNTS,
             outcomes=np.concatenate([part.outcomes for part in parts]),
         )
 
@@ -98,29 +112,61 @@ class SessionArrays:
 
         `index` has the new one of each item; clicks on those with −1 are left out, as unknown.
         """
-        items = index[self.items]
-        known = items >= 0
-        return replace(
-            self,
-            items=items[known],
-            offsets=np.concatenate(([0], np.cumsum(known)))[self.offsets],
-            sides=self.sides[known] if len(self.sides) else self.sides,
-            times=self.times[known] if len(self.times) else self.times,
-            events=self.events[known] if len(self.events) else self.events,
-        )
+        known = index[self.items] >= 0
+        before = np.concatenate(([0], np.cumsum(known)))
+        kept = self.of_clicks(np.flatnonzero(known), before[self.offsets])
+        leads = self.leads
+        if len(leads):
+            leads = before[self.offsets[:-1] + leads] - before[self.offsets[:-1]]
+        return replace(kept, items=index[kept.items], leads=leads)
+
+    def alone(self) -> "SessionArrays":
+        """Return the sessions without clicks of earlier ones before them."""
+        if not len(self.leads):
+            return self
+        clicks, _ = ranges(self.offsets[:-1] + self.leads, self.lengths - self.leads)
+        alone = self.of_clicks(clicks, offsets_of(self.lengths - self.leads))
+        return replace(alone, leads=_NO_COUNTS)
 
     @property
     def weights(self) -> Float64Array | None:
-        """What every click weighs as a target [clicks]; None if all weigh 1, as without types."""
-        return self.event_types.by_code[self.events] if len(self.events) else None
+        """What every click weighs as a target [clicks]; None if all weigh 1.
+
+        Nothing by its type, or because it is of an earlier session or the first of its own.
+        """
+        if not len(self.events) and not len(self.leads):
+            return None
+        types = self.event_types.by_code
+        weights = types[self.events] if len(self.events) else np.ones(len(self.items))
+        if len(self.leads):
+            no_targets = np.where(self.leads > 0, np.minimum(self.leads + 1, self.lengths), 0)
+            weights[ranges(self.offsets[:-1], no_targets)[0]] = 0.0
+        return weights
+
+    @property
+    def rewards(self) -> Float64Array | None:
+        """What every click is worth [clicks]; None if none is worth anything."""
+        rewards = np.array(self.event_types.rewards)
+        return rewards[self.events] if len(self.events) and rewards.any() else None
+
+    @property
+    def click_outcomes(self) -> IntArray:
+        """Class of the outcome of each click's session [clicks].
+
+        It is −1 where it is unknown, and of clicks of earlier sessions.
+        """
+        outcomes = np.repeat(self.outcomes, self.lengths)
+        if len(self.leads):
+            outcomes[ranges(self.offsets[:-1], self.leads)[0]] = -1
+        return outcomes
 
     def with_targets(self) -> "SessionArrays":
         """Return the sessions of two clicks or more: the ones with something to predict.
 
-        With types of events, those that have a target of weight.
+        Where some clicks weigh nothing, those that have a target of weight.
         """
         has_target = self.lengths >= 2
-        if len(self.events):
+        if len(self.events) or len(self.leads):
             has_target = np.zeros(len(self), dtype=bool)
             has_target[self.sessions_of(self.prefixes())] = True
         return self._where(has_target)
@@ -146,14 +192,9 @@ class SessionArrays:
             yield replace(
                 self,
                 session_ids=self.session_ids[piece],
-                items=self.items[clicks],
                 offsets=offsets - offsets[0],
-                sides=self.sides[clicks],
-                times=self.times[clicks],
-                events=self.events[clicks],
-                unknown=self.unknown[piece],
-                unknown_targets=self.unknown_targets[piece],
-                outcomes=self.outcomes[piece],
+                **{name: getattr(self, name)[clicks] for name in _OF_CLICKS},
+                **{name: getattr(self, name)[piece] for name in _OF_SESSIONS},
             )
 
     def prefixes(self, *, most: int | None = None) -> IntArray:

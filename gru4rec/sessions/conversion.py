@@ -1,20 +1,24 @@
 """Turn clicks into arrays of sessions: the one crossing from Polars to NumPy and torch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from gru4rec.arraytypes import BoolArray, IntArray
 from gru4rec.clicks import column_of, is_first, plain_ids, refuse_forked
+from gru4rec.errors import DataError
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 from gru4rec.sessions.arrays import NO_CODES, NO_SIDES, NO_TIMES, SessionArrays, offsets_of
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.sessions.event_types import NO_EVENTS, EventTypes
+from gru4rec.sessions.plain_text import plain_text
 from gru4rec.sessions.side_inputs import NO_SIDE_INPUTS, SideInputs
 
 _ROW, _INDEX, _START, _TIME = "_row", "_index", "_start", "_time"
 _FIRST, _UNKNOWN = "_first", "_unknown"
+_USER, _BEGAN = "_user", "_began"
 
 
 def to_arrays(
@@ -25,6 +29,7 @@ def to_arrays(
     side_inputs: SideInputs = NO_SIDE_INPUTS,
     times: bool = False,
     events: EventTypes = NO_EVENTS,
+    users: str = "",
     first_row: int = 0,
 ) -> SessionArrays:
     """Return the sessions of a log, each in time order, equal times in the order of the rows.
@@ -33,7 +38,8 @@ def to_arrays(
     which the log first names them. A session whose items are all unknown is there, and empty. A log
     whose sessions stand whole and in time order, as `gru4rec prepare` writes them, is read as it
     is; one of another order is sorted first. `side_inputs` and the types of `events` are coded for
-    every click, `times` taken along. `first_row` is where these clicks stand in a longer log.
+    every click, `times` taken along; `users` names the column of the user of a session.
+    `first_row` is where these clicks stand in a longer log.
     """
     refuse_forked()
     timed = TIMESTAMP in clicks.collect_schema()
@@ -45,10 +51,16 @@ def to_arrays(
     if not _stands_whole(clicks, timed):
         rows = _session_after_session(rows, timed=timed, by_start=by_start)
     start = TIMESTAMP if timed and by_start else _ROW
+    of_session = [_user(clicks, users), _clock(timed).alias(_BEGAN)] if users else []
     further = [_TIME] * times + [events.code_column] * bool(events)
-    sessions, coded = _collect(side_inputs.encode(rows), start, [*side_inputs.names, *further])
+    sessions, coded = _collect(
+        side_inputs.encode(rows), start, [*side_inputs.names, *further], of_session
+    )
     arrays = _flat(sessions[SESSION_ID], coded, side_inputs.names, events, timed=timed)
     order = sessions.select(pl.arg_sort_by(_START, _ROW)).to_series().to_numpy().astype(np.int64)
+    if users:
+        of_users, began = sessions[_USER].to_numpy(), sessions[_BEGAN].to_numpy()
+        arrays = replace(arrays, users=of_users, began=began)
     stands_in_order = np.array_equal(order, np.arange(len(order)))
     return arrays if stands_in_order else arrays.take(order)
 
@@ -78,6 +90,21 @@ def _clock(timed: bool) -> pl.Expr:
     return pl.col(TIMESTAMP).dt.epoch("us") / 1e6 if timed else pl.col(_ROW).cast(pl.Float64)
 
 
+def _user(clicks: pl.LazyFrame, column: str) -> pl.Expr:
+    """Return a hash of the user of each click, 0 without one. Raise DataError without the column.
+
+    It is the same for all logs in one process.
+    """
+    schema = clicks.collect_schema()
+    if column not in schema or schema[column].is_nested():
+        raise DataError(
+            f"the click log lacks a column {column!r} of users, which the sessions of one user are "
+            f"known by; name one of {', '.join(schema)}",
+            mend_with=["user_col"],
+        )
+    return plain_text(column).hash().fill_null(0).alias(_USER)
+
+
 def _stands_whole(clicks: pl.LazyFrame, timed: bool) -> bool:
     """Whether the clicks of each session follow each other, in time order."""
     time = pl.col(TIMESTAMP) if timed else pl.lit(0)
@@ -99,13 +126,14 @@ def _session_after_session(rows: pl.LazyFrame, *, timed: bool, by_start: bool) -
 
 
 def _collect(
-    rows: pl.LazyFrame, start: str, columns: Sequence[str]
+    rows: pl.LazyFrame, start: str, columns: Sequence[str], of_session: Sequence[pl.Expr]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Collect (a row per session: its id, start and row; a row per click: its code, `columns`)."""
     index = pl.col(_INDEX)
     # A session of no click, an empty list, is a row without an item.
     is_unknown = index.is_null() & pl.col(ITEM_ID).is_not_null()
-    sessions = rows.filter(is_first).select(SESSION_ID, pl.col(start).alias(_START), _ROW)
+    begun = rows.filter(is_first)
+    sessions = begun.select(SESSION_ID, pl.col(start).alias(_START), _ROW, *of_session)
     coded = rows.select(is_first.alias(_FIRST), index, is_unknown.alias(_UNKNOWN), *columns)
     collected_sessions, collected_clicks = pl.collect_all([sessions, coded], engine="streaming")
     return collected_sessions, collected_clicks

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -32,6 +33,8 @@ class EventTypes:
     """Type of each code from 1 on, as text."""
     weights: Sequence[float] = (1.0,)
     """What a target weighs, by its code: with 0 it is read and neither learned nor measured."""
+    rewards: Sequence[float] = (0.0,)
+    """What a click is worth, by its code."""
 
     @classmethod
     def of(
@@ -40,13 +43,14 @@ class EventTypes:
         column: str,
         weights: Mapping[str, float],
         targets: Sequence[str],
+        rewards: Mapping[str, float] = MappingProxyType({}),
         *,
         strict: bool = True,
     ) -> Self:
         """Read the types of a log, 100 at most, those that are named first.
 
         A type weighs what `weights` say, else 1; with `targets` all others weigh 0. Log once which
-        types weigh 1 unnamed.
+        types weigh 1 unnamed. A click is worth what `rewards` say, else 0.
 
         Raise DataError if the log lacks the column, or it cannot hold types; with `strict` also if
         the log has no click of a type that is named.
@@ -60,7 +64,8 @@ class EventTypes:
         dtype = clicks.collect_schema()[column]
         weighed = {_as_read(name, dtype): weight for name, weight in weights.items()}
         asked = [_as_read(name, dtype) for name in targets]
-        named = dict.fromkeys([*weighed, *asked])
+        worth = {_as_read(name, dtype): reward for name, reward in rewards.items()}
+        named = dict.fromkeys([*weighed, *asked, *worth])
         absent = [name for name in named if name not in there]
         if strict and absent:
             raise DataError(
@@ -75,7 +80,8 @@ class EventTypes:
         def weight_of(name: str | None) -> float:
             return weighed.get(name or "", 1.0) if not asked or name in asked else 0.0
 
-        return cls(column, types, [weight_of(name) for name in (None, *types)])
+        by_type = [0.0, *(worth.get(name, 0.0) for name in types)]
+        return cls(column, types, [weight_of(name) for name in (None, *types)], by_type)
 
     def __bool__(self) -> bool:
         return bool(self.column)
@@ -106,7 +112,7 @@ def event_types_of(
     clicks: pl.LazyFrame, asked: TrainingConfig, *, strict: bool = True
 ) -> EventTypes:
     """Return the types of events of a log, as settings ask for them; see `EventTypes.of`."""
-    given = asked.event_column, asked.event_weights, asked.target_events
+    given = asked.event_column, asked.event_weights, asked.target_events, asked.rewards
     return EventTypes.of(clicks, *given, strict=strict)
 
 
@@ -129,7 +135,7 @@ def _check_column(clicks: pl.LazyFrame, column: str) -> None:
     if column not in schema:
         raise DataError(
             f"the click log lacks the column {shown(column)} of the types of events; name one of "
-            f"{', '.join(schema)}",
+            f"{', '.join(name for name in schema if not name.startswith('_'))}",
             mend_with=["event_col"],
         )
     dtype = schema[column]

@@ -107,7 +107,7 @@ def sketch_of(sessions: SessionArrays) -> str:
 
 def hashes_of(sessions: SessionArrays) -> UInt64Array:
     """Return a hash of the id and the items of each session of two known clicks or more."""
-    sessions = sessions.with_targets()
+    sessions = sessions.alone().with_targets()
     items = sessions.items.astype(np.int64)
     hashes = np.empty(len(sessions), dtype=np.uint64)
     ids = sessions.session_ids.cast(pl.String)

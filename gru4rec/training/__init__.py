@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from gru4rec.training.losses import LOSSES
     from gru4rec.training.model_scores import queries_after, scores_after, scores_by
     from gru4rec.training.presets import preset
+    from gru4rec.training.pruning import prune_gradually
     from gru4rec.training.ranks import ONE, Ranks, join_ranks
     from gru4rec.training.run import Trained, decide, train
     from gru4rec.training.snapshot import load_snapshot
@@ -49,6 +50,7 @@ __all__ = [
     "optimizer_of_items",
     "parts_of_log",
     "preset",
+    "prune_gradually",
     "queries_after",
     "scores_after",
     "scores_by",

@@ -23,6 +23,14 @@ from gru4rec.sessions import (
 from gru4rec.training.candidates import NOTHING, Candidates, CandidateSampler
 from gru4rec.training.teaching import SessionNeighbours, SoftTargets, taught
 
+TERMINAL = -1
+"""In `TrainingBatch.follows`: the session ends with the target."""
+CUT = -2
+"""There too: what follows is in another window."""
+
+_NOTHING: Float32Array = np.empty(0, dtype=np.float32)
+_NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
+
 
 @dataclass(frozen=True)
 class TrainingBatch:
@@ -58,6 +66,10 @@ class TrainingBatch:
     """Flat places of the scores [M, C] that are no negatives."""
     weights: Tensor
     """What each click counts in the loss, 1 on average over the log [M]; [0] if all count alike."""
+    rewards: Tensor
+    """What each target is worth [M], float32; [0] if nothing is."""
+    follows: Tensor
+    """Row of the click on each target, or `TERMINAL`, or `CUT` [M]; [0] without rewards."""
     seed: int
     """Seed of the dropout masks."""
     outcomes: Tensor | None = None
@@ -94,12 +106,13 @@ class TrainingBatches:
         self._neighbours, self._teaching = neighbours, config.training.teaching
         self._soft_targets = soft_targets
         self.items, self.sides, self._weights = sessions.items, sessions.sides, weights_of(sessions)
+        self._rewards, self._ends = sessions.rewards, sessions.offsets[1:] - 1
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
         self._pairs = len(sessions.items) - len(sessions)
         self._outcomes = None
         if len(sessions.outcomes):
-            self._outcomes = np.repeat(sessions.outcomes.astype(np.int8), sessions.lengths)
+            self._outcomes = sessions.click_outcomes.astype(np.int8)
         self.windows: Sequence[SessionBatch] = windows_of(sessions, config)
         targets = targets_of(sessions, len(support))
         self.sampler = sampler_of(targets, support, config.training)
@@ -115,7 +128,7 @@ class TrainingBatches:
 
     @property
     def are_weighted(self) -> bool:
-        """Whether some targets count more than others."""
+        """Whether some targets count more than others, or are worth something."""
         return len(self._weights) > 0
 
     @property
@@ -159,9 +172,13 @@ class TrainingBatches:
     ) -> TrainingBatch:
         """Return all as tensors: `inputs` are the items of the clicks `read` [R], by place."""
         tensor = torch.from_numpy
-        weights = self._weights
+        weights, rewards, follows = self._weights, _NOTHING, _NO_ROWS
+        targets = read[: len(batch.clicks)] + 1
         if self.are_weighted:
-            weights = weights[read[: len(batch.clicks)] + 1]
+            weights = weights[targets]
+        if self._rewards is not None:
+            rewards = self._rewards[targets].astype(np.float32)
+            follows = self._follows(batch, targets)
         return TrainingBatch(
             packing=Packing.of(batch.layout),
             carried=tensor(batch.carried),
@@ -176,8 +193,20 @@ class TrainingBatches:
             correction=tensor(candidates.log_expected.astype(np.float32)),
             masked=tensor(candidates.masked),
             weights=tensor(weights),
+            rewards=tensor(rewards),
+            follows=tensor(follows),
             seed=seed,
         )
+
+    def _follows(self, batch: SessionBatch, targets: IntArray) -> IntArray:
+        """Return `TrainingBatch.follows`, by the places of the targets among the clicks [M]."""
+        ends = self._ends[np.searchsorted(self._ends, targets)]
+        follows = np.where(targets == ends, TERMINAL, CUT)
+        layout = batch.layout
+        earlier = layout.positions > 0
+        segments, positions = layout.segments[earlier], layout.positions[earlier]
+        follows[layout.block_starts[positions - 1] + segments] = np.flatnonzero(earlier)
+        return follows
 
     def _input_rows(self, inputs: IntArray, candidates: IntArray) -> tuple[IntArray, IntArray]:
         """Return the rows that inputs touch [U], each once, and the place of each input there [R].

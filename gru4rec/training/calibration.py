@@ -125,7 +125,7 @@ def known_outcomes(
 
     Of more than `most` every so-manieth is taken.
     """
-    outcomes = np.repeat(sessions.outcomes, sessions.lengths)
+    outcomes = sessions.click_outcomes
     clicks = np.flatnonzero(outcomes >= 0)
     if most is not None and len(clicks) > most:
         clicks = clicks[np.linspace(0, len(clicks) - 1, most).round().astype(np.int64)]

@@ -104,6 +104,7 @@ def check_ranks(asked: Config, ranks: Ranks, log: TrainingLog) -> None:
         ("item_features", log.items is not None),
         ("event_col", asked.training.event_column),
         ("outcome", bool(asked.training.outcome)),
+        ("user_col", asked.encoder.user_column),
     ):
         if given and ranks.size > 1:
             raise ConfigError(

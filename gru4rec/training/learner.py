@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gru4rec.config import TrainingConfig
-from gru4rec.model import ContextEncoder, Model, State, dropout, fold, folded, item_tables
+from gru4rec.model import ContextEncoder, Model, QHead, State, dropout, fold, folded, item_tables
 from gru4rec.training.batch import TrainingBatch
 from gru4rec.training.losses import mean_of
 from gru4rec.training.named_tensors import joined, part_of
@@ -16,6 +16,7 @@ from gru4rec.training.objective import make_objective
 from gru4rec.training.optimizers import Adagrad, DenseOptimizer, gradient_of
 from gru4rec.training.outcome_loss import with_outcome
 from gru4rec.training.placing import Placing
+from gru4rec.training.q_learning import QLoss, q_loss
 
 _PLACEMENT = "placement"
 
@@ -82,12 +83,15 @@ class Learner:
         offset_C = -batch.correction if added_C is None else added_C - batch.correction
         compared = model.comparable(vectors_MD, scored_CD)
         weights_M = batch.weights if len(batch.weights) else None
+        q = None if model.q is None else self._q_loss(model.q, vectors_MD, compared[1], batch)
+        if q is not None and self._config.q_advantage:
+            weights_M = 1.0 + q.advantages if weights_M is None else weights_M * (1 + q.advantages)
         loss = self._objective(*compared, offset_C, batch.targets, batch.masked, weights_M)
         if batch.soft_targets.shape[1]:
             loss = loss + self._config.teaching * surprise_by_teachers(batch, *compared, added_C)
-        asked = loss
+        asked = loss if q is None else loss + self._config.q_weight * q.loss
         if self.placing is not None:
-            asked = loss + self.placing.loss_alone(
+            asked = asked + self.placing.loss_alone(
                 batch, self._objective, model.comparable, vectors_MD, scored_CD, added_C,
                 self._random,
             )  # fmt: skip
@@ -131,6 +135,14 @@ class Learner:
         before = model.encoder.carry(len(packing.ends), state, batch.carried, batch.carried_from)
         vectors_MD, after = model.encoder(read_RE, packing, before, self._random)
         return dropout(vectors_MD, self._config.hidden_dropout, self._random), after
+
+    def _q_loss(
+        self, head: QHead, vectors_MD: Tensor, outputs_CD: Tensor, batch: TrainingBatch
+    ) -> QLoss:
+        return q_loss(
+            head, vectors_MD, outputs_CD, batch,
+            discount=self._config.discount, random=self._random,
+        )  # fmt: skip
 
     def _row_gradients(
         self, batch: TrainingBatch, inputs_RE: Tensor, outputs_CD: Tensor, bias_C: Tensor | None

@@ -45,6 +45,7 @@ class RankBatches(TrainingBatches):
         self._neighbours, self._teaching = neighbours, config.training.teaching
         self._soft_targets = None
         self.items, self.sides, self._weights = sessions.items, sessions.sides, weights_of(sessions)
+        self._rewards, self._ends = sessions.rewards, sessions.offsets[1:] - 1
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
         self._pairs = log.statistics.pairs

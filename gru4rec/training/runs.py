@@ -177,6 +177,8 @@ class Runs:
             return replace(unfitted(self.config), outcome=outcome)
         most = min(_MOST_TARGETS, most_targets)
         neighbours = self.config.training.neighbours
+        if neighbours is AUTO and self.config.training.rewards:
+            neighbours = 0  # what they say next has not been done: it has no reward
         if neighbours is AUTO and older.ranks.is_first:
             asked = self.neighbours_in(older.whole, 0)
             neighbours = neighbours_worth_asking(model, asked, newest, most_targets=most)

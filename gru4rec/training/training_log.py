@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Self
 
 import numpy as np
@@ -28,6 +28,7 @@ from gru4rec.sessions import (
     SeenSessions,
     SessionArrays,
     SideInputs,
+    after_earlier,
     attributes_of,
     event_types_of,
     to_arrays,
@@ -87,15 +88,20 @@ class TrainingLog:
         log, held_out = parts_of_log(clicks, valid, asked.columns)
         catalog, sides = Catalog.of(log), SideInputs.of(log, asked.encoder.inputs)
         events = event_types_of(log, asked.training)
+        arrays_of = partial(
+            to_arrays, catalog=catalog, side_inputs=sides, events=events,
+            users=asked.encoder.user_column,
+        )  # fmt: skip
+        everything = arrays_of(log)
+        most = asked.encoder.user_clicks
         classes = OutcomeClasses.of(log, asked.training.outcome)
-        sessions = to_arrays(log, catalog, side_inputs=sides, events=events)
-        sessions = classes.on(sessions, log).with_targets()
+        sessions = classes.on(after_earlier(everything, most), log).with_targets()
         if not len(sessions):
             raise _nothing_to_learn(events)
         _warn_of_endless(sessions)
         targets = None
         if held_out is not None:
-            targets = to_arrays(held_out, catalog, side_inputs=sides, events=events).with_targets()
+            targets = after_earlier(arrays_of(held_out), most, history=everything).with_targets()
         if targets is not None and not len(targets):
             raise DataError(
                 "no session of the validation log has two clicks on items of the training log"
@@ -110,7 +116,7 @@ class TrainingLog:
     @cached_property
     def statistics(self) -> LogStatistics:
         """What the rules of `auto` read."""
-        return LogStatistics.of(self.sessions, self.catalog)
+        return LogStatistics.of(self.sessions.alone(), self.catalog)
 
     @property
     def ranks(self) -> Ranks:
@@ -181,6 +187,8 @@ class TrainingLog:
                 digest.update(sessions.sides.tobytes())
         if self.sessions.lengths.max() > ORDINARY_CLICKS:
             digest.update(b"on several lanes")  # once such a log made other windows
+        if len(self.sessions.leads):
+            digest.update(b"users" + self.sessions.leads.tobytes())
         if self.sessions.weights is not None:
             digest.update(b"weights" + self.sessions.weights.tobytes())
         if self.items is not None:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from gru4rec.clicks import ClickSource, seconds_of
-from gru4rec.config import TrainingConfig
+from gru4rec.config import Config
 from gru4rec.errors import ConfigError, DataError
 from gru4rec.schema import TIMESTAMP
 from gru4rec.sessions import (
@@ -20,6 +20,7 @@ from gru4rec.sessions import (
     SeenSessions,
     SessionArrays,
     SideInputs,
+    after_earlier,
     event_types_of,
     hashes_of,
     to_arrays,
@@ -57,7 +58,7 @@ class UpdateLog:
         catalog: Catalog,
         side_inputs: SideInputs,
         seen: SeenSessions | None,
-        training: TrainingConfig | None = None,
+        config: Config | None = None,
         replay: ClickSource | None = None,
         replay_share: float = 1.0,
         half_life: str | None = None,
@@ -66,16 +67,15 @@ class UpdateLog:
     ) -> Self:
         """Read new clicks and, of an older log, so many sessions as a share of the new ones.
 
-        `training` says which events are targets. After a `half_life` ("7d") clicks count half as
+        `config` says what is read of a click. After a `half_life` ("7d") clicks count half as
         much in the supports. `outcome` are the classes of the recommender; a log without their
         column says nothing of them.
 
         Log how much of it was learned already. Raise DataError for ids of another type, and for a
         log that ends before that of the recommender begins.
         """
-        asked = training if training is not None else TrainingConfig()
-        columns = [*side_inputs.values, *([asked.event_column] if asked.event_column else [])]
-        columns += outcome.columns
+        asked = config if config is not None else Config()
+        columns = list(dict.fromkeys([*side_inputs.values, *asked.columns]))
         log, _ = parts_of_log(clicks, None, columns)
         if not 0 <= replay_share < math.inf:
             raise ConfigError(
@@ -84,9 +84,14 @@ class UpdateLog:
             )
         fading = 1.0 if half_life is None else _fading(log, seen, half_life)
         grown = catalog.grown(log, fading=fading, seed=seed % 2**63)
-        events = event_types_of(log, asked, strict=False)
-        new = to_arrays(log, grown, side_inputs=side_inputs, events=events)
-        new = outcome.if_there(new, log).with_targets()
+        events = event_types_of(log, asked.training, strict=False)
+
+        def read(part: pl.LazyFrame) -> SessionArrays:
+            users, most = asked.encoder.user_column, asked.encoder.user_clicks
+            read = to_arrays(part, grown, side_inputs=side_inputs, events=events, users=users)
+            return outcome.if_there(after_earlier(read, most), part).with_targets()
+
+        new = read(log)
         of_new = SeenSessions.of(log, new)
         if seen is not None:
             _refuse_older(seen, of_new)
@@ -96,9 +101,7 @@ class UpdateLog:
         merged, learned = of_new if seen is None else seen.merged(of_new), new
         if replay is not None:
             older, _ = parts_of_log(replay, None, columns)
-            beside = to_arrays(older, grown, side_inputs=side_inputs, events=events)
-            beside = outcome.if_there(beside, older).with_targets()
-            beside = _drawn(beside, new, round(replay_share * len(new)), seed)
+            beside = _drawn(read(older), new, round(replay_share * len(new)), seed)
             if len(beside):
                 learned = beside.followed_by(new)
                 merged = merged.merged(SeenSessions.of(older, beside))

@@ -97,7 +97,7 @@ def update(
             "and forgets a little more; train with updatable"
         )
     else:
-        _restore(trainer, optimizer, len(model.output_table))
+        take_over(optimizer, trainer, len(model.output_table))
     history = trainer.run(hooks)
     if grown.outcome is not None and model.outcome is not None and not log.tells_outcomes:
         grown.outcome.load_state_dict(model.outcome.state_dict())
@@ -168,10 +168,10 @@ def _place(table: Tensor, size: int, sessions: SessionArrays) -> None:
     table[size:][has_some] = unit(means_ND[has_some]) * length
 
 
-def _restore(trainer: Trainer, optimizer: Mapping[str, Tensor], size: int) -> None:
+def take_over(optimizer: Mapping[str, Tensor], trainer: Trainer, size: int) -> None:
     """Give a trainer the state of the optimisers of a model of so many items.
 
-    Rows of new items begin with none.
+    Rows of new items begin with none. Raise CheckpointError if it is of another model.
     """
     own = trainer.learner.optimizer_tensors()
     shapes = {name: state.shape for name, state in own.items()} | trainer.learner.dense.shapes()

@@ -104,3 +104,48 @@ def test_what_cannot_be_is_refused_in_one_line(popular):
             g4r.evaluate(popular, TEST, **asked)
         assert said in str(refused.value)
         assert len(str(refused.value).splitlines()) == 1
+
+
+def test_the_reward_of_the_best_k_is_worked_by_hand(popular):
+    """Shares of b, d, a, b: .3, .1, .4, .3; of the two best items, a and b are shown."""
+    table = g4r.evaluate(
+        popular,
+        TEST,
+        ks=[2, 4],
+        metrics=["reward"],
+        event_column="type",
+        rewards={"buy": 9, "cart": 3},
+    )
+    found = {(row["metric"], row["k"]): row["value"] for row in table.rows(named=True)}
+    a, b, d = 1 / 4, 1 / 3, 1.0
+    assert found["reward", 2] == pytest.approx(3 * a / (a + 2 * b))
+    assert found["reward", 4] == pytest.approx((9 * d + 3 * a) / (a + 2 * b + d))
+    size = (a + 2 * b) ** 2 / (a * a + 2 * b * b)
+    assert found["reward_ess", 2] == pytest.approx(size)
+    assert found["reward_clipped", 4] == 0.0
+
+
+def test_a_weight_is_clipped_and_that_is_said():
+    items = ["rare", *["often"] * 2000]
+    log = pl.DataFrame({"session_id": range(2001), "item_id": items})
+    train = pl.concat([log, log.with_columns(item_id=pl.lit("first"))])
+    popular = {"popularity": g4r.Popularity().fit(train.sort("session_id"))}
+    test = pl.DataFrame(
+        {
+            "session_id": [*range(500), *range(500)],
+            "item_id": [*["first"] * 500, *["often"] * 499, "rare"],
+            "type": "buy",
+        }
+    )
+    asked = {"metrics": ["reward"], "event_column": "type", "rewards": {"buy": 2.0}}
+    table = g4r.evaluate(popular, test, ks=[3], **asked)
+    found = dict(table.select("metric", "value").iter_rows())
+    assert found["reward"] == pytest.approx(2.0)
+    assert found["reward_clipped"] == pytest.approx(1 / 500)
+
+
+def test_the_reward_is_that_of_a_training_or_given(popular):
+    with pytest.raises(g4r.ConfigError, match="reward"):
+        g4r.evaluate(popular, TEST, metrics=["reward"])
+    with pytest.raises(g4r.ConfigError, match="reward"):
+        g4r.evaluate(popular, TEST, metrics=["reward"], event_column="type")

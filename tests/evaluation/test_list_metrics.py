@@ -156,7 +156,7 @@ def test_an_evaluation_has_them_with_intervals_but_for_those_of_sets():
     ids = log["item_id"].unique().sort()
     table = pl.DataFrame({"item_id": ids, "brand": ["a", "b"] * (len(ids) // 2) + [None]})
     popularity = g4r.Popularity().fit(log)
-    asked = [name for name in METRICS if name != "intra_list_diversity"]
+    asked = [name for name in METRICS if name not in ("intra_list_diversity", "reward")]
     found = g4r.evaluate(
         {"p": popularity}, log, ks=[5], metrics=asked, items_table=table, category="brand",
         by=["length"], against="p",

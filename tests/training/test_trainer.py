@@ -258,6 +258,8 @@ def learned_from(log: pl.DataFrame, *, valid: pl.DataFrame | None = None, **sett
     return weights, history, recommender.meta.repeats
 
 
+REWARDED = {"training.event_column": "kind", "training.rewards": {"1": 1.0}}
+
 # every setting: (what else must be set for it to matter, a value other than the base's)
 CHANGES: dict[str, tuple[dict[str, object], object]] = {
     "encoder.name": ({}, "lstm"),
@@ -267,6 +269,8 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
     "encoder.attention_blocks": ({"encoder.name": "transformer_gru"}, 2),
     "encoder.repeats": ({}, True),
     "encoder.inputs": ({}, ["kind"]),
+    "encoder.user_column": ({}, "other_kind"),
+    "encoder.user_clicks": ({"encoder.user_column": "other_kind"}, 2),
     "encoder.merge": ({"encoder.inputs": ["kind"]}, "concat"),
     "encoder.input_size": ({"encoder.inputs": ["kind"], "encoder.merge": "concat"}, 3),
     "encoder.hidden_size": ({}, 5),
@@ -310,10 +314,16 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
         "other_kind",
     ),
     "training.event_weights": ({"training.event_column": "kind"}, {"1": 5.0}),
+    "training.rewards": (REWARDED, {"0": 3.0}),
+    "training.discount": (REWARDED, 0.9),
+    "training.q_weight": (REWARDED, 0.1),
+    "training.q_advantage": (REWARDED, True),
+    "training.q_scores": (REWARDED, True),
     "training.target_events": ({"training.event_column": "kind"}, ["1"]),
     "seed": ({}, 1),
 }
-MEASURED = ("training.patience", "training.stop_on")  # matter with validation sessions only
+MEASURED = ("training.patience", "training.stop_on", "training.q_scores")
+"""What matters with validation sessions only."""
 
 
 def test_the_table_of_changes_names_every_setting():
@@ -337,7 +347,9 @@ def of_base(kinds):
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_setting_has_an_effect(name, kinds, of_base):
     needed, value = CHANGES[name]
-    valid = clicks_of([["b", "a"], ["d", "e"], ["a", "c", "h"]]) if name in MEASURED else None
+    valid = None
+    if name in MEASURED:
+        valid = clicks_of([["b", "a"], ["d", "e"], ["a", "c", "h"]]).with_columns(kind=pl.lit(1))
     before = learned_from(kinds, valid=valid, **needed) if needed else of_base
     assert learned_from(kinds, valid=valid, **{**needed, name: value}) != before
 

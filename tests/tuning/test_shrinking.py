@@ -1,6 +1,9 @@
 """A smaller checkpoint answers nearly as the one it is made of, and what it costs is shown."""
 
+import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +17,8 @@ from gru4rec.cli import main
 from gru4rec.model.encoders import ENCODERS
 from gru4rec.serving.index import ItemIndex
 from gru4rec.tuning.shrinking import compare
+
+COSINE = pytest.mark.parametrize("trained", ["cosine"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +130,163 @@ def test_the_comparison_shows_what_is_asked_beside_what_is_there(trained, log):
     assert (table["p50_ms"] > 0).all()
 
 
-# the command, on one kind of scores
+def zeros_of(model: torch.nn.Module) -> list[float]:
+    """The share of 0 in each matrix of the encoder."""
+    matrices = [weight for weight in model.encoder.parameters() if weight.dim() > 1]
+    return [float((weight == 0).float().mean()) for weight in matrices]
 
-COSINE = pytest.mark.parametrize("trained", ["cosine"], indirect=True)
+
+@pytest.mark.parametrize("encoder", [None, "bf16", "int8"])
+def test_a_pruned_one_is_smaller_and_survives_its_folder(trained, log, encoder, tmp_path):
+    whole = trained if encoder is None else g4r.shrink(trained, encoder=encoder)
+    small = g4r.shrink(whole, sparsity=0.9)
+    assert zeros_of(small.model) == pytest.approx([0.9, 0.9], abs=0.002)
+    assert max(zeros_of(whole.model)) < 0.1
+    for recommender, name in ((whole, "whole"), (small, "small")):
+        recommender.save(tmp_path / name)
+    saved = weights_of(tmp_path / "whole") - weights_of(tmp_path / "small")
+    bits = {None: 32, "bf16": 16, "int8": 8}[encoder]
+    matrices = sum(w.numel() for w in small.model.encoder.parameters() if w.dim() > 1)
+    assert saved >= matrices * (0.9 * bits - 1) / 8 - 600  # what says how they are stored
+    loaded = g4r.load(tmp_path / "small", device="cpu")
+    found = small.recommend(log.head(400), 20)
+    assert loaded.recommend(log.head(400), 20).equals(found)
+    loaded.save(tmp_path / "again")
+    assert (tmp_path / "again" / "weights.safetensors").read_bytes() == (
+        tmp_path / "small" / "weights.safetensors"
+    ).read_bytes()
+
+
+def weights_of(folder: Path) -> int:
+    return size(folder / "weights.safetensors")
+
+
+def test_what_is_pruned_stays_so_and_may_be_shrunk_on(trained):
+    once = g4r.shrink(trained, sparsity=0.8)
+    twice = g4r.shrink(once, encoder="int8", sparsity=0.3)
+    assert twice.meta.stored_as == {"encoder": "int8", "items": "float32", "sparsity": "0.8"}
+    assert min(zeros_of(twice.model)) >= 0.799
+    assert g4r.shrink(twice, sparsity=0.95).meta.stored_as["sparsity"] == "0.95"
+
+
+def test_without_sparsity_nothing_is_said_of_it_and_no_weight_is_another(trained):
+    for small in (g4r.shrink(trained, encoder="float32"), g4r.shrink(trained, sparsity=0.0)):
+        assert small.meta.stored_as == {"encoder": "float32", "items": "float32"}
+        for name, weight in small.model.state_dict().items():
+            assert torch.equal(weight, trained.model.state_dict()[name])
+
+
+def test_what_learns_on_while_it_is_pruned_is_another_and_as_sparse(trained, log):
+    said: list[str] = []
+    small = g4r.shrink(
+        trained, encoder="bf16", sparsity=0.9, train=log,
+        on_progress=lambda progress: said.append(progress.run),
+    )  # fmt: skip
+    at_once = g4r.shrink(trained, sparsity=0.9)
+    assert min(zeros_of(small.model)) >= 0.899
+    assert not torch.equal(small.model.output_table, at_once.model.output_table)
+    assert said[-1] == "90% pruned"
+    found = small.recommend(log.head(60), 5)  # the index is of the items as they are now
+    exact = small.recommend(log.head(60), 400, allow=small.catalog.item_ids)
+    scores = {(row[0], row[2]): row[3] for row in exact.iter_rows()}
+    for session, _, item, score in found.iter_rows():
+        assert score == pytest.approx(scores[session, item], abs=1e-4)
+
+
+@pytest.mark.parametrize("share", [1.0, 2, -0.5, float("nan"), float("inf")])
+def test_what_is_no_share_is_refused(trained, share):
+    with pytest.raises(g4r.ConfigError, match="sparsity must be from 0 on and below 1"):
+        g4r.shrink(trained, sparsity=share)
+
+
+def test_what_cannot_be_trained_on_is_refused(trained, log):
+    with pytest.raises(g4r.ConfigError, match="give sparsity"):
+        g4r.shrink(trained, encoder="int8", train=log)
+    with pytest.raises(g4r.CheckpointError, match="was shrunk cannot learn on"):
+        g4r.shrink(g4r.shrink(trained, items="float16"), sparsity=0.5, train=log)
+    unknown = log.with_columns(item_id=pl.lit("none of ours"))
+    with pytest.raises(g4r.DataError, match="two clicks on items of the catalog"):
+        g4r.shrink(trained, sparsity=0.5, train=unknown)
+    numbers = log.with_columns(item_id=pl.lit(7))
+    with pytest.raises(g4r.DataError):
+        g4r.shrink(trained, sparsity=0.5, train=numbers)
+
+
+def test_a_pruned_one_does_not_learn_on_and_says_so(trained, log):
+    with pytest.raises(g4r.CheckpointError, match="was shrunk cannot learn on"):
+        g4r.shrink(trained, sparsity=0.5).update(log)
+
+
+def test_pruned_ones_make_an_ensemble_and_a_fusion_that_survive_their_folders(
+    trained, log, tmp_path
+):
+    parts = [g4r.shrink(trained, sparsity=0.9), g4r.shrink(trained, encoder="int8", sparsity=0.5)]
+    prefixes = log.head(100)
+    for number, both in enumerate((g4r.Ensemble(parts), g4r.Fusion(parts))):
+        both.save(tmp_path / str(number))
+        again = g4r.load(tmp_path / str(number), device="cpu")
+        assert again.recommend(prefixes, 5).equals(both.recommend(prefixes, 5))
+        assert min(zeros_of(again.parts[0].model)) >= 0.899
+
+
+def test_side_inputs_are_pruned_too(tmp_path):
+    log = g4r.generate_clicks(sessions=80, items=40, seed=3).with_columns(kind=pl.col("item_id"))
+    config = g4r.Config().replace(
+        {**TINY, "encoder.inputs": ("kind",), "encoder.merge": "concat", "encoder.input_size": 4}
+    )
+    trained = g4r.GRU4Rec(config, device="cpu").fit(log)
+    small = g4r.shrink(trained, sparsity=0.75, train=log)
+    assert float((small.model.sides.table == 0).float().mean()) == pytest.approx(0.75, abs=0.01)
+    small.save(tmp_path / "small")
+    g4r.load(tmp_path / "small", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda tensors, name: tensors.pop(name + ".bits"), "should be"),
+        (lambda tensors, name: tensors[name + ".bits"].fill_(255), "should be"),
+        (lambda tensors, name: tensors.update({name: tensors[name][:-1].clone()}), "should be"),
+        (lambda tensors, name: tensors[name].fill_(torch.nan), "no numbers"),
+        (
+            lambda tensors, name: tensors.update({name + ".bits": tensors[name + ".bits"].float()}),
+            "should be",
+        ),
+        (
+            lambda tensors, name: tensors.update(
+                {name + ".bits": tensors[name + ".bits"][:-1].clone()}
+            ),
+            "should be",
+        ),
+    ],
+)
+def test_bits_that_do_not_fit_are_refused_in_one_line(trained, spoil, said):
+    contents = g4r.shrink(trained, sparsity=0.9).contents()
+    tensors = {name: tensor.clone() for name, tensor in contents.weights.items()}
+    spoil(tensors, next(name for name in tensors if name + ".bits" in tensors))
+    with pytest.raises(g4r.CheckpointError, match=said):
+        g4r.GRU4Rec.of(dataclasses.replace(contents, weights=tensors), device="cpu")
+
+
+@COSINE  # of dot products vectors have one component more, 17 here
+def test_product_quantisation_finds_nearly_the_same_in_a_smaller_index(trained, log, tmp_path):
+    small, sq8 = g4r.shrink(trained, items="pq"), g4r.shrink(trained, items="sq8")
+    assert small.model.output_table.dtype == torch.float16
+    small.save(tmp_path / "small")
+    loaded = g4r.load(tmp_path / "small", device="cpu")
+    found = small.recommend(log.head(400), 20)
+    assert loaded.recommend(log.head(400), 20).equals(found)
+    exact = sq8.recommend(log.head(400), 20)
+    assert found.join(exact, on=["session_id", "item_id"]).height > 0.95 * exact.height
+
+
+def test_vectors_that_have_no_equal_parts_are_refused(log):
+    config = g4r.Config().replace({**TINY, "encoder.hidden_size": 18, "training.scoring": "dot"})
+    with pytest.raises(g4r.DataError, match="vectors of 19 components have no equal parts"):
+        g4r.shrink(g4r.GRU4Rec(config, device="cpu").fit(log), items="pq")
+
+
+# the command, on one kind of scores
 
 
 @pytest.fixture
@@ -175,3 +334,51 @@ def test_a_baseline_has_no_weights_to_shrink(folder, log):
     g4r.Markov().fit(log).save(folder / "model", force=True)
     code, _, err = run(folder)
     assert (code, "no weights to shrink" in err) == (2, True)
+
+
+@COSINE
+@pytest.mark.process
+def test_the_command_prunes_and_learns_on_in_a_process_of_its_own(folder, log):
+    log.tail(600).write_parquet(folder / "train.parquet")
+    command = [
+        sys.executable, "-m", "gru4rec", "shrink", folder / "model", folder / "log.parquet",
+        "--sparsity", "0.9", "--train", folder / "train.parquet", "-o", folder / "small",
+        "--format", "json",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    before, after = json.loads(done.stdout)
+    assert (before["sparsity"], after["sparsity"]) == (0.0, 0.9)
+    assert after["mib"] < before["mib"]
+    assert "90% pruned: epoch 1/1" in done.stderr
+    assert min(zeros_of(g4r.load(folder / "small", device="cpu").model)) >= 0.899
+
+
+@COSINE
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--sparsity", "1", "-o", "small"), "--sparsity must be from 0 on and below 1, got 1.0"),
+        (("--sparsity", "nan", "-o", "small"), "below 1, got nan"),
+        (("--sparsity", "-0.1", "-o", "small"), "below 1, got -0.1"),
+        (("--sparsity", "half", "-o", "small"), "'half' is not a valid float"),
+        (("--sparsity", "0.5"), "together"),
+        (("--train", "LOG", "--encoder", "int8", "-o", "small"), "goes with --sparsity"),
+        (("--train", "LOG", "--sparsity", "0", "-o", "small"), "give --sparsity"),
+    ],
+)
+def test_bad_shares_get_one_clear_line(folder, options, said, monkeypatch):
+    monkeypatch.chdir(folder)
+    log = str(folder / "log.parquet")
+    code, out, err = run(folder, *(log if option == "LOG" else option for option in options))
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+    assert not (folder / "small").exists()
+
+
+@COSINE
+def test_a_sparsity_of_0_is_a_checkpoint_as_it_is(folder):
+    code, out, err = run(folder, "--sparsity", "0", "-o", str(folder / "small"), "--format", "json")
+    assert code == 0, err
+    assert [row["sparsity"] for row in json.loads(out)] == [0, 0]
