@@ -1,6 +1,6 @@
 """An evaluation as one page of HTML."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +10,10 @@ from gru4rec.clicks import ClickSource, ids_as, read_clicks
 from gru4rec.evaluation import plots
 from gru4rec.evaluation.comparison import evaluate, extra_columns
 from gru4rec.evaluation.inspection import explain, flat_values
+from gru4rec.evaluation.outcome_plots import reliabilities
 from gru4rec.evaluation.page import check_packages, rendered, row_of_log, sources, text_of
 from gru4rec.evaluation.question import under
+from gru4rec.evaluation.session_outcomes import OUTCOME_METRICS
 from gru4rec.evaluation.slices import OF_ANY_LOG
 from gru4rec.recommenders import GRU4Rec, Recommender
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
@@ -41,7 +43,9 @@ def evaluate_with_page(
     peer = asked["against"] or next(iter(recommenders), "")
     table = evaluate(recommenders, clicks, **{**asked, **_needs(asked), "against": peer})
     varied = _varied(recommenders, asked)
-    return _asked_for(table, asked), _page(table, recommenders, clicks, peer, varied)
+    foretold = reliabilities(recommenders, clicks, table) if asked["outcome"] else []
+    page = _page(table, recommenders, clicks, peer, varied, foretold)
+    return _asked_for(table, asked), page
 
 
 def _varied(
@@ -84,7 +88,8 @@ def _needs(asked: Mapping[str, Any]) -> dict[str, Any]:
 def _asked_for(table: pl.DataFrame, asked: Mapping[str, Any]) -> pl.DataFrame:
     """Of a table made for a page, what `evaluate` gives for the arguments themselves."""
     kind = pl.col("slice").str.split(" ").list.first()
-    is_wanted = pl.col("metric").str.strip_suffix("_all").is_in(list(asked["metrics"]))
+    wanted = [*asked["metrics"], *OUTCOME_METRICS]  # which are there only if they are asked for
+    is_wanted = pl.col("metric").str.strip_suffix("_all").is_in(wanted)
     is_cut_off = pl.col("k").is_null() | pl.col("k").is_in(list(asked["ks"]))
     rows = table.filter(kind.is_in(["all", *asked["by"]]), is_wanted, is_cut_off)
     unwanted = [] if asked["by"] else ["slice"]
@@ -101,6 +106,7 @@ def _page(
     clicks: pl.DataFrame,
     peer: str,
     varied: Mapping[str, Mapping[str, float]],
+    foretold: Sequence[str],
 ) -> str:
     """The page of a table made for it, with differences to `peer`, on the sessions `clicks`."""
     whole = table.filter(slice="all")
@@ -113,6 +119,8 @@ def _page(
         curves=sources(plots.curves(whole)),
         varied=sources(plots.diversity_curves(whole, varied, k=_K)) if varied else [],
         slices={by: sources(plots.slices(table, by, k=_K)) for by in OF_ANY_LOG},
+        outcomes=_outcomes(whole) if foretold else [],
+        foretold=foretold,
         session=_session(_explained(recommenders), clicks),
         trainings=list(_trainings(recommenders)),
         data=list(_data(clicks, recommenders)),
@@ -146,6 +154,15 @@ def _comparison(whole: pl.DataFrame, peer: str) -> dict[str, Any]:
         rows.append({"name": name, "figures": figures})
     pictures = sources(plots.comparison(whole, k=_K))
     return {"titles": titles, "rows": rows, "pictures": pictures}
+
+
+def _outcomes(whole: pl.DataFrame) -> list[list[object]]:
+    """The rows on outcomes: recommender, the metrics, how many clicks."""
+    rows = whole.filter(pl.col("metric").is_in(OUTCOME_METRICS))
+    return [
+        [name, *(f"{value:.4f}" for value in of_one["value"]), f"{of_one['num_targets'][0]:,}"]
+        for (name,), of_one in rows.group_by("recommender", maintain_order=True)
+    ]
 
 
 def _figure(value: float, low: float, high: float, *, kind: str, sign: str = "") -> dict[str, str]:

@@ -144,7 +144,7 @@ def _kind_of(clicks: pl.LazyFrame, column: str) -> type:
         return bool
     if dtype.is_numeric():
         return int
-    if dtype in (pl.String, pl.Categorical, pl.Enum):
+    if dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null):
         return str
     raise DataError(
         f"the column {column!r} is of type {dtype}, and an outcome is a truth value, a whole "

@@ -314,6 +314,8 @@ CHANGES: dict[str, tuple[dict[str, object], object]] = {
         "other_kind",
     ),
     "training.event_weights": ({"training.event_column": "kind"}, {"1": 5.0}),
+    "training.outcome": ({}, "bought"),
+    "training.outcome_weight": ({"training.outcome": "bought"}, 0.9),
     "training.rewards": (REWARDED, {"0": 3.0}),
     "training.discount": (REWARDED, 0.9),
     "training.q_weight": (REWARDED, 0.1),
@@ -334,9 +336,11 @@ def test_the_table_of_changes_names_every_setting():
 
 @pytest.fixture(scope="module")
 def kinds() -> pl.DataFrame:
-    """The sessions three times, with two further columns."""
+    """The sessions three times, with three further columns."""
     number = pl.int_range(pl.len())
-    return clicks_of(SESSIONS * 3).with_columns(kind=number % 3, other_kind=number % 2)
+    return clicks_of(SESSIONS * 3).with_columns(
+        kind=number % 3, other_kind=number % 2, bought=pl.col("session_id") % 2
+    )
 
 
 @pytest.fixture(scope="module")
