@@ -137,10 +137,10 @@ def train(
     taught = runs.taught(log, hooks, finish)
     trainer, history = runs.run(log, hooks, finish=finish, **taught)
     model = trainer.learner.model
-    if finish.outcome is not None:
-        finish.outcome.fold_into(model, log.by_age(HELD_OUT_SHARE)[0])
     repeats = finish.head_of(model, log)
     smooth(model, log.sessions, finish.smoothing, ranks)
+    if finish.outcome is not None:
+        finish.outcome.fold_into(model, log.by_age(HELD_OUT_SHARE)[0])
     fitted = {
         f"training.{name}": getattr(finish, name)
         for name in ("smoothing", "neighbours")

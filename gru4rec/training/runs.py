@@ -29,6 +29,7 @@ from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.placing import Placing
 from gru4rec.training.rank_batches import RankBatches
 from gru4rec.training.resume import Keeper, restore
+from gru4rec.training.smoothing import smoothed
 from gru4rec.training.snapshot import Snapshot
 from gru4rec.training.starting import start_from
 from gru4rec.training.teaching import SessionNeighbours, SoftTargets
@@ -170,12 +171,19 @@ class Runs:
             settings={"training.epochs": float(int(epochs)) if epochs >= 1 else epochs},
         )
         model = trainer.learner.model
-        outcome = None
-        if self.config.training.outcome:
-            outcome = fit_calibration(model, older.sessions, newest)
-        if not self.config.encoder.repeats:
-            return replace(unfitted(self.config), outcome=outcome)
-        most = min(_MOST_TARGETS, most_targets)
+        finish = unfitted(self.config)
+        if self.config.encoder.repeats:
+            finish = self._fit_next_clicks(model, older, newest, min(_MOST_TARGETS, most_targets))
+        if not self.config.training.outcome:
+            return finish
+        # Smoothing moves what is read of a shared table too, so the head is asked with it.
+        with smoothed(model, older.sessions, finish.smoothing):
+            return replace(finish, outcome=fit_calibration(model, older.sessions, newest))
+
+    def _fit_next_clicks(
+        self, model: Model, older: TrainingLog, newest: SessionArrays, most: int
+    ) -> Finish:
+        """Return what suits next clicks best, of a model that has learned from `older` alone."""
         neighbours = self.config.training.neighbours
         if neighbours is AUTO and self.config.training.rewards:
             neighbours = 0  # what they say next has not been done: it has no reward
@@ -192,7 +200,7 @@ class Runs:
             ranks=older.ranks,
         )
         spread = spread_of(model, older.sessions) if self.config.training.teachers else 0.0
-        return replace(finish, neighbours=neighbours, spread=spread, outcome=outcome)
+        return replace(finish, neighbours=neighbours, spread=spread)
 
     def taught(self, log: TrainingLog, hooks: Hooks, finish: Finish) -> dict[str, Any]:
         """Train the teachers that are not done, and return what the last run needs of them."""
