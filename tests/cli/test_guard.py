@@ -14,8 +14,8 @@ from gru4rec.errors import DataError
 
 PATHS = {
     "checkpoint", "clicks", "raw", "output", "report", "valid", "train", "allow", "deny", "config",
-    "recipe", "study", "others", "sessions", "history", "items_table", "token_file", "replay", "keep",
-    "item_features", "initial_vectors", "table", "rules",
+    "recipe", "study", "others", "sessions", "history", "items_table", "token_file", "replay",
+    "keep", "item_features", "initial_vectors", "table", "rules",
 }  # fmt: skip
 
 
