@@ -190,10 +190,15 @@ class TrainingConfig(Settings):
         for name in ("event_weights", "target_events", "rewards"):
             if (given := getattr(self, name)) and not self.event_column:
                 raise ConfigError(
-                    f"training.{name} {shown(given)} needs training.event_column, the column of "
-                    "the types; give it, or leave them out",
+                    f"training.{name} {shown(given)} need event_col, the column of the types of "
+                    "events; give it, or leave them out",
                     mend_with=["event_col"],
                 )
+        if self.rewards and not any(self.rewards.values()):
+            raise ConfigError(
+                f"training.rewards {shown(self.rewards)} are all 0, so there is nothing to learn; "
+                "give one, or leave them out"
+            )
         if self.rewards and self.neighbours:
             raise ConfigError(
                 "training.rewards are of the clicks that came, and training.neighbours put others "

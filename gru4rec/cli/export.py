@@ -79,8 +79,7 @@ def _of_sessions(
     from gru4rec.clicks import read_clicks
     from gru4rec.exporting import session_pieces
 
-    extra_columns = list(recommender.side_inputs.values)
-    return session_pieces(recommender, read_clicks(clicks, **read, also=extra_columns))
+    return session_pieces(recommender, read_clicks(clicks, **read, also=recommender.extra_columns))
 
 
 def _check_place(output: Path, *, force: bool) -> None:

@@ -158,7 +158,7 @@ def _mixed(paths: tuple[str, ...], options: dict[str, Any]) -> "Fusion":
         fusion = Fusion([trained, *others])
         if options["valid"] is not None:
             display.show(len(names), total, "weights")
-            where = {"where": options["valid_where"], "also": list(fusion.side_inputs.values)}
+            where = {"where": options["valid_where"], "also": fusion.extra_columns}
             fusion.weigh(read_clicks(options["valid"], **{**read, **where}))
     return fusion
 

@@ -44,8 +44,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         raise DataError(
             f"{checkpoint} is of {recommender.name}, which has no item vectors to index"
         )
-    extra_columns = list(recommender.side_inputs.values)
-    log = read_clicks(clicks, **read, also=extra_columns) if clicks else None
+    log = read_clicks(clicks, **read, also=recommender.extra_columns) if clicks else None
     asked = {"kinds": options["kinds"], "min_overlap": options["min_overlap"]}
     with Display("measuring indexes") as display:
         table = choose_index(recommender, log, **asked, on_progress=display.show)

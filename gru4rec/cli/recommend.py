@@ -95,7 +95,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         return
     prefixes: Prefixes
     if clicks:
-        prefixes = read_clicks(clicks, **read, also=list(recommender.side_inputs.values))
+        prefixes = read_clicks(clicks, **read, also=recommender.extra_columns)
     else:
         prefixes = [items_of_text(options["items"])]
     k, told = options["k"], {name: options[name] for name in ("explain", "outcome")}

@@ -54,6 +54,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
     from gru4rec.cli.progress import Display, TrainingDisplay
     from gru4rec.clicks import read_clicks
     from gru4rec.errors import DataError
+    from gru4rec.evaluation import extra_columns
     from gru4rec.layout import check_free
     from gru4rec.recommenders import GRU4Rec, load
     from gru4rec.tuning import VARIANTS, compare, shrink
@@ -74,8 +75,7 @@ def command(checkpoint: str, clicks: tuple[str, ...], **options: Any) -> None:
         raise DataError(
             f"{checkpoint} is of {recommender.name}, which has no weights to shrink of its own"
         )
-    extra_columns = list(recommender.side_inputs.values)
-    read = {**read_options(options), "also": extra_columns}
+    read = {**read_options(options), "also": extra_columns({recommender.name: recommender})}
     log = read_clicks(clicks, **read)
     if output is None:
         smaller: Iterable[GRU4Rec] = (

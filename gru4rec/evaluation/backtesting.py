@@ -87,7 +87,7 @@ def backtest(
         for name in names:
             on_step(step, name)
             recommender, seconds = upkeep.at(step, name)
-            tables.append(figures_at(step, name, recommender, seconds, cut_offs))
+            tables.append(figures_at(step, name, recommender, seconds, cut_offs, config))
         table = pl.concat(tables)
         has_targets = bool(table["num_targets"].sum())
         if has_targets:

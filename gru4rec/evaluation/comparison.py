@@ -160,7 +160,7 @@ def _read(
     events = event_types_of(clicks, asked, strict=question.events is not None)
     before = None if history is None else read_clicks(history, also=also).collect().lazy()
     read = {
-        name: _reader(recommender, events, before).arrays(clicks)
+        name: reader_of(recommender, events, before).arrays(clicks)
         for name, recommender in recommenders.items()
     }
     metas = {name: recommender.meta for name, recommender in recommenders.items()}
@@ -168,13 +168,20 @@ def _read(
     return clicks, read
 
 
-def _reader(
-    recommender: Recommender, events: EventTypes, history: pl.LazyFrame | None
+def reader_of(
+    recommender: Recommender, events: EventTypes, history: pl.LazyFrame | None = None
 ) -> SessionReader:
-    """What reads the sessions for a recommender, behind those of a history if it asks for them."""
+    """Return what reads sessions for a recommender, behind those of a history if it asks for them.
+
+    Raise DataError for a history without the users that it asks for.
+    """
     reader = replace(recommender.reader, events=events)
     if history is None or not reader.users:
         return reader
+    if reader.users not in history.collect_schema():
+        raise DataError(
+            f"the history has no column {reader.users!r} of users; give the log that has it"
+        )
     return replace(reader, history=reader.arrays(history).alone())
 
 
@@ -257,7 +264,9 @@ def _table(answers: Mapping[str, _Answer], question: Question) -> pl.DataFrame:
 
 def _rows(name: str, answer: _Answer, peer: _Answer | None) -> Iterator[dict[str, Any]]:
     """The rows of one recommender, with the differences to a peer, if there is one."""
-    for place, (row, draws) in enumerate(zip(answer.rows, answer.draws, strict=True)):
+    rows = [] if peer is None else peer.rows
+    peers = {(row.slice, row.metric, row.k): place for place, row in enumerate(rows)}
+    for row, draws in zip(answer.rows, answer.draws, strict=True):
         line = {
             "recommender": name,
             "slice": row.slice,
@@ -268,9 +277,9 @@ def _rows(name: str, answer: _Answer, peer: _Answer | None) -> Iterator[dict[str
             "num_unknown": answer.num_unknown,
             **_bounds("", draws),
         }
-        if peer is not None and place < len(peer.rows):
-            theirs = peer.draws[place]
-            line["difference"] = row.value - peer.rows[place].value
+        if (at := peers.get((row.slice, row.metric, row.k))) is not None and peer is not None:
+            theirs = peer.draws[at]
+            line["difference"] = row.value - peer.rows[at].value
             paired = None if draws is None or theirs is None else draws - theirs
             line |= _bounds("difference_", paired)
         yield line

@@ -55,8 +55,19 @@ class Recommender(Scorer):
 
     @property
     def model_settings(self) -> Config:
-        """Those by which it, or its first part, has learned; the default of what is no model."""
-        return self.parts[0].model_settings if self.parts else Config()
+        """Those by which it has learned, or the first part that asks for users or types of events.
+
+        The default of what is no model.
+        """
+        asked = [part.model_settings for part in self.parts]
+        says = (one for one in asked if one.encoder.user_column or one.training.event_column)
+        return next(says, asked[0] if asked else Config())
+
+    @property
+    def extra_columns(self) -> list[str]:
+        """What it reads of each click besides its session, its item and its time, by name."""
+        names = [*self.side_inputs.values, self.model_settings.encoder.user_column]
+        return [name for name in names if name]
 
     @property
     def reader(self) -> SessionReader:

@@ -17,7 +17,7 @@ _NO_COUNTS: IntArray = np.empty(0, dtype=np.int64)
 _NO_USERS: UInt64Array = np.empty(0, dtype=np.uint64)
 
 _OF_CLICKS = ("items", "sides", "times", "events")
-_OF_SESSIONS = ("users", "began", "leads", "unknown", "unknown_targets", "outcomes")
+_OF_SESSIONS = ("users", "began", "ended", "leads", "unknown", "unknown_targets", "outcomes")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class SessionArrays:
     """A hash of the user of each session, 0 if there is none [S]. Empty if not asked for."""
     began: Float64Array = field(default_factory=lambda: NO_TIMES)
     """When each began, as `times` has it [S]. Empty if users were not asked for."""
+    ended: Float64Array = field(default_factory=lambda: NO_TIMES)
+    """When its last known click was [S]. Empty if users were not asked for."""
     leads: IntArray = field(default_factory=lambda: _NO_COUNTS)
     """Clicks of its user's earlier sessions with which each begins [S]; see `after_earlier`."""
     unknown: IntArray = field(default_factory=lambda: _NO_COUNTS)
@@ -103,6 +105,7 @@ class SessionArrays:
             event_types=self.event_types,
             users=np.concatenate([part.users for part in parts]),
             began=np.concatenate([part.began for part in parts]),
+            ended=np.concatenate([part.ended for part in parts]),
             leads=np.concatenate(leads) if len(self.leads) or len(other.leads) else _NO_COUNTS,
             outcomes=np.concatenate([part.outcomes for part in parts]),
         )

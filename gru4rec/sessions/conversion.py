@@ -44,23 +44,27 @@ def to_arrays(
     refuse_forked()
     timed = TIMESTAMP in clicks.collect_schema()
     rows = catalog.encode(clicks.with_row_index(_ROW, first_row), _INDEX)
-    if times:
+    if times or users:
         rows = rows.with_columns(_clock(timed).alias(_TIME))
     if events:
         rows = events.encode(rows)
     if not _stands_whole(clicks, timed):
         rows = _session_after_session(rows, timed=timed, by_start=by_start)
     start = TIMESTAMP if timed and by_start else _ROW
-    of_session = [_user(clicks, users), _clock(timed).alias(_BEGAN)] if users else []
-    further = [_TIME] * times + [events.code_column] * bool(events)
+    of_session = [_USER, _BEGAN] if users else []
+    if users:
+        rows = rows.with_columns(_user(clicks, users), pl.col(_TIME).alias(_BEGAN))
+    further = [_TIME] * (times or bool(users)) + [events.code_column] * bool(events)
     sessions, coded = _collect(
         side_inputs.encode(rows), start, [*side_inputs.names, *further], of_session
     )
     arrays = _flat(sessions[SESSION_ID], coded, side_inputs.names, events, timed=timed)
     order = sessions.select(pl.arg_sort_by(_START, _ROW)).to_series().to_numpy().astype(np.int64)
     if users:
-        of_users, began = sessions[_USER].to_numpy(), sessions[_BEGAN].to_numpy()
-        arrays = replace(arrays, users=of_users, began=began)
+        began, ended = sessions[_BEGAN].to_numpy(), sessions[_BEGAN].to_numpy().copy()
+        ended[arrays.lengths > 0] = arrays.times[arrays.offsets[1:][arrays.lengths > 0] - 1]
+        arrays = replace(arrays, users=sessions[_USER].to_numpy(), began=began, ended=ended)
+        arrays = arrays if times else replace(arrays, times=NO_TIMES)
     stands_in_order = np.array_equal(order, np.arange(len(order)))
     return arrays if stands_in_order else arrays.take(order)
 
@@ -91,18 +95,20 @@ def _clock(timed: bool) -> pl.Expr:
 
 
 def _user(clicks: pl.LazyFrame, column: str) -> pl.Expr:
-    """Return a hash of the user of each click, 0 without one. Raise DataError without the column.
+    """Return a hash of the user of each session, 0 without one. Raise DataError without the column.
 
     It is the same for all logs in one process.
     """
     schema = clicks.collect_schema()
-    if column not in schema or schema[column].is_nested():
+    dtype = schema.get(column, pl.List)
+    if dtype.is_nested() or dtype in (pl.Duration, pl.Object):
         raise DataError(
             f"the click log lacks a column {column!r} of users, which the sessions of one user are "
             f"known by; name one of {', '.join(schema)}",
             mend_with=["user_col"],
         )
-    return plain_text(column).hash().fill_null(0).alias(_USER)
+    user = plain_text(column).backward_fill().over(SESSION_ID)  # who logs in midway is known
+    return user.hash().fill_null(0).alias(_USER)
 
 
 def _stands_whole(clicks: pl.LazyFrame, timed: bool) -> bool:
@@ -126,7 +132,7 @@ def _session_after_session(rows: pl.LazyFrame, *, timed: bool, by_start: bool) -
 
 
 def _collect(
-    rows: pl.LazyFrame, start: str, columns: Sequence[str], of_session: Sequence[pl.Expr]
+    rows: pl.LazyFrame, start: str, columns: Sequence[str], of_session: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Collect (a row per session: its id, start and row; a row per click: its code, `columns`)."""
     index = pl.col(_INDEX)

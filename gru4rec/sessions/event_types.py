@@ -58,14 +58,20 @@ class EventTypes:
         if not column:
             return cls()
         _check_column(clicks, column)
-        counts = clicks.select(plain_text(column)).drop_nulls().group_by(column).agg(pl.len())
-        by_count = counts.sort(["len", column], descending=[True, False])
+        counts = (
+            clicks.select(plain_text(column)).drop_nulls().group_by(column).agg(_count=pl.len())
+        )
+        by_count = counts.sort(["_count", column], descending=[True, False])
         there = by_count.collect()[column].to_list()
         dtype = clicks.collect_schema()[column]
         weighed = {_as_read(name, dtype): weight for name, weight in weights.items()}
         asked = [_as_read(name, dtype) for name in targets]
         worth = {_as_read(name, dtype): reward for name, reward in rewards.items()}
         named = dict.fromkeys([*weighed, *asked, *worth])
+        if len(weighed) < len(weights) or len(worth) < len(rewards):
+            raise DataError(
+                f"two names of {column!r} are the same type, such as 1 and 1.0; give each type once"
+            )
         absent = [name for name in named if name not in there]
         if strict and absent:
             raise DataError(
@@ -121,8 +127,10 @@ def _as_read(name: str, dtype: pl.DataType) -> str:
     if dtype == pl.Boolean:
         return name.lower()
     if dtype.is_numeric():
-        value = pl.Series([name]).cast(pl.Float64, strict=False).cast(dtype, strict=False).item()
-        return plain_text_of(name, name if value is None else value) or ""
+        number = pl.Series([name]).cast(pl.Float64, strict=False)
+        value = number.cast(dtype, strict=False).item()
+        is_exact = value is not None and float(value) == number.item()
+        return plain_text_of(name, value if is_exact else name) or ""
     return plain_text_of(name, name) or ""
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from gru4rec.clicks import ROW, RawRows, plain_ids
-from gru4rec.errors import DataError
+from gru4rec.errors import ConfigError, DataError
 from gru4rec.schema import ITEM_ID, SESSION_ID, TIMESTAMP
 from gru4rec.serving import ListRules
 from gru4rec.spark.asking import AskPieces, read_clicks_of, valid_piece
@@ -66,6 +66,11 @@ def recommend(
         deny=plain_ids(deny, ordered=False), rules=rules, explain=explain, device=device,
     )  # fmt: skip
     recommender = answers.recommender()
+    if recommender.model_settings.encoder.user_column:
+        raise ConfigError(
+            "the earlier sessions of a user are not brought together on Spark yet; recommend on "
+            "one machine, or train without user_col"
+        )
     with as_data_error("recommend"):
         raw = log_of_frame(frame)
         how = RawRows(

@@ -58,7 +58,7 @@ class Answers:
         pa: Any = import_extra("pyarrow", extra="spark")
         log = read_clicks(
             table, session_col=self.session_col, item_col=self.item_col, time_col=self.time_col,
-            drop_invalid=self.drop_invalid, also=list(self.recommender().side_inputs.values),
+            drop_invalid=self.drop_invalid, also=self.recommender().extra_columns,
         )  # fmt: skip
         answers = pl.concat(self.pieces(log)).to_arrow()
         narrow = {pa.large_string(): pa.string()}  # as tables of other makers have it

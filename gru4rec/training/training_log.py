@@ -87,7 +87,7 @@ class TrainingLog:
         asked = config if config is not None else Config()
         log, held_out = parts_of_log(clicks, valid, asked.columns)
         catalog, sides = Catalog.of(log), SideInputs.of(log, asked.encoder.inputs)
-        events = event_types_of(log, asked.training)
+        events = event_types_of(_with_types(log, held_out, asked), asked.training)
         arrays_of = partial(
             to_arrays, catalog=catalog, side_inputs=sides, events=events,
             users=asked.encoder.user_column,
@@ -199,6 +199,16 @@ class TrainingLog:
             digest.update(json.dumps(self.outcome.to_dict()).encode())
             digest.update(self.sessions.outcomes.tobytes())
         return digest.hexdigest()
+
+
+def _with_types(log: pl.LazyFrame, held_out: pl.LazyFrame | None, config: Config) -> pl.LazyFrame:
+    """Return the clicks whose types of events there are: those that are held out too."""
+    column = config.training.event_column
+    if not column or held_out is None or column not in held_out.collect_schema():
+        return log
+    if column not in log.collect_schema():
+        return log
+    return pl.concat([log, held_out], how="diagonal_relaxed")
 
 
 def _nothing_to_learn(events: EventTypes) -> DataError:

@@ -7,6 +7,7 @@ from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import CheckpointError, ConfigError, DataError
 from gru4rec.model import AS_TRAINED
 from gru4rec.recommenders import GRU4Rec
+from gru4rec.sessions import event_types_of
 from gru4rec.training import Hooks, Progress, prune_gradually
 
 
@@ -29,7 +30,8 @@ def retrained(
             "a model that was shrunk cannot learn on; shrink the checkpoint it was made of"
         )
     log = read_clicks(train, also=recommender.inputs)
-    sessions = recommender.reader.arrays(log).with_targets()
+    events = event_types_of(log, recommender.config.training, strict=False)
+    sessions = replace(recommender.reader, events=events).arrays(log).with_targets()
     if not len(sessions):
         raise DataError(
             "no session of the log to train on has two clicks on items of the catalog",

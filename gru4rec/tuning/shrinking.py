@@ -10,7 +10,7 @@ import polars as pl
 
 from gru4rec.clicks import ClickSource, read_clicks
 from gru4rec.errors import DataError
-from gru4rec.evaluation import evaluate
+from gru4rec.evaluation import evaluate, extra_columns
 from gru4rec.model import AS_TRAINED, check_sparsity, packed
 from gru4rec.recommenders import GRU4Rec
 from gru4rec.schema import ITEM_ID, SESSION_ID
@@ -99,7 +99,8 @@ def compare(recommenders: Iterable[GRU4Rec], clicks: ClickSource) -> pl.DataFram
     rows: list[dict[str, Any]] = []
     for recommender in recommenders:
         if log is None:
-            log = read_clicks(clicks, also=list(recommender.side_inputs.values)).collect()
+            also = extra_columns({recommender.name: recommender})
+            log = read_clicks(clicks, also=also).collect()
         measured = evaluate(
             {recommender.name: recommender}, log, ks=[_K], through_index=True, intervals=False
         )

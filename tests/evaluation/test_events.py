@@ -98,7 +98,7 @@ def test_what_cannot_be_is_refused_in_one_line(popular):
         ({"event_column": "kind"}, "'kind'"),
         ({"event_column": "type", "event_weights": {"bye": 1.0}}, "'bye'"),
         ({"event_column": "type", "event_weights": {"buy": -1.0}}, "at least 0"),
-        ({"event_weights": {"buy": 1.0}}, "event_column"),
+        ({"event_weights": {"buy": 1.0}}, "event_col"),
     ):
         with pytest.raises((g4r.DataError, g4r.ConfigError)) as refused:
             g4r.evaluate(popular, TEST, **asked)
