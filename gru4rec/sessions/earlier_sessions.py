@@ -64,7 +64,10 @@ def _earlier(sessions: SessionArrays, order: IntArray, most: int) -> tuple[IntAr
 
 
 def _before(history: SessionArrays, sessions: SessionArrays) -> SessionArrays:
-    """Return the history as what was before. Raise DataError for one that cannot be."""
+    """Return the history as what was before, without the sessions themselves.
+
+    Raise DataError for one that cannot be.
+    """
     if not len(history.users):
         raise DataError("the history has no column of users; give the log that has it")
     if history.timed != sessions.timed:
@@ -72,10 +75,17 @@ def _before(history: SessionArrays, sessions: SessionArrays) -> SessionArrays:
             "the history has times and the sessions have none, or the other way round: nobody "
             "knows which came first; give both with their times, or both without"
         )
+    keys = ["id", "began"] if history.timed else ["id"]
+    same = _keys_of(history).join(_keys_of(sessions), on=keys, how="semi")
+    older = history.take(np.setdiff1d(np.arange(len(history)), same["place"].to_numpy()))
     if history.timed:
-        return history
-    ids = sessions.session_ids.cast(pl.String).implode()
-    is_other = ~history.session_ids.cast(pl.String).is_in(ids).to_numpy()
+        return older
     shift = history.ended.max(initial=0) + 1  # rows, as those of `sessions`, from 0 on
-    older = history.take(np.flatnonzero(is_other))
     return replace(older, began=older.began - shift, ended=older.ended - shift)
+
+
+def _keys_of(sessions: SessionArrays) -> pl.DataFrame:
+    """Return what a session is known by in both logs."""
+    ids = sessions.session_ids.cast(pl.String)
+    keys = pl.DataFrame({"id": ids, "began": sessions.began})
+    return keys.with_row_index("place")

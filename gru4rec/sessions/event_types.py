@@ -58,11 +58,10 @@ class EventTypes:
         if not column:
             return cls()
         _check_column(clicks, column)
-        counts = (
-            clicks.select(plain_text(column)).drop_nulls().group_by(column).agg(_count=pl.len())
-        )
-        by_count = counts.sort(["_count", column], descending=[True, False])
-        there = by_count.collect()[column].to_list()
+        texts = clicks.select(plain_text(column).alias("type")).drop_nulls()
+        counts = texts.group_by("type").agg(count=pl.len())
+        by_count = counts.sort(["count", "type"], descending=[True, False])
+        there = by_count.collect()["type"].to_list()
         dtype = clicks.collect_schema()[column]
         weighed = {_as_read(name, dtype): weight for name, weight in weights.items()}
         asked = [_as_read(name, dtype) for name in targets]

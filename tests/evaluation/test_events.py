@@ -149,3 +149,34 @@ def test_the_reward_is_that_of_a_training_or_given(popular):
         g4r.evaluate(popular, TEST, metrics=["reward"])
     with pytest.raises(g4r.ConfigError, match="reward"):
         g4r.evaluate(popular, TEST, metrics=["reward"], event_column="type")
+
+
+def test_rows_are_compared_with_their_like():
+    """The smaller catalog knows views alone: it has no slice of buys, and no weighted rows."""
+    train = pl.concat([TRAIN, TRAIN.with_columns(pl.col("session_id") + 10)])
+    peers = {
+        "all": g4r.Popularity().fit(train),
+        "few": g4r.Popularity().fit(train.filter(pl.col("item_id").is_in(["a", "b"]))),
+    }
+    log = TEST.with_columns(type=pl.Series(["view", "view", "buy", "view", "view", "view"]))
+    for against in peers:
+        table = g4r.evaluate(
+            peers, log, ks=[2], by=["event"], against=against, event_column="type",
+            event_weights={"buy": 5.0},
+        )  # fmt: skip
+        rows = table.filter(recommender=against).select("slice", "metric", "value").iter_rows()
+        own = {(cut, metric): value for cut, metric, value in rows}
+        for row in table.rows(named=True):
+            theirs = own.get((row["slice"], row["metric"]))
+            if row["difference"] is None:
+                assert theirs is None
+            else:
+                assert row["difference"] == pytest.approx(row["value"] - theirs)
+
+
+def test_a_column_may_have_any_name(popular):
+    for name in ("len", "_count", "literal"):
+        log = TEST.rename({"type": name})
+        asked = {"ks": [2], "event_column": name, "event_weights": {"buy": 5}}
+        found = values(g4r.evaluate(popular, log, **asked))
+        assert found["weighted_recall"] == pytest.approx(3 / 8)

@@ -109,3 +109,44 @@ def test_a_log_without_the_column_is_refused_in_training_and_said_in_serving(cap
     assert live.recommend(2)["score"].to_list() == pytest.approx(
         asked.filter(third)["score"].to_list(), abs=1e-5
     )
+
+
+def timed(rows: list[tuple[int, str, str, int]]) -> pl.DataFrame:
+    log = pl.DataFrame(rows, schema=["session_id", "user", "item_id", "timestamp"], orient="row")
+    return log.with_columns(pl.from_epoch(pl.col("timestamp") * 3600).cast(pl.Datetime("us")))
+
+
+def test_only_sessions_that_ended_before_are_earlier():
+    """Session 1 goes on after 2 has begun; 3 begins after both."""
+    log = timed(
+        [(1, "u", "a", 0), (2, "u", "b", 1), (2, "u", "c", 2), (1, "u", "d", 5), (3, "u", "e", 6)]
+    )
+    led = after_earlier(arrays(log), 10)
+    assert items_of(led) == ["ad", "bc", "bcade"]
+
+
+def test_a_history_of_what_comes_later_adds_nothing():
+    all_of_it = after_earlier(arrays(), 4)
+    with_itself = after_earlier(arrays(), 4, history=arrays())
+    assert items_of(with_itself) == items_of(all_of_it)
+
+
+def test_without_times_a_history_was_before():
+    log = LOG.drop("timestamp")
+    old, new = log[:5], log[5:]
+    assert items_of(after_earlier(arrays(new), 4, history=arrays(old))) == ["abcbd", "ca", "bcbdea"]
+    with_itself = after_earlier(arrays(new), 4, history=arrays(log))
+    assert items_of(with_itself) == ["abcbd", "ca", "bcbdea"]
+    with pytest.raises(g4r.DataError, match="times"):
+        after_earlier(arrays(new), 4, history=arrays(LOG[:5]))
+
+
+def test_who_logs_in_midway_is_known():
+    log = LOG.with_columns(user=pl.when(pl.int_range(pl.len()) != 5).then("user"))
+    assert items_of(after_earlier(arrays(log), 4))[2] == "abcbd"
+
+
+@pytest.mark.parametrize("values", [pl.lit([1]), pl.duration(hours=1)])
+def test_a_column_that_names_no_users_is_refused(values):
+    with pytest.raises(g4r.DataError, match="'user'"):
+        arrays(LOG.with_columns(user=values))

@@ -7,6 +7,7 @@ import torch
 from toys import TINY
 
 import gru4rec as g4r
+from gru4rec.evaluation import backtest
 from gru4rec.training import TrainingLog
 from gru4rec.training.batch import TrainingBatches
 
@@ -129,3 +130,34 @@ def test_resume_refuses_other_weights(typed, tmp_path):
         g4r.GRU4Rec(g4r.Config().replace(settings), device="cpu").fit(
             other, keep=tmp_path / "model", resume=True
         )
+
+
+def test_a_type_that_is_held_out_alone_is_there(typed):
+    newest = pl.col("session_id") == typed["session_id"].max()
+    log = typed.with_columns(type=pl.when(newest).then(pl.lit("buy")).otherwise(pl.lit("view")))
+    settings = {**SETTINGS, "training.event_weights": {"buy": 5.0}, "training.epochs": 1}
+    fitted = g4r.GRU4Rec(g4r.Config().replace(settings), device="cpu").fit(log, valid="10%")
+    assert fitted.meta.metrics
+
+
+def test_a_name_is_a_type_of_whole_numbers_only_if_it_is_one(typed):
+    log = typed.with_columns(type=pl.lit(1))
+    with pytest.raises(g4r.DataError, match=r"no event of type '1\.5'"):
+        learned(log, **{"training.event_weights": {"1.5": 0.0}})
+    with pytest.raises(g4r.DataError, match="the same type"):
+        learned(log, **{"training.event_weights": {"1": 2.0, "1.0": 3.0}})
+
+
+def test_a_checkpoint_with_types_is_shrunk_and_learns_by_them(typed):
+    settings = {**SETTINGS, "training.rewards": {"buy": 2.0}, "training.target_events": ["buy"]}
+    fitted = g4r.GRU4Rec(g4r.Config().replace(settings), device="cpu").fit(typed)
+    small = g4r.shrink(fitted, sparsity=0.5, train=typed)
+    assert small.meta.stored_as["sparsity"] == "0.5"
+
+
+def test_a_backtest_measures_buys_alone_of_every_way(typed):
+    config = g4r.Config().replace({**SETTINGS, "training.target_events": ["buy"]})
+    asked = {"train": "5d", "every": "3d", "ways": ["stale"], "baselines": ["markov"]}
+    for table in backtest(typed, config=config, **asked):
+        counts = table.filter(metric="recall_all")["num_targets"]
+        assert counts.max() < 1.1 * counts.min()  # not of all clicks, which are three times as many

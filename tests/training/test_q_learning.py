@@ -158,6 +158,7 @@ def test_scores_of_index_live_session_and_matrix_agree():
         {"training.neighbours": 100},
         {"training.rewards": {"buy": -1.0}},
         {"training.discount": 1.0},
+        {"training.rewards": {"buy": 0.0}},
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(settings):

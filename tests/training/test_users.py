@@ -76,3 +76,40 @@ def test_the_column_is_no_setting_of_several_processes_and_has_its_name_kept(of_
     assert loaded.config.encoder.user_column == "user"
     log = log_of(20, first=3000)
     assert loaded.recommend(log, 3).equals(of_users.recommend(log, 3))
+
+
+def test_a_history_without_users_is_refused_in_one_line(of_users):
+    with pytest.raises(g4r.DataError, match="history has no column 'user'"):
+        g4r.evaluate({"m": of_users}, log_of(5), history=log_of(5).drop("user"))
+
+
+def test_a_fusion_reads_users_whatever_the_order_of_its_parts(of_users):
+    log = log_of(300)
+    vstan = g4r.VSTAN().fit(log)
+    test = log_of(50, first=4000)
+    settings = {**TINY, "encoder.user_column": "user", "training.epochs": 4}
+    model = g4r.GRU4Rec(g4r.Config().replace(settings), device="cpu").fit(log)
+    alone = recall(model, test)
+    assert recall(g4r.Fusion([vstan, model], weights=[0, 1]), test) == pytest.approx(alone)
+    assert recall(g4r.Fusion([model, vstan], weights=[1, 0]), test) == pytest.approx(alone)
+
+
+def test_slices_and_categories_are_of_the_session_itself(of_users):
+    from gru4rec.evaluation.outcomes import outcomes_of
+
+    test = log_of(50, first=2000)
+    outcomes = outcomes_of(of_users, of_users.reader.arrays(test.lazy()))
+    assert outcomes.lengths.sum() == len(outcomes.clicked) == test.height
+    assert set(outcomes.since) == {0}  # no session has an item twice
+
+
+def test_a_command_answers_as_the_library_does(of_users, tmp_path, capfd):
+    from gru4rec.cli import main
+
+    of_users.save(tmp_path / "model")
+    log = log_of(20, first=3000)
+    log.write_parquet(tmp_path / "log.parquet")
+    asked = [str(tmp_path / "model"), str(tmp_path / "log.parquet"), "-k", "3"]
+    main(["recommend", *asked, "-o", str(tmp_path / "out.parquet")], standalone_mode=False)
+    assert pl.read_parquet(tmp_path / "out.parquet").equals(of_users.recommend(log, 3))
+    assert "no column" not in capfd.readouterr().err
