@@ -11,7 +11,8 @@ STORES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//?)")
 _NAMED = (*STORES, "hdfs")
 
-_SECRET = ("HTTP 4", "403", "401", "Forbidden", "Unauthorized", "AuthenticationFailed")
+_SECRET = ("Forbidden", "Unauthorized", "AuthenticationFailed")
+_SECRET_CODE = re.compile(r"(?<![\d.:/])40[13](?![\d.])")  # of an answer, not of a port or a time
 _NO_CREDENTIALS = (
     "/latest/api/token", "/latest/meta-data", "token request", "must be specified", "credential",
     "Credential",
@@ -68,11 +69,12 @@ def trouble_with(error: BaseException) -> str | None:
         return "there is no such object"
     if any(sign in said for sign in _NO_CREDENTIALS):
         return f"no credentials were found; set {_KEYS}"
-    if isinstance(error, PermissionError) or any(sign in said for sign in _SECRET):
-        return "the store refuses access; check the credentials, and what they allow"
     if isinstance(error, ConnectionError | TimeoutError) or "error sending request" in said:
         return (
             "the store cannot be reached; check the network, and AWS_ENDPOINT_URL or the like if "
             "it is set"
         )
+    is_refused = any(sign in said for sign in _SECRET) or _SECRET_CODE.search(said)
+    if isinstance(error, PermissionError) or is_refused:
+        return "the store refuses access; check the credentials, and what they allow"
     return "the store answers with an error; check the address, its region and the settings"

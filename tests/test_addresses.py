@@ -99,3 +99,20 @@ def test_a_store_that_is_lost_on_the_way_ends_a_command_with_one_line(monkeypatc
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: cannot read the click log to its end: the store cannot")
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (
+            "GET http://127.0.0.1:40321/a.parquet in 248µs - HTTP error: error sending request",
+            "reached",
+        ),
+        ("GET http://127.0.0.1:9/a403 in 8.401s - HTTP error: error sending request", "reached"),
+        ("GET http://127.0.0.1:40301/a in 8.401s - server error: status 503: busy", "answers with"),
+        ("GET http://127.0.0.1:9/a in 1s - status 403: Denied", "refuses access"),
+        ("GET http://127.0.0.1:9/a in 1s - HTTP 401 Unauthorized", "refuses access"),
+    ],
+)
+def test_numbers_of_ports_and_times_are_no_refusals(said, meant):
+    assert meant in (trouble_with(OSError(f"object-store error: Error performing {said}")) or "")
