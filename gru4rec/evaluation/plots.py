@@ -115,7 +115,8 @@ def slices(table: pl.DataFrame, by: str, *, k: int) -> list[str]:
 
     Empty slices are left out.
     """
-    table = table.filter(pl.col("slice").str.starts_with(f"{by} "), pl.col("num_targets") > 0)
+    has_targets = (pl.col("num_targets") > 0) & pl.col("metric").is_in(["recall", "mrr"])
+    table = table.filter(pl.col("slice").str.starts_with(f"{by} "), has_targets)
     parts = table["slice"].unique(maintain_order=True).to_list()
 
     def draw(axes: "Axes", metric: str) -> None:

@@ -89,7 +89,8 @@ def _asked_for(table: pl.DataFrame, asked: Mapping[str, Any]) -> pl.DataFrame:
     """Of a table made for a page, what `evaluate` gives for the arguments themselves."""
     kind = pl.col("slice").str.split(" ").list.first()
     wanted = [*asked["metrics"], *OUTCOME_METRICS]  # which are there only if they are asked for
-    is_wanted = pl.col("metric").str.strip_suffix("_all").is_in(wanted)
+    metric = pl.col("metric").str.strip_suffix("_all").str.strip_prefix("weighted_")
+    is_wanted = metric.str.replace("^reward_.*", "reward").is_in(wanted)
     is_cut_off = pl.col("k").is_null() | pl.col("k").is_in(list(asked["ks"]))
     rows = table.filter(kind.is_in(["all", *asked["by"]]), is_wanted, is_cut_off)
     unwanted = [] if asked["by"] else ["slice"]

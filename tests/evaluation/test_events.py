@@ -5,6 +5,7 @@ import pytest
 from toys import TINY
 
 import gru4rec as g4r
+from gru4rec.evaluation import evaluate_with_page
 
 # Popularity ranks a, b, c, d: a is clicked 4 times, b 3, c 2, d once.
 TRAIN = pl.DataFrame({"session_id": [0, 0, 1, 1, 2, 2, 3, 3, 4, 4], "item_id": list("abababacdc")})
@@ -180,3 +181,14 @@ def test_a_column_may_have_any_name(popular):
         asked = {"ks": [2], "event_column": name, "event_weights": {"buy": 5}}
         found = values(g4r.evaluate(popular, log, **asked))
         assert found["weighted_recall"] == pytest.approx(3 / 8)
+
+
+def test_a_page_has_the_same_rows_beside_it(popular):
+    asked = {
+        "ks": [2], "event_column": "type", "event_weights": {"buy": 5}, "rewards": {"buy": 1.0},
+        "metrics": ["recall", "reward"], "by": ["event"],
+    }  # fmt: skip
+    table, _ = evaluate_with_page(popular, TEST, **asked)
+    keys = ["slice", "metric", "k", "value"]
+    plain = g4r.evaluate(popular, TEST, **asked).select(keys)
+    assert table.select(keys).sort(keys).equals(plain.sort(keys))
