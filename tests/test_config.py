@@ -58,8 +58,11 @@ def without_contradiction(values: dict[str, Any]) -> dict[str, Any]:
     if not values.get("training", {}).get("event_column"):
         for name in ("event_weights", "target_events", "rewards"):
             values.get("training", {}).pop(name, None)
-    if values.get("training", {}).get("rewards"):
+    rewards = values.get("training", {}).get("rewards", {})
+    if any(rewards.values()):
         values["training"] |= {"neighbours": 0, "steps": 2}
+    elif rewards:
+        values["training"].pop("rewards")
     if values.get("training", {}).get("steps") != 1:
         encoder.pop("state_dropout", None)
     return values | ({"encoder": encoder} if "encoder" in values else {})
