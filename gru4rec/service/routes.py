@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gru4rec.errors import Gru4RecError
+from gru4rec.recommenders import Recommender
 from gru4rec.service.answering import Answer
 from gru4rec.service.asked import object_of
 from gru4rec.service.bodies import body_of
@@ -63,6 +64,8 @@ class Handlers:
         question = state.reader.question(
             _query(request), body, session_id=session_id, takes_clicks=takes_clicks
         )
+        if question.outcome:
+            _check_outcome(state.recommender)  # before a click is taken
         answer = await state.ask(question)
         reply = _reply(session_id, answer)
         if question.outcome:
@@ -195,12 +198,17 @@ def _reply(session_id: str | None, answer: Answer) -> dict[str, Any]:
 
 
 def _outcome(answer: Answer) -> dict[str, float]:
-    """Return how likely each outcome of the session is. Refuse it of a model that tells none."""
+    """Return how likely each outcome of the session is."""
     recommender = answer.recommender
-    if not len(recommender.outcome_classes):
-        raise Refusal(422, "the model was not trained with an outcome of sessions; leave it out")
+    _check_outcome(recommender)  # it may have come meanwhile
     (found,) = outcomes_of_running(recommender, [answer.session])
     return dict(zip(recommender.outcome_classes.names, found.values(), strict=True))
+
+
+def _check_outcome(recommender: Recommender) -> None:
+    """Refuse to tell the outcome by a model that knows none."""
+    if not len(recommender.outcome_classes):
+        raise Refusal(422, "the model was not trained with an outcome of sessions; leave it out")
 
 
 def _refuse_slashes(request: Request, given: str | None) -> None:

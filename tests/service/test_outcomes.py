@@ -41,8 +41,9 @@ def test_a_model_without_an_outcome_refuses_the_question(
     serving: Callable[..., Client], trained: g4r.GRU4Rec, tmp_path: Path
 ) -> None:
     trained.save(tmp_path / "plain")
-    reply = serving(checkpoint=str(tmp_path / "plain")).post(
-        "/recommend", {"items": ["c00-0000"], "outcome": True}
-    )
-    assert reply.status == 422
-    assert "was not trained with an outcome" in reply.json["error"]
+    client = serving(checkpoint=str(tmp_path / "plain"))
+    for path in ("/recommend", "/sessions/s/clicks"):
+        reply = client.post(path, {"items": ["c00-0000"], "outcome": True})
+        assert reply.status == 422
+        assert "was not trained with an outcome" in reply.json["error"]
+    assert client.get("/sessions/s").status == 404  # the click that was refused is not there
