@@ -78,7 +78,7 @@ class Model(nn.Module):
         self._input_table = None if self.shared else _table(num_items, input_size)
         self.bias = None if self.cosine else _table(num_items)
         self.q = QHead(width) if training.rewards else None
-        self.scores_by_q = training.q_scores
+        self.scores_by_q = training.q_scores and self.q is not None
         self.outcome = OutcomeHead(self.encoder.output_size, num_classes) if num_classes else None
 
     @property
@@ -198,7 +198,7 @@ class Model(nn.Module):
         what was likely times e^Q.
         """
         queries_MD = unit(vectors_MD) * self.scale if self.cosine else vectors_MD
-        if self.scores_by_q and self.q is not None:
+        if self.q is not None and self.scores_by_q:
             queries_MD = queries_MD + self.q.mean_queries(vectors_MD)
         if self.cosine:
             return queries_MD

@@ -155,19 +155,20 @@ class Scorer(ABC):
 
         By the session up to and with the click, as in `score`. Raise DataError as `check_outcome`.
         """
-        self.check_outcome()
-        raise NotImplementedError
+        raise self._knows_no_outcome()
 
     def running_outcomes(self, sessions: Sequence[RunningSession]) -> Float64Array:
         """Return the same for running sessions that have a click [S, K]."""
-        self.check_outcome()
-        raise NotImplementedError
+        raise self._knows_no_outcome()
 
     def check_outcome(self) -> None:
         """Raise DataError if the recommender has not learned the outcome of sessions."""
         if not len(self.outcome_classes):
-            raise DataError(
-                f"this {self.name} has not learned the outcome of sessions; ask a gru4rec that was "
-                "trained with outcome",
-                mend_with=["outcome"],
-            )
+            raise self._knows_no_outcome()
+
+    def _knows_no_outcome(self) -> DataError:
+        return DataError(
+            f"this {self.name} has not learned the outcome of sessions; ask a gru4rec that was "
+            "trained with outcome",
+            mend_with=["outcome"],
+        )

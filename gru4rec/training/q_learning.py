@@ -47,7 +47,7 @@ def q_loss(
     """
     num_clicks, num_outputs = len(vectors_MD), len(outputs_CD)
     device = vectors_MD.device
-    own = int(torch.randint(2, (), generator=random, device=device))
+    own = batch.seed & 1  # known to the host, which waits for no device
     negatives_MA = torch.randint(
         num_outputs, (num_clicks, _NEGATIVES), generator=random, device=device
     )

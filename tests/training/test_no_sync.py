@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from toys import TINY, clicks_of
@@ -10,7 +11,7 @@ from waits import NoSync
 import gru4rec as g4r
 from gru4rec.model.encoders import ENCODERS
 from gru4rec.model.network import Model
-from gru4rec.sessions import to_arrays
+from gru4rec.sessions import OutcomeClasses, event_types_of, to_arrays
 from gru4rec.sessions.catalog import Catalog
 from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.losses import LOSSES
@@ -19,6 +20,7 @@ from gru4rec.training.trainer import Trainer
 
 def trainer_of(**settings: object) -> Trainer:
     log = clicks_of([[f"{n}", f"{n + 1}", f"{n}", f"{n + 2}"] for n in range(60)]).lazy()
+    log = log.with_columns(type=pl.int_range(pl.len()) % 3, bought=pl.col("session_id") % 2 == 0)
     catalog = Catalog.of(log)
     base = {
         "training.scoring": "cosine",
@@ -33,9 +35,11 @@ def trainer_of(**settings: object) -> Trainer:
         "training.hidden_dropout": 0.2,
     }  # fmt: skip
     config = g4r.Config().replace({**TINY, **base, **open_ones, **settings})
-    model = Model(config, len(catalog))
+    classes = OutcomeClasses.of(log, config.training.outcome)
+    model = Model(config, len(catalog), num_classes=len(classes))
     model.initialize(torch.Generator().manual_seed(0))
-    batches = TrainingBatches(to_arrays(log, catalog), catalog.support, config)
+    sessions = to_arrays(log, catalog, events=event_types_of(log, config.training))
+    batches = TrainingBatches(classes.on(sessions, log), catalog.support, config)
     return Trainer(model, batches, config, torch.device("cpu"))
 
 
@@ -62,10 +66,17 @@ def test_no_encoder_or_loss_makes_the_host_wait(encoder: str, loss: str) -> None
         {"encoder.embedding": "onehot"},
         {"encoder.reset_gate": "before", "encoder.num_layers": 2},
         {"encoder.state_dropout": 0.3, "training.steps": 1},
+        {"training.event_column": "type", "training.event_weights": {"1": 5.0}},
+        {"training.event_column": "type", "training.rewards": {"1": 5.0}},
+        {
+            "training.event_column": "type", "training.rewards": {"1": 5.0},
+            "training.q_advantage": True, "training.scoring": "dot",
+        },
+        {"training.outcome": "bought"},
         # not AdamW: torch counts its steps in a tensor on the host, which no device waits for
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_no_setting_makes_the_host_wait(settings: dict[str, object]) -> None:
     two_steps(trainer_of(**settings))
 

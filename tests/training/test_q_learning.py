@@ -165,3 +165,12 @@ def test_what_cannot_be_is_refused_in_one_line(settings):
     with pytest.raises(g4r.ConfigError) as refused:
         g4r.Config().replace({**SETTINGS, **settings})
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_without_rewards_there_is_no_q_in_scores():
+    config = g4r.Config().replace(
+        {**SETTINGS, "training.rewards": {}, "training.q_scores": True, "training.epochs": 0.1}
+    )
+    model = g4r.GRU4Rec(config, device="cpu").fit(log_of(SESSIONS)).model
+    assert model.q is None
+    assert not model.scores_by_q
