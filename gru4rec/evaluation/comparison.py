@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from gru4rec.arraytypes import Float64Array
-from gru4rec.clicks import ClickSource, at_least_one, read_clicks
+from gru4rec.clicks import ClickSource, at_least_one
 from gru4rec.config import TrainingConfig
 from gru4rec.errors import DataError
 from gru4rec.evaluation.bootstrap import Resamples, interval
@@ -15,10 +15,11 @@ from gru4rec.evaluation.list_metrics import ItemFacts
 from gru4rec.evaluation.measurements import TIE_RATE, Measurement, drawn, measurements
 from gru4rec.evaluation.outcomes import Outcomes, outcomes_of
 from gru4rec.evaluation.question import Candidate, Question
+from gru4rec.evaluation.reading import read_sessions
 from gru4rec.evaluation.session_outcomes import foretold_by, outcome_measurements, told
 from gru4rec.recommenders import Recommender
 from gru4rec.serving import ListRules
-from gru4rec.sessions import EventTypes, SessionArrays, SessionReader, event_types_of, warn_of_leaks
+from gru4rec.sessions import SessionArrays
 
 
 def evaluate(
@@ -95,7 +96,7 @@ def evaluate(
     candidates = list(question.candidates(recommenders))
     facts = {name: question.facts_of(name, each) for name, each in recommenders.items()}
     foretelling = told(recommenders) if outcome else []
-    clicks, read = _read(recommenders, sessions, question, history, outcome=outcome)
+    clicks, read = read_sessions(recommenders, sessions, question, history, outcome=outcome)
     resamples = Resamples(max(map(len, read.values()))) if intervals else None
     done, total = 0, sum(len(read[each.recommender].prefixes()) for each in candidates)
 
@@ -143,65 +144,6 @@ def _events(
         "rewards": dict(rewards or {}),
     }
     return TrainingConfig.from_dict(given, prefix="training.")
-
-
-def _read(
-    recommenders: Mapping[str, Recommender],
-    sessions: ClickSource,
-    question: Question,
-    history: ClickSource | None,
-    *,
-    outcome: bool,
-) -> tuple[pl.LazyFrame, dict[str, SessionArrays]]:
-    """The log, and its sessions as each takes them. Warns of those that one was trained on."""
-    asked = question.events_asked(recommenders)
-    also = extra_columns(recommenders, asked.event_column, outcome=outcome)
-    clicks = read_clicks(sessions, also=also).collect().lazy()
-    events = event_types_of(clicks, asked, strict=question.events is not None)
-    before = None if history is None else read_clicks(history, also=also).collect().lazy()
-    read = {
-        name: reader_of(recommender, events, before).arrays(clicks)
-        for name, recommender in recommenders.items()
-    }
-    metas = {name: recommender.meta for name, recommender in recommenders.items()}
-    warn_of_leaks({name: meta.seen for name, meta in metas.items() if meta.seen}, clicks, read)
-    return clicks, read
-
-
-def reader_of(
-    recommender: Recommender, events: EventTypes, history: pl.LazyFrame | None = None
-) -> SessionReader:
-    """Return what reads sessions for a recommender, behind those of a history if it asks for them.
-
-    Raise DataError for a history without the users that it asks for.
-    """
-    reader = replace(recommender.reader, events=events)
-    if history is None or not reader.users:
-        return reader
-    if reader.users not in history.collect_schema():
-        raise DataError(
-            f"the history has no column {reader.users!r} of users; give the log that has it"
-        )
-    return replace(reader, history=reader.arrays(history).alone())
-
-
-def extra_columns(
-    recommenders: Mapping[str, Recommender],
-    event_column: str | None = None,
-    *,
-    outcome: bool = False,
-) -> list[str]:
-    """Return the names of the columns that are read besides those of every log.
-
-    They are those that recommenders read, or have learned types of events from, the one given, and
-    with `outcome` those of what they foretell.
-    """
-    names = [event_column or ""]
-    for recommender in recommenders.values():
-        settings = recommender.model_settings
-        names += [*recommender.side_inputs.values, settings.training.event_column]
-        names += [settings.encoder.user_column, *recommender.outcome_classes.columns * outcome]
-    return [name for name in names if name]
 
 
 def _outcomes(

@@ -87,7 +87,7 @@ def outcomes_of(
     depth = min(depth, len(recommender.catalog))
     before = sessions.prefixes()
     session = np.repeat(np.arange(len(sessions)), sessions.lengths)[before]
-    own = sessions.offsets[:-1] + (sessions.leads if len(sessions.leads) else 0)
+    own = sessions.own_starts
     position = before - own[session] + 1
     all_ranks = torch.full((len(before),), torch.inf, dtype=torch.float64)
     tied = torch.zeros(len(before), dtype=torch.int32) if count_ties else None

@@ -8,11 +8,12 @@ import polars as pl
 
 from gru4rec.clicks import ClickSource, ids_as, read_clicks
 from gru4rec.evaluation import plots
-from gru4rec.evaluation.comparison import evaluate, extra_columns
+from gru4rec.evaluation.comparison import evaluate
 from gru4rec.evaluation.inspection import explain, flat_values
 from gru4rec.evaluation.outcome_plots import reliabilities
 from gru4rec.evaluation.page import check_packages, rendered, row_of_log, sources, text_of
 from gru4rec.evaluation.question import under
+from gru4rec.evaluation.reading import extra_columns
 from gru4rec.evaluation.session_outcomes import OUTCOME_METRICS
 from gru4rec.evaluation.slices import OF_ANY_LOG
 from gru4rec.recommenders import GRU4Rec, Recommender

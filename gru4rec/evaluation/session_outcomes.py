@@ -71,13 +71,12 @@ def foretold_by(
             "the log"
         )
     session = sessions.sessions_of(asked)
-    leads = sessions.leads if len(sessions.leads) else np.zeros_like(sessions.lengths)
     return Foretold(
         recommender.outcomes_after(sessions, asked),
         known[asked],
         session,
-        asked - (sessions.offsets[:-1] + leads)[session] + 1,
-        sessions.lengths - leads,
+        asked - sessions.own_starts[session] + 1,
+        sessions.offsets[1:] - sessions.own_starts,
     )
 
 

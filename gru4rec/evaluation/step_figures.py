@@ -7,7 +7,8 @@ import polars as pl
 
 from gru4rec.config import Config
 from gru4rec.errors import DataError
-from gru4rec.evaluation.comparison import evaluate, reader_of
+from gru4rec.evaluation.comparison import evaluate
+from gru4rec.evaluation.reading import reader_of
 from gru4rec.evaluation.steps import Step
 from gru4rec.recommenders import Recommender
 from gru4rec.sessions import EventTypes, event_types_of

@@ -69,6 +69,12 @@ class SessionArrays:
         """Clicks of each session [S]."""
         return np.diff(self.offsets)
 
+    @property
+    def own_starts(self) -> IntArray:
+        """Where the clicks of each session itself start, behind those of earlier ones [S]."""
+        starts: IntArray = self.offsets[:-1]
+        return starts + self.leads if len(self.leads) else starts
+
     def take(self, sessions: IntArray) -> "SessionArrays":
         """Return the sessions of these numbers, in the order given."""
         lengths = self.lengths[sessions]
@@ -93,7 +99,7 @@ class SessionArrays:
         """
         parts = (self, other)
         ids = [part.session_ids.cast(pl.String).rename("") for part in parts]
-        leads = [part.leads if len(part.leads) else np.zeros_like(part.lengths) for part in parts]
+        leads = np.concatenate([part.own_starts - part.offsets[:-1] for part in parts])
         return SessionArrays(
             pl.concat(ids),
             np.concatenate([part.items for part in parts]),
@@ -106,7 +112,7 @@ class SessionArrays:
             users=np.concatenate([part.users for part in parts]),
             began=np.concatenate([part.began for part in parts]),
             ended=np.concatenate([part.ended for part in parts]),
-            leads=np.concatenate(leads) if len(self.leads) or len(other.leads) else _NO_COUNTS,
+            leads=leads if leads.any() else _NO_COUNTS,
             outcomes=np.concatenate([part.outcomes for part in parts]),
         )
 
@@ -120,15 +126,15 @@ class SessionArrays:
         kept = self.of_clicks(np.flatnonzero(known), before[self.offsets])
         leads = self.leads
         if len(leads):
-            leads = before[self.offsets[:-1] + leads] - before[self.offsets[:-1]]
+            leads = before[self.own_starts] - before[self.offsets[:-1]]
         return replace(kept, items=index[kept.items], leads=leads)
 
     def alone(self) -> "SessionArrays":
         """Return the sessions without clicks of earlier ones before them."""
         if not len(self.leads):
             return self
-        clicks, _ = ranges(self.offsets[:-1] + self.leads, self.lengths - self.leads)
-        alone = self.of_clicks(clicks, offsets_of(self.lengths - self.leads))
+        lengths = self.offsets[1:] - self.own_starts
+        alone = self.of_clicks(ranges(self.own_starts, lengths)[0], offsets_of(lengths))
         return replace(alone, leads=_NO_COUNTS)
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import Float32Array, IntArray
+from gru4rec.arraytypes import Float32Array, Float64Array, IntArray
 from gru4rec.config import Config, TrainingConfig
 from gru4rec.model import Packing, streams
 from gru4rec.sessions import (
@@ -93,6 +93,9 @@ class TrainingBatch:
 class TrainingBatches:
     """Makes the batch of any (epoch, window); the same one each time, whatever was made before."""
 
+    _weights: Float32Array = _NOTHING
+    _rewards: Float64Array | None = None
+
     def __init__(
         self,
         sessions: SessionArrays,
@@ -105,8 +108,9 @@ class TrainingBatches:
         """Take sessions of two clicks or more each, the support of every item, and who teaches."""
         self._neighbours, self._teaching = neighbours, config.training.teaching
         self._soft_targets = soft_targets
-        self.items, self.sides, self._weights = sessions.items, sessions.sides, weights_of(sessions)
-        self._rewards, self._ends = sessions.rewards, sessions.offsets[1:] - 1
+        self.items, self.sides = sessions.items, sessions.sides
+        self._weights, self._rewards = weights_of(sessions), sessions.rewards
+        self._ends = sessions.offsets[1:] - 1
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
         self._pairs = len(sessions.items) - len(sessions)
@@ -249,7 +253,7 @@ def weights_of(sessions: SessionArrays) -> Float32Array:
     """
     weights = sessions.weights
     if weights is None:
-        return np.empty(0, dtype=np.float32)
+        return _NOTHING
     is_target = np.ones(len(weights), dtype=bool)
     is_target[sessions.offsets[:-1]] = False
     scaled: Float32Array = (weights / weights[is_target].mean()).astype(np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 from gru4rec.arraytypes import IntArray
 from gru4rec.config import Config
 from gru4rec.sessions import WindowPart
-from gru4rec.training.batch import TrainingBatch, TrainingBatches, sampler_of, weights_of
+from gru4rec.training.batch import TrainingBatch, TrainingBatches, sampler_of
 from gru4rec.training.candidates import Candidates
 from gru4rec.training.clock import Due
 from gru4rec.training.dealt_log import DealtLog
@@ -44,8 +44,7 @@ class RankBatches(TrainingBatches):
         sessions, share = log.sessions, log.share
         self._neighbours, self._teaching = neighbours, config.training.teaching
         self._soft_targets = None
-        self.items, self.sides, self._weights = sessions.items, sessions.sides, weights_of(sessions)
-        self._rewards, self._ends = sessions.rewards, sessions.offsets[1:] - 1
+        self.items, self.sides = sessions.items, sessions.sides
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
         self._pairs = log.statistics.pairs
