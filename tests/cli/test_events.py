@@ -46,6 +46,21 @@ def test_weights_are_learned_kept_and_measured(run: Run, typed: Path, out: Path)
     assert "weighted_recall" not in {row["metric"] for row in plain}
 
 
+def test_rewards_are_learned_and_what_a_list_earns_is_estimated(
+    run: Run, typed: Path, out: Path
+) -> None:
+    given = ["--event-col", "type", "--reward", "buy=2"]
+    assert run("train", typed, "-o", out, *QUICK, *given).exit_code == 0
+    assert json.loads((out / "config.json").read_text())["training"]["rewards"] == {"buy": 2.0}
+    asked = ["evaluate", out, typed, "-k", 5, "--metric", "reward", "--format", "json"]
+    learned = json.loads(run(*asked).stdout)
+    assert {row["metric"] for row in learned} == {"reward", "reward_ess", "reward_clipped"}
+    half = json.loads(run(*asked, "--event-col", "type", "--reward", "buy=1").stdout)
+    values = [{row["metric"]: row["value"] for row in rows} for rows in (learned, half)]
+    assert values[0]["reward"] == pytest.approx(2 * values[1]["reward"])
+    assert 0 < values[0]["reward"] < 2
+
+
 def test_settings_of_events_are_in_the_config_that_is_shown(
     run: Run, typed: Path, out: Path
 ) -> None:
