@@ -12,12 +12,7 @@ import click
 
 from gru4rec.cli.event_options import event_options, events_of
 from gru4rec.cli.guard import Guarded, Reads, Writes
-from gru4rec.cli.options import (
-    click_log_options,
-    device_option,
-    output_options,
-    read_options,
-)
+from gru4rec.cli.options import click_log_options, device_option, output_options, read_options
 from gru4rec.cli.rule_options import measured_rule_options, rule_sets_of
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from gru4rec.sessions.side_inputs import NO_SIDE_INPUTS, SideInputs
 
 _ROW, _INDEX, _START, _TIME = "_row", "_index", "_start", "_time"
 _FIRST, _UNKNOWN = "_first", "_unknown"
-_USER, _BEGAN = "_user", "_began"
+_USER = "_user"
 
 
 def to_arrays(
@@ -51,9 +51,9 @@ def to_arrays(
     if not _stands_whole(clicks, timed):
         rows = _session_after_session(rows, timed=timed, by_start=by_start)
     start = TIMESTAMP if timed and by_start else _ROW
-    of_session = [_USER, _BEGAN] if users else []
+    of_session = [_USER, _TIME] if users else []
     if users:
-        rows = rows.with_columns(_user(clicks, users), pl.col(_TIME).alias(_BEGAN))
+        rows = rows.with_columns(_user(clicks, users))
     further = [_TIME] * (times or bool(users)) + [events.code_column] * bool(events)
     sessions, coded = _collect(
         side_inputs.encode(rows), start, [*side_inputs.names, *further], of_session
@@ -61,9 +61,7 @@ def to_arrays(
     arrays = _flat(sessions[SESSION_ID], coded, side_inputs.names, events, timed=timed)
     order = sessions.select(pl.arg_sort_by(_START, _ROW)).to_series().to_numpy().astype(np.int64)
     if users:
-        began, ended = sessions[_BEGAN].to_numpy(), sessions[_BEGAN].to_numpy().copy()
-        ended[arrays.lengths > 0] = arrays.times[arrays.offsets[1:][arrays.lengths > 0] - 1]
-        arrays = replace(arrays, users=sessions[_USER].to_numpy(), began=began, ended=ended)
+        arrays = _of_users(arrays, sessions[_USER], began=sessions[_TIME])
         arrays = arrays if times else replace(arrays, times=NO_TIMES)
     stands_in_order = np.array_equal(order, np.arange(len(order)))
     return arrays if stands_in_order else arrays.take(order)
@@ -109,6 +107,14 @@ def _user(clicks: pl.LazyFrame, column: str) -> pl.Expr:
         )
     user = plain_text(column).backward_fill().over(SESSION_ID)  # who logs in midway is known
     return user.hash().fill_null(0).alias(_USER)
+
+
+def _of_users(arrays: SessionArrays, users: pl.Series, *, began: pl.Series) -> SessionArrays:
+    """Return sessions that have times with their users, and when each began and ended [S]."""
+    starts, some = began.to_numpy(), arrays.lengths > 0
+    ended = starts.copy()
+    ended[some] = arrays.times[arrays.offsets[1:][some] - 1]
+    return replace(arrays, users=users.to_numpy(), began=starts, ended=ended)
 
 
 def _stands_whole(clicks: pl.LazyFrame, timed: bool) -> bool:

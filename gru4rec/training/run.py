@@ -79,12 +79,12 @@ def train(
 
     With `encoder.repeats` a first run learns without the newest sessions, on which smoothing and
     the repeat head are fitted, and with `training.outcome` its calibration; the model that is kept
-    learns from all. With `training.neighbours`
-    models learn also what `neighbours_in` the log say; with `training.teachers` the one that is
-    kept learns what the others say. `hooks` say what to do on the way; `validate` and `save` are
-    added to them here. With held-out sessions the model is measured on them after each epoch, and
-    the best epoch is kept. With `keep`, a checkpoint's folder, the state of training is kept in it,
-    and with `resume` training goes on from the state that is there, to the same weights.
+    learns from all. With `training.neighbours` models learn also what `neighbours_in` the log say;
+    with `training.teachers` the one that is kept learns what the others say. `hooks` say what to do
+    on the way; `validate` and `save` are added to them here. With held-out sessions the model is
+    measured on them after each epoch, and the best epoch is kept. With `keep`, a checkpoint's
+    folder, the state of training is kept in it, and with `resume` training goes on from the state
+    that is there, to the same weights.
 
     With several `ranks` all call this with the same log and settings, and each keeps its part of
     the log, if the caller forgets it. All return the same; the first reports and saves.
