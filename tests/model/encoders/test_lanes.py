@@ -16,7 +16,7 @@ FORMS = {f"{name}, {layers} layers": (name, {"num_layers": layers}) for name in 
     "conv_gru, one click": ("conv_gru", {"conv_width": 1}),
     "conv_gru, wide": ("conv_gru", {"conv_width": 6}),
 }  # fmt: skip
-LENGTHS = np.array([3, 1, 9, 2, 12, 5, 1, 700, 4, 3, 1])  # one of them takes further lanes
+LENGTHS = np.array([3, 1, 9, 2, 12, 5, 1, 300, 4, 3, 1])  # one of them takes further lanes
 SIZE = 6
 
 
