@@ -26,6 +26,11 @@ settings.register_profile("full", deadline=None, max_examples=100)
 settings.load_profile("quick")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The pages take longest, and a file is for one worker: it had better begin with them."""
+    items.sort(key=lambda item: item.get_closest_marker("docs") is None)
+
+
 def pytest_collection_finish() -> None:
     """What was imported is never garbage: the collector need not look at it after each test."""
     gc.freeze()
