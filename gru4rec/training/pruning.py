@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gru4rec.arraytypes import IntArray
 from gru4rec.config import Config
-from gru4rec.model import Model, kept_entries
+from gru4rec.model import Model, is_pruned, kept_entries
 from gru4rec.sessions import SessionArrays
 from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.trainer import Hooks, Progress, Trainer
@@ -68,8 +68,10 @@ def _pruned(trainer: Trainer, sparsity: float) -> Iterator[None]:
     An entry has no gradient and the optimisers remember nothing of it, so they do not move it.
     """
     remembered, handles = trainer.learner.dense.tensors(), []
-    for number, weight in enumerate(trainer.learner.model.learned_densely()):
-        if weight.dim() < 2:
+    model = trainer.learner.model
+    names = {weight: name for name, weight in model.named_parameters()}
+    for number, weight in enumerate(model.learned_densely()):
+        if not is_pruned(names[weight], weight):
             continue
         kept = kept_entries(weight, sparsity).to(weight.dtype)
         weight.data.mul_(kept)

@@ -204,11 +204,10 @@ class TrainingLog:
 def _with_types(log: pl.LazyFrame, held_out: pl.LazyFrame | None, config: Config) -> pl.LazyFrame:
     """Return the clicks whose types of events there are: those that are held out too."""
     column = config.training.event_column
-    if not column or held_out is None or column not in held_out.collect_schema():
+    parts = [log] if held_out is None else [log, held_out]
+    if not column or any(column not in part.collect_schema() for part in parts):
         return log
-    if column not in log.collect_schema():
-        return log
-    return pl.concat([log, held_out], how="diagonal_relaxed")
+    return pl.concat(parts, how="diagonal_relaxed")
 
 
 def _nothing_to_learn(events: EventTypes) -> DataError:

@@ -16,8 +16,9 @@ def retrained(
 ) -> GRU4Rec:
     """Return a copy of which a share of the encoder is pruned, little by little.
 
-    It learns a log in between. Raise ConfigError for a share of 0, CheckpointError for one that was
-    shrunk, DataError for a log with nothing to learn, and DivergenceError.
+    It learns a log in between; a head of outcomes too, if the log has them. Raise ConfigError for a
+    share of 0, CheckpointError for one that was shrunk, DataError for a log with nothing to learn,
+    and DivergenceError.
     """
     if not share:
         raise ConfigError(
@@ -31,7 +32,8 @@ def retrained(
         )
     log = read_clicks(train, also=recommender.inputs)
     events = event_types_of(log, recommender.config.training, strict=False)
-    sessions = replace(recommender.reader, events=events).arrays(log).with_targets()
+    sessions = replace(recommender.reader, events=events).arrays(log)
+    sessions = recommender.outcome_classes.if_there(sessions, log).with_targets()
     if not len(sessions):
         raise DataError(
             "no session of the log to train on has two clicks on items of the catalog",

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import torch
 from click.testing import CliRunner
+from outcome_logs import LEARNS_OUTCOME, outcome_log
 from toys import TINY
 
 import gru4rec as g4r
@@ -382,3 +383,19 @@ def test_a_sparsity_of_0_is_a_checkpoint_as_it_is(folder):
     code, out, err = run(folder, "--sparsity", "0", "-o", str(folder / "small"), "--format", "json")
     assert code == 0, err
     assert [row["sparsity"] for row in json.loads(out)] == [0, 0]
+
+
+@pytest.mark.parametrize("retrains", [False, True])
+def test_heads_beside_the_encoder_are_not_pruned(retrains):
+    log = outcome_log()
+    settings = {
+        **LEARNS_OUTCOME, "training.event_column": "bought", "training.rewards": {"true": 1.0},
+    }  # fmt: skip
+    fitted = g4r.GRU4Rec(g4r.Config().replace(settings), device="cpu").fit(log)
+    small = g4r.shrink(fitted, sparsity=0.9, train=log if retrains else None)
+    weights = dict(small.model.named_parameters())
+    assert (weights["encoder.layers.0.weight_hh"] == 0).float().mean() > 0.85
+    for name in ("q.weight", "outcome.weight"):
+        before = dict(fitted.model.named_parameters())[name]
+        assert torch.equal(weights[name] == 0, before == 0)
+        assert torch.equal(weights[name], before) != retrains  # they learn too
