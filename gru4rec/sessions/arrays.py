@@ -221,6 +221,12 @@ class SessionArrays:
             return clicks
         return np.sort(np.random.default_rng(0).choice(clicks, most, replace=False))
 
+    def around(self, clicks: IntArray) -> tuple["SessionArrays", IntArray]:
+        """Return the sessions that rising clicks are of, and the places of these clicks there."""
+        sessions, numbers = np.unique(self.sessions_of(clicks), return_inverse=True)
+        taken = self.take(sessions)
+        return taken, clicks - self.offsets[sessions][numbers] + taken.offsets[numbers]
+
     def sessions_of(self, clicks: IntArray) -> IntArray:
         """Return the number of the session of each click [n], by their places in `items`."""
         return np.asarray(np.searchsorted(self.offsets, clicks, side="right") - 1)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec.arraytypes import Float32Array, Float64Array, IntArray
+from gru4rec.arraytypes import IntArray
 from gru4rec.config import Config, TrainingConfig
 from gru4rec.model import Packing, streams
 from gru4rec.sessions import (
@@ -21,6 +21,7 @@ from gru4rec.sessions import (
     sides_of,
 )
 from gru4rec.training.candidates import NOTHING, Candidates, CandidateSampler
+from gru4rec.training.counts import ALIKE, Counts, scaled
 from gru4rec.training.teaching import SessionNeighbours, SoftTargets, taught
 
 TERMINAL = -1
@@ -28,7 +29,6 @@ TERMINAL = -1
 CUT = -2
 """There too: what follows is in another window."""
 
-_NOTHING: Float32Array = np.empty(0, dtype=np.float32)
 _NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
 
 
@@ -74,6 +74,8 @@ class TrainingBatch:
     """Seed of the dropout masks."""
     outcomes: Tensor | None = None
     """Class of the outcome of each click's session [M], −1 where it is unknown; None without."""
+    known_outcomes: float = 0.0
+    """Clicks whose outcome is known; of a window that several ranks share, on average a rank's."""
 
     def to(self, device: torch.device) -> "TrainingBatch":
         """Return the batch on a device, sent in one piece."""
@@ -93,9 +95,6 @@ class TrainingBatch:
 class TrainingBatches:
     """Makes the batch of any (epoch, window); the same one each time, whatever was made before."""
 
-    _weights: Float32Array = _NOTHING
-    _rewards: Float64Array | None = None
-
     def __init__(
         self,
         sessions: SessionArrays,
@@ -106,20 +105,31 @@ class TrainingBatches:
         soft_targets: SoftTargets | None = None,
     ) -> None:
         """Take sessions of two clicks or more each, the support of every item, and who teaches."""
-        self._neighbours, self._teaching = neighbours, config.training.teaching
+        self.windows: Sequence[SessionBatch] = windows_of(sessions, config)
         self._soft_targets = soft_targets
+        self._takes(sessions, config, Counts.of(sessions, len(support)), support, neighbours)
+
+    def _takes(
+        self,
+        sessions: SessionArrays,
+        config: Config,
+        counts: Counts,
+        support: IntArray,
+        neighbours: SessionNeighbours | None,
+    ) -> None:
+        """Keep what batches are made of: `sessions`, and the `counts` of the log they are of."""
+        self._neighbours, self._teaching = neighbours, config.training.teaching
         self.items, self.sides = sessions.items, sessions.sides
-        self._weights, self._rewards = weights_of(sessions), sessions.rewards
+        self._weights = scaled(sessions.weights, counts.mean_weight)
+        self._rewards = sessions.rewards
         self._ends = sessions.offsets[1:] - 1
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
-        self._pairs = len(sessions.items) - len(sessions)
+        self._pairs = counts.pairs
         self._outcomes = None
         if len(sessions.outcomes):
             self._outcomes = sessions.click_outcomes.astype(np.int8)
-        self.windows: Sequence[SessionBatch] = windows_of(sessions, config)
-        targets = targets_of(sessions, len(support))
-        self.sampler = sampler_of(targets, support, config.training)
+        self.sampler = sampler_of(counts.targets, support, config.training)
 
     def __len__(self) -> int:
         """Windows of an epoch."""
@@ -156,10 +166,7 @@ class TrainingBatches:
         rows, places = self._input_rows(inputs, candidates.items)
         seed = int(random.integers(2**63))
         made = self._packed(batch, candidates, inputs, read, rows, places, seed)
-        if self._outcomes is None:
-            return made
-        outcomes = torch.from_numpy(self._outcomes[batch.clicks].astype(np.int64))
-        return dataclasses.replace(made, outcomes=outcomes)
+        return dataclasses.replace(made, known_outcomes=float(self._known(batch.clicks)))
 
     def _random_of(self, epoch: int, window: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(key=[self._seed, (epoch << 40) + window]))
@@ -176,13 +183,16 @@ class TrainingBatches:
     ) -> TrainingBatch:
         """Return all as tensors: `inputs` are the items of the clicks `read` [R], by place."""
         tensor = torch.from_numpy
-        weights, rewards, follows = self._weights, _NOTHING, _NO_ROWS
-        targets = read[: len(batch.clicks)] + 1
+        weights, rewards, follows, outcomes = self._weights, ALIKE, _NO_ROWS, None
+        clicks = read[: len(batch.clicks)]
+        targets = clicks + 1
         if self.are_weighted:
             weights = weights[targets]
         if self._rewards is not None:
             rewards = self._rewards[targets].astype(np.float32)
             follows = self._follows(batch, targets)
+        if self._outcomes is not None:
+            outcomes = tensor(self._outcomes[clicks].astype(np.int64))
         return TrainingBatch(
             packing=Packing.of(batch.layout),
             carried=tensor(batch.carried),
@@ -200,7 +210,12 @@ class TrainingBatches:
             rewards=tensor(rewards),
             follows=tensor(follows),
             seed=seed,
+            outcomes=outcomes,
         )
+
+    def _known(self, clicks: IntArray) -> int:
+        """Return how many clicks have a known outcome, by their places."""
+        return 0 if self._outcomes is None else int((self._outcomes[clicks] >= 0).sum())
 
     def _follows(self, batch: SessionBatch, targets: IntArray) -> IntArray:
         """Return `TrainingBatch.follows`, by the places of the targets among the clicks [M]."""
@@ -237,27 +252,6 @@ def windows_of(sessions: SessionArrays, config: Config) -> SessionParallelWindow
         return SessionParallelWindows(starts, lengths, lanes=lanes, steps=steps)
     max_length = config.encoder.max_length
     return WholeSessions(starts, lengths, clicks=lanes * steps, max_length=max_length)
-
-
-def targets_of(sessions: SessionArrays, num_items: int) -> IntArray:
-    """Return how often each item is a target [N]: clicked, and not first in its session."""
-    is_target = np.ones(len(sessions.items), dtype=bool)
-    is_target[sessions.offsets[:-1]] = False
-    return np.bincount(sessions.items[is_target], minlength=num_items)
-
-
-def weights_of(sessions: SessionArrays) -> Float32Array:
-    """Return what every click counts as a target [clicks], float32, 1 on average over targets.
-
-    Empty if all count alike.
-    """
-    weights = sessions.weights
-    if weights is None:
-        return _NOTHING
-    is_target = np.ones(len(weights), dtype=bool)
-    is_target[sessions.offsets[:-1]] = False
-    scaled: Float32Array = (weights / weights[is_target].mean()).astype(np.float32)
-    return scaled
 
 
 def sampler_of(targets: IntArray, support: IntArray, training: TrainingConfig) -> CandidateSampler:

@@ -19,11 +19,11 @@ from torch.nn.functional import cross_entropy
 from gru4rec.arraytypes import IntArray
 from gru4rec.model import Model, outcome_logits
 from gru4rec.sessions import SessionArrays
+from gru4rec.training.training_log import OUTCOME_CLICKS, TrainingLog
 from gru4rec.untrusted import fits, shown
 
 logger = logging.getLogger(__name__)
 
-_MOST = 50_000  # clicks that are asked about: a slope and some shifts need no more
 _RIDGE = 1.0  # weight of ½ · (slope − 1)² + ½ · shifts², against clicks that count 1 each
 _FLATTEST = 1e-3  # slope: no head is turned round
 
@@ -58,8 +58,8 @@ class Calibration:
         lists = {"shifts": list(self.shifts), "means": list(self.means)}
         return {"slope": self.slope, **lists, "spread": self.spread}
 
-    def fold_into(self, model: Model, learned: SessionArrays) -> None:
-        """Fold it into the head of a model that has learned these sessions too.
+    def fold_into(self, model: Model, log: TrainingLog) -> None:
+        """Fold it into the head of a model that has learned from a log.
 
         Its logits are brought first to the mean and the spread of those that this was fitted with,
         on sessions that both models have learned: how far apart a model's logits are, and where
@@ -67,7 +67,8 @@ class Calibration:
         """
         if model.outcome is None:
             raise ValueError("the model has no head for outcomes")
-        means_K, spread = _place_of(model, learned)
+        means, spread = _place_of(model, log)
+        means_K = torch.tensor(means, dtype=torch.float64)
         ratio = self.spread / spread if spread > 0 else 1.0
         shifts_K = torch.tensor(self.shifts, dtype=torch.float64)
         before_K = torch.tensor(self.means, dtype=torch.float64)
@@ -76,21 +77,30 @@ class Calibration:
 
 
 def fit_calibration(
-    model: Model, learned: SessionArrays, held_out: SessionArrays
+    model: Model, learned: TrainingLog, held_out: SessionArrays
 ) -> Calibration | None:
     """Return the calibration of a model's head; None if no outcome is known of what is `held_out`.
 
-    Every click of a held-out session counts. The model has `learned` the other sessions.
+    Every click of a held-out session counts. The model has `learned` the other sessions. Of several
+    ranks the first has what is held out, and fits.
     """
-    clicks, outcomes = known_outcomes(held_out, most=_MOST)
-    if not len(clicks):
-        logger.warning("no session held out has an outcome: probabilities are not calibrated")
+
+    def fit() -> tuple[float, list[float]] | None:
+        clicks, outcomes = known_outcomes(held_out, most=OUTCOME_CLICKS)
+        if not len(clicks):
+            logger.warning("no session held out has an outcome: probabilities are not calibrated")
+            return None
+        logits_MK = outcome_logits(model, held_out, clicks).clone()  # one that may be learned by
+        slope, shifts = fitted(logits_MK, torch.from_numpy(outcomes))
+        logger.info("fitted on held-out sessions: outcome, slope %.3g", slope)
+        return slope, shifts
+
+    found = learned.ranks.found_by_first(fit)
+    if found is None:
         return None
-    logits_MK = outcome_logits(model, held_out, clicks).clone()  # one that may be learned by
-    slope, shifts = fitted(logits_MK, torch.from_numpy(outcomes))
-    logger.info("fitted on held-out sessions: outcome, slope %.3g", slope)
-    means_K, spread = _place_of(model, learned)
-    return Calibration(slope, tuple(shifts), tuple(means_K.tolist()), spread)
+    slope, shifts = found
+    means, spread = _place_of(model, learned)
+    return Calibration(slope, tuple(shifts), tuple(means), spread)
 
 
 def fitted(logits_MK: Tensor, outcomes_M: Tensor) -> tuple[float, list[float]]:
@@ -132,7 +142,13 @@ def known_outcomes(
     return clicks, outcomes[clicks]
 
 
-def _place_of(model: Model, sessions: SessionArrays) -> tuple[Tensor, float]:
-    """Return the mean logits [K] after clicks of sessions, and the root of their mean variance."""
-    logits_MK = outcome_logits(model, sessions, sessions.prefixes(most=_MOST))
-    return logits_MK.mean(0), float(logits_MK.var(0, correction=0).mean().sqrt())
+def _place_of(model: Model, log: TrainingLog) -> tuple[list[float], float]:
+    """Return the mean logits [K] after learned clicks, and the root of their mean variance."""
+
+    def place() -> tuple[list[float], float]:
+        logits_MK = outcome_logits(model, *log.in_both_runs(OUTCOME_CLICKS))
+        variance_K = logits_MK.var(0, correction=0)
+        return logits_MK.mean(0).tolist(), float(variance_K.mean().sqrt())
+
+    means, spread = log.ranks.found_by_first(place)
+    return means, spread

@@ -12,9 +12,10 @@ from gru4rec.config import AUTO, Config
 from gru4rec.errors import ConfigError, DataError
 from gru4rec.sessions import RankWindows, SessionArrays
 from gru4rec.training.auto import LogStatistics
-from gru4rec.training.batch import targets_of, windows_of
+from gru4rec.training.batch import windows_of
+from gru4rec.training.counts import Counts
 from gru4rec.training.ranks import Ranks
-from gru4rec.training.training_log import TrainingLog
+from gru4rec.training.training_log import OUTCOME_CLICKS, SPREAD_CLICKS, TrainingLog
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,12 @@ class Share:
     """Its part of each window."""
     starts: IntArray
     """Where its sessions start in the whole log [S]."""
-    targets: IntArray
-    """How often each item is a target in the whole log [N]."""
+    counts: Counts
+    """Those of the whole log."""
     statistics: LogStatistics
     """Those of the whole log."""
+    in_both_runs: Mapping[int, tuple[SessionArrays, IntArray]]
+    """See `TrainingLog.in_both_runs`: some sessions, which the first rank keeps for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +62,9 @@ class DealtLog(TrainingLog):
             ranks,
             own_windows,
             starts[own],
-            targets_of(log.sessions, len(log.catalog)),
+            Counts.of(log.sessions, len(log.catalog)),
             log.statistics,
+            _asked_about(log, config) if ranks.is_first else {},
         )
         return cls(
             log.catalog,
@@ -71,6 +75,7 @@ class DealtLog(TrainingLog):
             log.attributes,
             log.items,
             log.initial,
+            log.outcome,
             share=share,
             kept=log if neighbours is AUTO or neighbours else None,
         )
@@ -92,26 +97,23 @@ class DealtLog(TrainingLog):
             raise ValueError("the sessions of the others were not kept")
         return self.kept
 
+    def in_both_runs(self, most: int) -> tuple[SessionArrays, IntArray]:
+        """See `TrainingLog.in_both_runs`: of the whole log, on the first rank."""
+        return self.share.in_both_runs[most]
+
     def cheap_to_measure(self) -> SessionArrays | None:
         """See `TrainingLog.cheap_to_measure`: this rank's part of them."""
         return self.held_out
 
 
-def check_ranks(asked: Config, ranks: Ranks, log: TrainingLog) -> None:
-    """Raise ConfigError for what one process alone can do, if there are several."""
-    for name, given in (
-        ("teachers", asked.training.teachers),
-        ("item_features", log.items is not None),
-        ("event_col", asked.training.event_column),
-        ("outcome", bool(asked.training.outcome)),
-        ("user_col", asked.encoder.user_column),
-    ):
-        if given and ranks.size > 1:
-            raise ConfigError(
-                f"{ranks.size} processes cannot train with {name} yet; leave it out, or train in "
-                "one process",
-                mend_with=[name],
-            )
+def _asked_about(log: TrainingLog, config: Config) -> dict[int, tuple[SessionArrays, IntArray]]:
+    """Return the clicks by which models of a log are compared, with the sessions they are of."""
+    wanted = {SPREAD_CLICKS: config.training.teachers, OUTCOME_CLICKS: config.training.outcome}
+    asked = {}
+    for most in (most for most, is_wanted in wanted.items() if is_wanted):
+        sessions, clicks = log.in_both_runs(most)
+        asked[most] = sessions.around(clicks)
+    return asked
 
 
 def agreed(

@@ -19,16 +19,12 @@ from gru4rec.training.ranks import ONE, Ranks
 from gru4rec.training.repeats import Evidence, evidence_of, fit_repeats, repeats_matter
 from gru4rec.training.smoothing import smoothed
 from gru4rec.training.teaching import SessionNeighbours
-from gru4rec.training.training_log import TrainingLog
+from gru4rec.training.training_log import SPREAD_CLICKS, TrainingLog
 from gru4rec.untrusted import fits, shown
 
 logger = logging.getLogger(__name__)
 
-HELD_OUT_SHARE = 0.1
-"""Of a log's sessions, the newest, that a first run learns without."""
-
 _STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)
-_SPREAD_TARGETS = 2000
 _SPEAK = 30_000  # clicks: bounds the time; more do no better (LOG, 2026-11-27)
 _WORTH = 0.96  # of the model's recall; those that find less teach it what is worse
 
@@ -84,8 +80,7 @@ class Finish:
         """
         if self.repeats is None or not self.spread:
             return self.repeats
-        older, _ = log.by_age(HELD_OUT_SHARE)
-        return self.repeats.scaled(spread_of(model, older) / self.spread)
+        return self.repeats.scaled(spread_of(model, log) / self.spread)
 
     def measured(self, model: Model, log: TrainingLog, held_out: SessionArrays) -> dict[str, float]:
         """Return recall@20 and mrr@20 on held-out sessions of a model if it were finished so.
@@ -140,14 +135,20 @@ def _fitted(tried: Sequence[tuple[float, Evidence]]) -> Finish:
     return Finish(best, head)
 
 
-@torch.inference_mode()
-def spread_of(model: Model, sessions: SessionArrays) -> float:
-    """Return how far apart the scores of the best items are: the mean standard deviation of 20."""
-    prefixes = sessions.prefixes(most=_SPREAD_TARGETS)
-    scored = scores_after(model, sessions, prefixes)
-    count = min(21, len(model.output_table))
-    of_rows = [scores.topk(count, dim=1).values[:, 1:].std(1, correction=0) for _, scores in scored]
-    return float(torch.cat(of_rows).nan_to_num().mean())
+def spread_of(model: Model, log: TrainingLog) -> float:
+    """Return how far apart the scores of the best items are: the mean standard deviation of 20.
+
+    They are those after clicks that the first run and the last one learn from.
+    """
+
+    @torch.inference_mode()
+    def spread() -> float:
+        scored = scores_after(model, *log.in_both_runs(SPREAD_CLICKS))
+        count = min(21, len(model.output_table))
+        best = (scores.topk(count, dim=1).values[:, 1:] for _, scores in scored)
+        return float(torch.cat([some.std(1, correction=0) for some in best]).nan_to_num().mean())
+
+    return log.ranks.found_by_first(spread)
 
 
 def neighbours_worth_asking(

@@ -98,7 +98,10 @@ class Learner:
         if model.outcome is not None:
             rest = asked - loss
             share = self._config.outcome_weight
-            loss = with_outcome(loss, model.outcome, vectors_MD, batch.outcomes, share)
+            loss = with_outcome(
+                loss, model.outcome, vectors_MD, batch.outcomes,
+                known=batch.known_outcomes, weight=share,
+            )  # fmt: skip
             asked = loss + (1 - share) * rest
         (asked * weight).backward()  # type: ignore[no-untyped-call]
         gradients = self._row_gradients(batch, inputs_RE, outputs_CD, bias_C)

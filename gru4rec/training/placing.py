@@ -18,7 +18,7 @@ from gru4rec.sessions import CodedItems
 from gru4rec.training.batch import TrainingBatch
 from gru4rec.training.named_tensors import joined, part_of
 from gru4rec.training.objective import Objective
-from gru4rec.training.optimizers import Adagrad, DenseOptimizer
+from gru4rec.training.optimizers import Adagrad, DenseOptimizer, gradient_of
 
 _RATE = 0.3  # as a share of that of the rows, which many items share here (LOG, 2026-11-28)
 _ALONE = 0.5  # of the candidates of the second loss
@@ -98,6 +98,16 @@ class Placing:
         masked = _of_rows(batch.masked, asks_m, len(vectors_MD), len(outputs_CD))
         weights_m = batch.weights[asks_m] if len(batch.weights) else None
         return objective(*compared, offset_C, batch.targets[asks_m], masked, weights_m)
+
+    def gradients(self) -> list[Tensor]:
+        """Return the gradients of what was used since the last update; zeros where there are none.
+
+        Of batches with the same candidates and rows they are of the same weights.
+        """
+        for _, _, leaf in self._used:
+            if leaf.grad is None:
+                leaf.grad = torch.zeros_like(leaf)
+        return [*(gradient_of(leaf) for _, _, leaf in self._used), *self._dense.gradients()]
 
     def update(self, rate: float, rate_factor: float) -> None:
         """Move what was used since the last update by its gradients; see `DenseOptimizer`."""

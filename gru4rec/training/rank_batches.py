@@ -1,19 +1,20 @@
 """A rank's part of each window to learn from, with the candidates of all."""
 
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 
 from gru4rec.arraytypes import IntArray
 from gru4rec.config import Config
 from gru4rec.sessions import WindowPart
-from gru4rec.training.batch import TrainingBatch, TrainingBatches, sampler_of
-from gru4rec.training.candidates import Candidates
+from gru4rec.training.batch import TrainingBatch, TrainingBatches
+from gru4rec.training.candidates import NOTHING, Candidates
 from gru4rec.training.clock import Due
 from gru4rec.training.dealt_log import DealtLog
-from gru4rec.training.teaching import SessionNeighbours, taught
+from gru4rec.training.teaching import SessionNeighbours, SoftTargets, taught
 
-_SEEDS = 0x9E3779B97F4A7C15  # apart, so that no two ranks drop the same
+_SEEDS = 0x9E3779B97F4A7C16  # apart, so that no two ranks drop the same; even: one head of Q
 
 
 @dataclass(frozen=True)
@@ -33,26 +34,29 @@ class RankBatch:
 class RankBatches(TrainingBatches):
     """Makes a rank's part of any (epoch, window), together with the other ranks.
 
-    They give each other the items of their clicks. So all draw the same negatives, score the same
-    candidates and know which rows of the input table are read.
+    They give each other the items of their clicks, and what teachers name after these. So all draw
+    the same negatives, score the same candidates and know which rows of the input table are read.
     """
 
     def __init__(
-        self, log: DealtLog, config: Config, neighbours: SessionNeighbours | None = None
+        self,
+        log: DealtLog,
+        config: Config,
+        *,
+        neighbours: SessionNeighbours | None = None,
+        soft_targets: SoftTargets | None = None,
     ) -> None:
-        """Take a log of which this rank has its part, and who teaches of the whole log."""
+        """Take a log of which this rank has its part, and who teaches.
+
+        Neighbours speak of all clicks of the log, `soft_targets` of this rank's.
+        """
         sessions, share = log.sessions, log.share
-        self._neighbours, self._teaching = neighbours, config.training.teaching
-        self._soft_targets = None
-        self.items, self.sides = sessions.items, sessions.sides
-        self._shared = config.encoder.embedding == "shared"
-        self._seed = config.seed
-        self._pairs = log.statistics.pairs
+        self._soft_targets = soft_targets
+        self._takes(sessions, config, share.counts, log.catalog.support, neighbours)
         self.ranks, self.parts = share.ranks, share.windows
         self.windows = self.parts
         self._starts = share.starts
         self._shifts = share.starts - sessions.offsets[:-1]
-        self.sampler = sampler_of(share.targets, log.catalog.support, config.training)
 
     def together(self, epoch: int, window: int, due: Due, *, leaves: bool = False) -> RankBatch:
         """Return the batch of a window, and what is `due` after it by what all ranks say.
@@ -65,21 +69,35 @@ class RankBatches(TrainingBatches):
         own = self.parts.of(window, part)
         read = self._places(np.concatenate((own.clicks, own.earlier.ravel())))
         inputs = self.items[read]
-        said = np.array([due.report, due.save, due.stop, leaves], dtype=np.int64)
-        targets = self.items[read[: len(own.clicks)] + 1]
+        places = read[: len(own.clicks)]
+        known = self._known(places)
+        said = np.array([due.report, due.save, due.stop, leaves, known], dtype=np.int64)
+        targets, rows = self.items[places + 1], (len(part.whole.clicks), part.rows)
         if self._neighbours is not None:
-            rows = len(part.whole.clicks), part.rows
             targets = taught(
                 self._neighbours, own.clicks, targets, self._teaching, random, own=rows
             )
-        notes, all_targets, all_inputs = self._exchanged(part, said, targets, inputs)
+        named = NOTHING
+        if self._soft_targets is not None:
+            named = self._soft_targets.drawn(places, random, own=rows)
+        notes, all_targets, all_inputs, all_named = self._exchanged(
+            part, said, targets, inputs, named
+        )
 
-        candidates = self.sampler.candidates(all_targets, part.whole, random)
-        touched, places = self._input_rows(all_inputs, candidates.items)
+        candidates = self.sampler.candidates(all_targets, part.whole, random, named=all_named)
+        touched, input_places = self._input_rows(all_inputs, candidates.items)
         seed = (int(random.integers(2**63)) + self.ranks.rank * _SEEDS) % 2**63
         batch = self._packed(
-            own, _of_rows(candidates, part.rows), inputs, read, touched, places[part.read], seed
+            own,
+            _of_rows(candidates, part.rows),
+            inputs,
+            read,
+            touched,
+            input_places[part.read],
+            seed,
         )
+        share = len(own.clicks) / len(all_targets)
+        batch = replace(batch, known_outcomes=float(notes[:, 4].sum()) * share)
         report, save = (bool(note) for note in notes[0, :2])
         stop, all_leave = bool(notes[:, 2].any()), bool(notes[:, 3].all())
         return RankBatch(batch, len(all_targets), Due(report, save, stop), all_leave)
@@ -89,24 +107,46 @@ class RankBatches(TrainingBatches):
         return clicks - self._shifts[np.searchsorted(self._starts, clicks, side="right") - 1]
 
     def _exchanged(
-        self, part: WindowPart, said: IntArray, targets: IntArray, inputs: IntArray
-    ) -> tuple[IntArray, IntArray, IntArray]:
-        """Return what each rank has said [ranks, n], and targets and inputs of the window."""
+        self,
+        part: WindowPart,
+        said: IntArray,
+        targets: IntArray,
+        inputs: IntArray,
+        named: IntArray,
+    ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+        """Return what each rank has said [ranks, n], and the window's targets, inputs and named.
+
+        The latter are those of all ranks, each where it stands in the window.
+        """
         rows, read = part.counts()
-        starts = [len(said) + count for count in rows]
-        counts = [start + count for start, count in zip(starts, read, strict=True)]
-        sent = np.concatenate((said, targets, inputs))
-        answers = self.ranks.gathered(sent, counts, ahead=True)
+        width = named.shape[1]
+        lengths = [
+            (len(said), count, count_read, count * width)
+            for count, count_read in zip(rows, read, strict=True)
+        ]
+        sent = np.concatenate((said, targets, inputs, named.ravel()))
+        answers = self.ranks.gathered(sent, [sum(parts) for parts in lengths], ahead=True)
+        cut = [
+            np.split(answer, list(accumulate(parts))[:-1])
+            for answer, parts in zip(answers, lengths, strict=True)
+        ]
+        notes, *others = zip(*cut, strict=True)
+        all_targets, all_inputs, all_named = (np.concatenate(parts) for parts in others)
         order = np.argsort(part.owners_R, kind="stable")
-        all_inputs = np.empty(len(order), dtype=np.int64)
-        all_inputs[order] = np.concatenate(
-            [answer[start:] for answer, start in zip(answers, starts, strict=True)]
+        order_of_rows = order[order < sum(rows)]
+        return (
+            np.stack(notes),
+            _placed(all_targets, order_of_rows),
+            _placed(all_inputs, order),
+            _placed(all_named.reshape(len(all_targets), width), order_of_rows),
         )
-        all_targets = np.empty(sum(rows), dtype=np.int64)
-        all_targets[order[order < len(all_targets)]] = np.concatenate(
-            [answer[len(said) : start] for answer, start in zip(answers, starts, strict=True)]
-        )
-        return np.stack([answer[: len(said)] for answer in answers]), all_targets, all_inputs
+
+
+def _placed(values: IntArray, places: IntArray) -> IntArray:
+    """Return values, each at its place [n, …]."""
+    placed = np.empty_like(values)
+    placed[places] = values
+    return placed
 
 
 def _of_rows(candidates: Candidates, rows: IntArray) -> Candidates:
@@ -116,5 +156,5 @@ def _of_rows(candidates: Candidates, rows: IntArray) -> Candidates:
     place[rows] = np.arange(len(rows))
     row = place[candidates.masked // width]
     masked = (row * width + candidates.masked % width)[row >= 0]
-    named = candidates.named[rows] if candidates.named.size else candidates.named
-    return replace(candidates, targets=candidates.targets[rows], masked=masked, named=named)
+    targets, named = candidates.targets[rows], candidates.named[rows]
+    return replace(candidates, targets=targets, masked=masked, named=named)

@@ -7,6 +7,7 @@ from gru4rec.config import TrainingConfig
 from gru4rec.model import Model, State
 from gru4rec.training.batch import TrainingBatch
 from gru4rec.training.learner import Learner, RowGradient
+from gru4rec.training.placing import Placing
 from gru4rec.training.ranks import Ranks
 
 
@@ -19,9 +20,14 @@ class RankLearner(Learner):
 
     # M clicks of this rank's part of a window: perhaps none
     def __init__(
-        self, model: Model, config: TrainingConfig, device: torch.device, ranks: Ranks
+        self,
+        model: Model,
+        config: TrainingConfig,
+        device: torch.device,
+        ranks: Ranks,
+        placing: Placing | None = None,
     ) -> None:
-        super().__init__(model, config, device)
+        super().__init__(model, config, device, placing)
         self._ranks = ranks
 
     def step(
@@ -44,6 +50,8 @@ class RankLearner(Learner):
     def _nothing(self, batch: TrainingBatch) -> tuple[list[RowGradient], Tensor, State]:
         """Return what a part of a window without a click gives: zeros."""
         leaves = self._leaves(batch)
+        if self.placing is not None:
+            self.placing.placed(batch, *leaves)
         for leaf in leaves:
             if leaf is not None:
                 leaf.grad = torch.zeros_like(leaf)
@@ -55,9 +63,11 @@ class RankLearner(Learner):
     ) -> tuple[list[RowGradient], Tensor]:
         """Return the sums over all ranks of gradients and loss; all is sent in one piece.
 
-        The dense parameters keep the sums of theirs.
+        The dense parameters, and what places items, keep the sums of theirs.
         """
         dense = self.dense.gradients()
+        if self.placing is not None:
+            dense += self.placing.gradients()
         own = [*(gradient for _, _, gradient in gradients), *dense, loss]
         flat = self._ranks.all_sum_(torch.cat([part.reshape(-1) for part in own]))
         sums = [

@@ -5,10 +5,10 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ from gru4rec.untrusted import brief
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _PATIENCE = 600.0  # seconds for the others to come, and for each answer
 _FAILED = "failed"
+Found = TypeVar("Found")
+
 _LEAVE = 1.0  # seconds in which the others read what the first has to say
 
 
@@ -96,6 +98,11 @@ class Ranks:
         if self.is_first:
             sent = torch.frombuffer(bytearray(text), dtype=torch.uint8)
         return json.loads(self.sent_by_first(sent).numpy().tobytes())
+
+    def found_by_first(self, find: Callable[[], Found]) -> Found:
+        """Return what the first rank finds, on all of them; see `from_first`."""
+        found: Found = self.from_first(find() if self.is_first else None)
+        return found
 
     def sent_by_first(self, tensor: Tensor) -> Tensor:
         """Replace a tensor by that of the first rank, of the same shape, and return it."""

@@ -15,8 +15,8 @@ from gru4rec.errors import ConfigError
 from gru4rec.model import Model, Placement, has_fast_bf16
 from gru4rec.serving import RepeatHead
 from gru4rec.training.auto import Choice, LogStatistics, log_choices, resolve
-from gru4rec.training.dealt_log import DealtLog, agreed, check_ranks
-from gru4rec.training.finish import HELD_OUT_SHARE, unfitted
+from gru4rec.training.dealt_log import DealtLog, agreed
+from gru4rec.training.finish import unfitted
 from gru4rec.training.ranks import ONE, Ranks
 from gru4rec.training.resume import Keeper, settings_of
 from gru4rec.training.runs import NeighboursIn, Runs
@@ -97,7 +97,6 @@ def train(
     fingerprint = log.fingerprint() if keep is not None or ranks.size > 1 else ""
     keeper = Keeper(keep, fingerprint, ranks) if keep is not None else None
     snapshot = keeper.begin(resume=resume) if keeper else None
-    check_ranks(asked, ranks, log)
     _check_measured(asked, log)
     config, choices = decide(
         settings_of(snapshot, asked) if snapshot else asked, log.statistics, device
@@ -140,7 +139,7 @@ def train(
     repeats = finish.head_of(model, log)
     smooth(model, log.sessions, finish.smoothing, ranks)
     if finish.outcome is not None:
-        finish.outcome.fold_into(model, log.by_age(HELD_OUT_SHARE)[0])
+        finish.outcome.fold_into(model, log)
     fitted = {
         f"training.{name}": getattr(finish, name)
         for name in ("smoothing", "neighbours")

@@ -18,7 +18,6 @@ from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.calibration import fit_calibration
 from gru4rec.training.dealt_log import DealtLog
 from gru4rec.training.finish import (
-    HELD_OUT_SHARE,
     Finish,
     fit_finish,
     neighbours_worth_asking,
@@ -105,16 +104,11 @@ class Runs:
             placement = Placement.of(log.attributes, model)
             placement.initialize(len(log.items), random)
             placing = Placing(placement, log.items, config.training, self.device)
+        teach: dict[str, Any] = {"neighbours": neighbours, "soft_targets": soft_targets}
         if isinstance(log, DealtLog):
-            batches: TrainingBatches = RankBatches(log, config, neighbours)
+            batches: TrainingBatches = RankBatches(log, config, **teach)
         else:
-            batches = TrainingBatches(
-                log.sessions,
-                log.catalog.support,
-                config,
-                neighbours=neighbours,
-                soft_targets=soft_targets,
-            )
+            batches = TrainingBatches(log.sessions, log.catalog.support, config, **teach)
         trainer = Trainer(model, batches, config, self.device, placing)
         held_out = None if name else log.cheap_to_measure()
         if held_out is not None and finish is not None:
@@ -144,7 +138,7 @@ class Runs:
         wanted = self.config.encoder.repeats or self.config.training.outcome
         if not wanted or self.is_done(HELD_OUT_RUN):
             return None
-        older, newest = log.without_newest(HELD_OUT_SHARE)
+        older, newest = log.without_newest()
         if not (len(older.sessions) and len(newest)):
             logger.warning("too few sessions to hold some out: %s", self._missed)
             return None
@@ -177,8 +171,8 @@ class Runs:
         if not self.config.training.outcome:
             return finish
         # Smoothing moves what is read of a shared table too, so the head is asked with it.
-        with smoothed(model, older.sessions, finish.smoothing):
-            return replace(finish, outcome=fit_calibration(model, older.sessions, newest))
+        with smoothed(model, older.sessions, finish.smoothing, older.ranks):
+            return replace(finish, outcome=fit_calibration(model, older, newest))
 
     def _fit_next_clicks(
         self, model: Model, older: TrainingLog, newest: SessionArrays, most: int
@@ -199,7 +193,7 @@ class Runs:
             most_targets=most,
             ranks=older.ranks,
         )
-        spread = spread_of(model, older.sessions) if self.config.training.teachers else 0.0
+        spread = spread_of(model, older) if self.config.training.teachers else 0.0
         return replace(finish, neighbours=neighbours, spread=spread)
 
     def taught(self, log: TrainingLog, hooks: Hooks, finish: Finish) -> dict[str, Any]:

@@ -109,9 +109,19 @@ class SoftTargets:
         """Return the items named after clicks, by their places, and their shares [M, K]."""
         return self.items[clicks], self.shares[clicks]
 
-    def drawn(self, clicks: IntArray, random: np.random.Generator) -> IntArray:
-        """Draw items by what is said after clicks, of which something is said [M, T]."""
-        points_MT = random.random((len(clicks), DRAWN), dtype=np.float32)
+    def drawn(
+        self,
+        clicks: IntArray,
+        random: np.random.Generator,
+        *,
+        own: tuple[int, IntArray] | None = None,
+    ) -> IntArray:
+        """Draw items by what is said after clicks, of which something is said [M, T].
+
+        `own` is as in `taught`.
+        """
+        count, rows_M = own if own is not None else (len(clicks), slice(None))
+        points_MT = random.random((count, DRAWN), dtype=np.float32)[rows_M]
         return _drawn(*self.after(clicks), points_MT).astype(np.int64)
 
 

@@ -112,7 +112,9 @@ class Trainer:
         self.engine: Engine
         if isinstance(batches, RankBatches):
             self._ranks = batches.ranks
-            self.learner = learner = RankLearner(model, config.training, device, self._ranks)
+            self.learner = learner = RankLearner(
+                model, config.training, device, self._ranks, placing
+            )
             self.engine = RankEngine(learner, batches)
         else:
             self.learner = Learner(model, config.training, device, placing)

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 import polars as pl
 
+from gru4rec.arraytypes import IntArray
 from gru4rec.clicks import ClickSource, is_part, read_clicks, split_last
 from gru4rec.config import Config
 from gru4rec.errors import DataError
@@ -42,6 +43,12 @@ _IN_MEMORY = 20_000_000  # rows of a log that are read once and kept
 
 _CANDIDATES = 2500  # of a window, about
 
+HELD_OUT_SHARE = 0.1
+"""Of a log's sessions, the newest, that a first run learns without."""
+
+SPREAD_CLICKS, OUTCOME_CLICKS = 2000, 50_000
+"""Of so many clicks the scores, and the logits of outcomes, are compared between models."""
+
 _ENDLESS_CLICKS, _ENDLESS_SHARE = 1000, 0.01  # what no session of a person in the public logs has
 
 
@@ -67,6 +74,8 @@ class TrainingLog:
     """What items start from, if a table says so."""
     outcome: OutcomeClasses = NO_OUTCOME
     """The classes that its sessions fall into, if they are asked for."""
+    is_older: bool = False
+    """Whether it is another one `without_newest` sessions."""
 
     @classmethod
     def read(
@@ -150,17 +159,25 @@ class TrainingLog:
         of_an_epoch = self.statistics.pairs * 3 * _CANDIDATES / len(self.catalog)
         return max(2000, int(0.1 * of_an_epoch))
 
-    def by_age(self, share: float) -> tuple[SessionArrays, SessionArrays]:
-        """Return all sessions but a share of them, the newest, and these."""
-        return self.sessions.split_before(round(len(self.sessions) * (1 - share)))
+    def in_both_runs(self, most: int) -> tuple[SessionArrays, IntArray]:
+        """Return sessions that the log without the newest has too, and clicks of them, by place.
 
-    def without_newest(self, share: float) -> tuple[Self, SessionArrays]:
+        These have a target; of more than `most` they are a sample.
+        """
+        older = self.sessions if self.is_older else self._by_age()[0]
+        return older, older.prefixes(most=most)
+
+    def _by_age(self) -> tuple[SessionArrays, SessionArrays]:
+        """Return all sessions but the newest tenth of them, and these."""
+        return self.sessions.split_before(round(len(self.sessions) * (1 - HELD_OUT_SHARE)))
+
+    def without_newest(self) -> tuple[Self, SessionArrays]:
         """Return the log without its newest sessions, as if they had not been, and these.
 
         Both have the catalog of what remains; clicks on other items are left out. Of a small log
         one of them may have no sessions of two clicks.
         """
-        older, newest = self.by_age(share)
+        older, newest = self._by_age()
         support = np.bincount(older.items, minlength=len(self.catalog))
         rank = np.argsort(-support, kind="stable")
         known = rank[: np.count_nonzero(support)]
@@ -172,7 +189,7 @@ class TrainingLog:
         items = None if self.items is None else self.items.take(known)
         initial = None if self.initial is None else self.initial.take(known)
         log = replace(self, catalog=catalog, sessions=older, held_out=None, items=items)
-        return replace(log, initial=initial), newest
+        return replace(log, initial=initial, is_older=True), newest
 
     def fingerprint(self) -> str:
         """Return what tells this log from another: a hash of items, sessions and held-out ones."""

@@ -116,6 +116,28 @@ def test_torchrun_trains_speaks_once_and_writes_one_checkpoint(clicks, tmp_path)
     assert len(g4r.load(tmp_path / "two").recommend(pl.read_parquet(clicks).head(5), k=3)) > 0
 
 
+def test_two_processes_learn_all_that_a_log_tells_besides(clicks, tmp_path):
+    log, session = pl.read_parquet(clicks), pl.col("session_id")
+    kind = pl.when(pl.int_range(pl.len()) % 3 == 2).then(pl.lit("buy")).otherwise(pl.lit("view"))
+    log.with_columns(user=session // 2, kind=kind, bought=session % 3 == 1).write_parquet(
+        tmp_path / "log.parquet"
+    )
+    items = log.select(pl.col("item_id").unique().sort()).with_row_index("number")
+    items.select("item_id", group=pl.col("number") % 4).write_parquet(tmp_path / "items.parquet")
+    (tmp_path / "config.toml").write_text("[training]\nown_row_dropout = 0.0\n")
+    asked = (
+        tmp_path / "log.parquet", *OPTIONS, "--event-col", "kind", "--weight", "buy=3",
+        "--user-col", "user", "--outcome", "bought", "--teachers", "1",
+        "--item-features", tmp_path / "items.parquet", "--config", tmp_path / "config.toml",
+        "--learning-rate", "0.01",
+    )  # fmt: skip
+    results = ended(start(*asked, "-o", tmp_path / "two"))
+    assert [status for status, _ in results] == [0, 0], results
+    assert [status for status, _ in ended(start(*asked, "-o", tmp_path / "one", ranks=1))] == [0]
+    paths = (tmp_path / name / "weights.safetensors" for name in ("two", "one"))
+    assert_same_weights(*paths, tolerance=1e-3)
+
+
 def test_repeats_smoothing_and_validation_by_two_processes(clicks, tmp_path):
     asked = [word for word in OPTIONS if word != "--no-repeats"]
     processes = start(clicks, "-o", tmp_path / "m", *asked, "--repeats", "--valid", "20%")
@@ -132,7 +154,6 @@ def test_repeats_smoothing_and_validation_by_two_processes(clicks, tmp_path):
         (("--lanes", "0"), "training.lanes"),
         (("--no-such",), "--no-such"),
         (("--item-col", "x"), "'x'"),
-        (("--teachers", "1"), "leave it out"),
         (("--learning-rate", "1e39"), "--learning-rate"),
     ],
 )

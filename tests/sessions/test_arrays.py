@@ -32,6 +32,14 @@ def test_sessions_stand_by_their_first_click_and_clicks_by_time_then_row():
     assert list(found.items()) == [(2, ["c", "a"]), (3, ["a"]), (1, ["b", "d"])]
 
 
+def test_the_sessions_around_clicks_have_them_at_the_places_told():
+    arrays = to_arrays(timed(ROWS), CATALOG)  # c a, a, b d
+    sessions, clicks = arrays.around(np.array([1, 3, 4]))
+    assert sessions_of(sessions) == {2: ["c", "a"], 1: ["b", "d"]}
+    assert clicks.tolist() == [1, 2, 3]
+    assert sessions.items[clicks].tolist() == arrays.items[[1, 3, 4]].tolist()
+
+
 def test_sessions_keep_the_order_of_the_log_where_asked():
     found = sessions_of(to_arrays(timed(ROWS), CATALOG, by_start=False))
     assert list(found.items()) == [(2, ["c", "a"]), (1, ["b", "d"]), (3, ["a"])]

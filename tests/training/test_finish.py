@@ -1,5 +1,7 @@
 """What a model gets once it has learned, and in which scale."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from toys import TINY, clicks_of
 import gru4rec as g4r
 from gru4rec.model import Model
 from gru4rec.serving import INDICATORS, RepeatHead
-from gru4rec.training.finish import HELD_OUT_SHARE, Finish, spread_of
+from gru4rec.training.finish import Finish, spread_of
 from gru4rec.training.model_scores import measured, scores_after
 from gru4rec.training.training_log import TrainingLog
 
@@ -34,17 +36,16 @@ def model_of_scale(scale: float) -> Model:
     return model
 
 
-def test_the_spread_is_that_of_the_best_items_but_the_first(sessions):
+def test_the_spread_is_that_of_the_best_items_but_the_first(log, sessions):
     model = model_of_scale(4.0)
     scores = torch.cat([s for _, s in scores_after(model, sessions, sessions.prefixes())])
     expected = scores.sort(dim=1, descending=True).values[:, 1:].std(1, correction=0).mean()
-    assert spread_of(model, sessions) == pytest.approx(float(expected), rel=1e-5)
+    assert spread_of(model, replace(log, is_older=True)) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_a_head_follows_the_scale_of_the_model_that_it_is_for(log):
     fitted_with, kept = model_of_scale(4.0), model_of_scale(6.0)
-    older, _ = log.by_age(HELD_OUT_SHARE)
-    finish = Finish(0.0, HEAD, spread=spread_of(fitted_with, older))
+    finish = Finish(0.0, HEAD, spread=spread_of(fitted_with, log))
     scaled = finish.head_of(kept, log)
     assert scaled.slope == HEAD.slope
     assert np.allclose(scaled.bonuses, 1.5 * HEAD.bonuses, atol=1e-3)

@@ -42,15 +42,17 @@ def test_the_loss_is_the_weighted_mean_of_both_over_clicks_with_a_known_outcome(
     head = head_of([[0.0], [1.0]], [0.0, 0.0])
     vectors = torch.tensor([[math.log(3.0)], [0.0], [5.0]])
     outcomes = torch.tensor([1, 0, -1])  # −ln of 3/4 and of 1/2; the last one is unknown
-    loss = with_outcome(torch.tensor(2.0), head, vectors, outcomes, 0.25)
+    loss = with_outcome(torch.tensor(2.0), head, vectors, outcomes, known=2, weight=0.25)
     assert loss.item() == pytest.approx(0.75 * 2 + 0.25 * (math.log(4 / 3) + math.log(2)) / 2)
 
 
 def test_a_window_without_a_known_outcome_learns_next_clicks_at_their_weight():
     head = head_of([[0.0], [1.0]], [0.0, 0.0])
-    loss = with_outcome(torch.tensor(2.0), head, torch.ones(2, 1), torch.tensor([-1, -1]), 0.25)
+    asked = {"known": 0, "weight": 0.25}
+    unknown = torch.tensor([-1, -1])
+    loss = with_outcome(torch.tensor(2.0), head, torch.ones(2, 1), unknown, **asked)
     assert loss.item() == 1.5
-    untold = with_outcome(torch.tensor(2.0), head, torch.ones(2, 1), None, 0.25)
+    untold = with_outcome(torch.tensor(2.0), head, torch.ones(2, 1), None, **asked)
     assert untold.item() == 2.0
 
 
@@ -65,7 +67,9 @@ def test_batches_have_the_outcome_of_each_click_that_is_read():
     for window in range(len(batches)):
         clicks = batches.windows[window].clicks
         expected = sessions.outcomes[sessions.sessions_of(clicks)]
-        assert batches.make(0, window).outcomes.tolist() == expected.tolist()
+        batch = batches.make(0, window)
+        assert batch.outcomes.tolist() == expected.tolist()
+        assert batch.known_outcomes == (expected >= 0).sum()
     without = TrainingBatches(
         replace(sessions, outcomes=sessions.outcomes[:0]), catalog.support, config
     )
@@ -155,7 +159,7 @@ def test_a_calibration_meets_the_middle_and_the_spread_of_the_model_that_is_kept
     recommender = fit()
     log = TrainingLog.read(LOG, None, recommender.config)
     calibration = Calibration(1.0, (0.0, 0.0), (0.25, -0.25), 2.0)
-    calibration.fold_into(recommender.model, log.sessions)
+    calibration.fold_into(recommender.model, replace(log, is_older=True))
     logits = recommender.model.outcome(_vectors(recommender, log))
     assert logits.mean(0).tolist() == pytest.approx([0.25, -0.25], abs=1e-4)
     assert logits.var(0, correction=0).mean().sqrt().item() == pytest.approx(2.0, abs=1e-3)

@@ -1,8 +1,6 @@
 """Several ranks learn what one process does; here they are threads, see `rank_threads`."""
 
-import itertools
 import logging
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,8 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rank_fits import BASE, assert_learn_the_same, fitted, interrupted, weights_of
 from rank_threads import ThreadRanks, together
-from toys import TINY, clicks_of
+from toys import clicks_of
 
 import gru4rec as g4r
 from gru4rec.config import AUTO
@@ -22,43 +21,10 @@ from gru4rec.training.dealt_log import DealtLog
 from gru4rec.training.rank_batches import RankBatches
 from gru4rec.training.snapshot import load_snapshot
 
-BASE = {
-    **TINY,
-    "encoder.hidden_size": 8,
-    "training.lanes": 5,
-    "training.epochs": 1,
-    "training.learning_rate": 0.02,
-    "training.precision": "float32",
-    "training.embedding_dropout": 0.0,
-    "training.hidden_dropout": 0.0,
-}
-
 
 @pytest.fixture(scope="module")
 def log() -> pl.DataFrame:
     return g4r.generate_clicks(sessions=60, items=70, categories=3, seed=1)
-
-
-def fitted(ranks: Ranks, log: pl.DataFrame, **how: object) -> g4r.GRU4Rec:
-    config = g4r.Config().replace({**BASE, **how.pop("settings", {})})
-    return g4r.GRU4Rec(config, device="cpu").fit(log, ranks=ranks, **how)
-
-
-def weights_of(recommender: g4r.GRU4Rec) -> dict[str, torch.Tensor]:
-    return recommender.model.state_dict()
-
-
-def assert_learn_the_same(log: pl.DataFrame, size: int, tolerance: float = 1e-5, **how) -> None:
-    one = fitted(ONE, log, **how)
-    first, *others = together(size, lambda ranks: fitted(ranks, log, **how))
-    for name, weight in weights_of(first).items():
-        torch.testing.assert_close(
-            weight, weights_of(one)[name], rtol=1e-3, atol=tolerance, msg=name
-        )
-        for other in others:
-            assert torch.equal(weight, weights_of(other)[name]), name
-    losses = [row["loss"] for row in one.meta.history]
-    assert [row["loss"] for row in first.meta.history] == pytest.approx(losses, rel=1e-5)
 
 
 @pytest.mark.parametrize("size", [2, 3])
@@ -168,18 +134,6 @@ def test_each_rank_keeps_the_clicks_of_its_own_sessions(log):
     assert all(part.statistics == whole.statistics for part in parts)
 
 
-def interrupted(log: pl.DataFrame, keep: Path, size: int, windows: int = 7, **how) -> None:
-    """Stop a training of so many ranks once the last of them asks for it."""
-
-    def work(ranks: Ranks) -> None:
-        asked = itertools.count(1)
-        stopping = (lambda: next(asked) >= windows) if ranks.rank == size - 1 else lambda: False
-        with pytest.raises(g4r.StoppedError):
-            fitted(ranks, log, keep=keep, stopping=stopping, **how)
-
-    together(size, work)
-
-
 @pytest.mark.parametrize("name", ["gru", "narm"])
 @pytest.mark.parametrize(("before", "after"), [(2, 2), (2, 1), (1, 3), (3, 2)])
 def test_a_training_goes_on_with_any_number_of_ranks(log, tmp_path, name, before, after, caplog):
@@ -230,7 +184,6 @@ def test_the_first_rank_alone_reports(log):
     ("settings", "said"),
     [
         ({"training.lanes": 1}, "lanes"),
-        ({"training.teachers": 1}, "teachers"),
     ],
 )
 def test_what_several_cannot_do_is_refused(log, settings, said):
