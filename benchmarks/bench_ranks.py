@@ -91,11 +91,13 @@ class MuteBatches(RankBatches):
     items_of_all: IntArray
 
     def _exchanged(
-        self, part: WindowPart, said: IntArray, targets: IntArray, inputs: IntArray
-    ) -> tuple[IntArray, IntArray, IntArray]:
+        self, part: WindowPart, said: IntArray, *_: IntArray
+    ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
         whole, items = part.whole, self.items_of_all
         read = np.concatenate((whole.clicks, whole.earlier.ravel()))
-        return np.stack([said] * self.ranks.size), items[whole.clicks + 1], items[read]
+        named = np.empty((len(whole.clicks), 0), dtype=np.int64)
+        notes = np.stack([said] * self.ranks.size)
+        return notes, items[whole.clicks + 1], items[read], named
 
 
 def times_of(log: TrainingLog, config: Config, ranks: Ranks, windows: int) -> Times:

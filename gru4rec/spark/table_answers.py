@@ -28,6 +28,8 @@ class Answers:
     loads the recommender at the first call, from a folder that it sees.
     """
 
+    __name__ = "answers"  # Ray wraps an instance as it does a function
+
     checkpoint: str | Path
     """The folder of the recommender."""
     k: int = 20

@@ -122,3 +122,4 @@ def test_the_callable_answers_tables_of_whole_sessions_anywhere(shop, visits):
     expected = g4r.load(shop).recommend(visits, 4, exclude_clicked=True)
     assert_frame_equal(pl.DataFrame(table), expected)
     assert answers.recommender() is answers.recommender()
+    assert answers.__name__ == "answers"  # engines that wrap functions ask for one
