@@ -7,6 +7,7 @@ import numpy as np
 from gru4rec.arraytypes import IntArray
 from gru4rec.config import Config
 from gru4rec.sessions import WindowPart
+from gru4rec.training.ahead import Agreement, note_of
 from gru4rec.training.batch import TrainingBatch, TrainingBatches, sampler_of
 from gru4rec.training.candidates import Candidates
 from gru4rec.training.clock import Due
@@ -63,9 +64,9 @@ class RankBatches(TrainingBatches):
         random = self._random_of(epoch, window)
         part = self.parts.part(window)
         own = self.parts.of(window, part)
-        read = self._places(np.concatenate((own.clicks, own.earlier.ravel())))
+        read = self.places(np.concatenate((own.clicks, own.earlier.ravel())))
         inputs = self.items[read]
-        said = np.array([due.report, due.save, due.stop, leaves], dtype=np.int64)
+        said = note_of(due, leaves=leaves)
         targets = self.items[read[: len(own.clicks)] + 1]
         if self._neighbours is not None:
             rows = len(part.whole.clicks), part.rows
@@ -80,11 +81,10 @@ class RankBatches(TrainingBatches):
         batch = self._packed(
             own, _of_rows(candidates, part.rows), inputs, read, touched, places[part.read], seed
         )
-        report, save = (bool(note) for note in notes[0, :2])
-        stop, all_leave = bool(notes[:, 2].any()), bool(notes[:, 3].all())
-        return RankBatch(batch, len(all_targets), Due(report, save, stop), all_leave)
+        agreed = Agreement.of(notes)
+        return RankBatch(batch, len(all_targets), agreed.due, agreed.all_leave)
 
-    def _places(self, clicks: IntArray) -> IntArray:
+    def places(self, clicks: IntArray) -> IntArray:
         """Return the places of own clicks among these, by those in the whole log [n]."""
         return clicks - self._shifts[np.searchsorted(self._starts, clicks, side="right") - 1]
 

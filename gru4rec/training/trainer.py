@@ -24,6 +24,7 @@ from gru4rec.training.rank_engine import RankEngine
 from gru4rec.training.rank_learner import RankLearner
 from gru4rec.training.ranks import ONE
 from gru4rec.training.static.engine import StaticEngine
+from gru4rec.training.static.rank_engine import StaticRankEngine
 from gru4rec.training.tracker import TrainingStart
 
 logger = logging.getLogger(__name__)
@@ -113,7 +114,7 @@ class Trainer:
         if isinstance(batches, RankBatches):
             self._ranks = batches.ranks
             self.learner = learner = RankLearner(model, config.training, device, self._ranks)
-            self.engine = RankEngine(learner, batches)
+            self.engine = _rank_engine_of(learner, batches, config)
         else:
             self.learner = Learner(model, config.training, device, placing)
             self.engine = _engine_of(self.learner, batches, config)
@@ -263,3 +264,10 @@ def _engine_of(learner: Learner, batches: TrainingBatches, config: Config) -> En
     if learner.device.type == "cuda" and StaticEngine.runs(learner, batches):
         return StaticEngine(learner, batches, config)
     return PackedEngine(learner, batches)
+
+
+def _rank_engine_of(learner: RankLearner, batches: RankBatches, config: Config) -> Engine:
+    """Return the same where several ranks learn together."""
+    if learner.device.type == "cuda" and StaticEngine.runs(learner, batches):
+        return StaticRankEngine(learner, batches, config)
+    return RankEngine(learner, batches)
