@@ -57,7 +57,7 @@ class RankLanes(DeviceWindows):
     def of_own(self, values: Tensor) -> Tensor:
         """Return those of the places of own lanes [T·b, …] of all [M, …]."""
         rows = values.view(len(values) // self.lanes, self.lanes, *values.shape[1:])
-        return rows[:, self._slice].flatten(0, 1)
+        return rows[:, self._slice].flatten(0, 1).contiguous()  # kernels go by addresses
 
     def part_of(self, window: Window) -> Window:
         """Return the own lanes of a window, as a window of so many lanes."""

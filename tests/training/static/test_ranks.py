@@ -1,5 +1,6 @@
 """Several ranks learn on windows of one shape what one process does; they are threads here."""
 
+import dataclasses
 import itertools
 import logging
 from pathlib import Path
@@ -13,6 +14,7 @@ from waits import NoSync
 
 import gru4rec as g4r
 from gru4rec.model.encoders import ENCODERS
+from gru4rec.model.network import Model
 from gru4rec.training import ONE, Ranks, TrainingLog, trainer
 from gru4rec.training.clock import Clock, Due
 from gru4rec.training.dealt_log import DealtLog
@@ -20,9 +22,10 @@ from gru4rec.training.losses import LOSSES
 from gru4rec.training.rank_batches import RankBatches
 from gru4rec.training.rank_engine import RankEngine
 from gru4rec.training.rank_learner import RankLearner
+from gru4rec.training.static import graphs
 from gru4rec.training.static import windows as static_windows
 from gru4rec.training.static.engine import StaticEngine
-from gru4rec.training.static.graphs import _alone
+from gru4rec.training.static.graphs import Graphs, _alone
 from gru4rec.training.static.rank_engine import StaticRankEngine
 
 BASE = {
@@ -213,7 +216,7 @@ def engine_of(kind: type, log: pl.DataFrame, ranks: Ranks, **changes: object):
     config = g4r.Config().replace({**BASE, **changes})
     config = g4r.GRU4Rec(config, device="cpu").decide(log)
     whole = TrainingLog.read(log, None)
-    model = g4r.Model(config, len(whole.catalog))
+    model = Model(config, len(whole.catalog))
     model.initialize(torch.Generator().manual_seed(0))
     dealt = DealtLog.of(whole, config, ranks)
     batches = RankBatches(dealt, config)
@@ -317,6 +320,32 @@ def test_a_rank_tries_its_kernels_without_the_others(log) -> None:
         engine.step(engine.windows.heights[0])
     assert engine.loss_sum > 0
     assert engine.step.ranks.size == 2
+
+
+def test_kernels_that_one_rank_leaves_out_all_leave_out(log, monkeypatch) -> None:
+    left_out: list[int] = []
+    monkeypatch.setattr(graphs, "kernels_for", lambda values: True)
+    monkeypatch.setattr(graphs, "distrust_kernels", lambda: left_out.append(1))
+    monkeypatch.setattr(Graphs, "_serve", lambda self, height: self._step.ranks.is_first)
+
+    def check(ranks: Ranks) -> None:
+        engine = engine_of(StaticRankEngine, log, ranks)
+        Graphs(engine.step, engine._learner)._check_kernels(4)
+
+    together(2, check)
+    assert len(left_out) == 2
+
+
+@pytest.mark.parametrize("settings", [{"training.steps": 1}, {"training.lanes": 2}], ids=str)
+def test_what_kernels_are_given_lies_side_by_side(log, settings) -> None:
+    def contiguous(ranks: Ranks) -> None:
+        engine = engine_of(StaticRankEngine, log, ranks, **settings)
+        engine.windows.place(range(1), lambda window: 1.0)
+        window = engine.windows.part_of(engine.windows.read(engine.windows.heights[0]))
+        for field in dataclasses.fields(window):
+            assert getattr(window, field.name).is_contiguous(), field.name
+
+    together(2, contiguous)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("gru", "runs"), ("narm", "stays packed")])
