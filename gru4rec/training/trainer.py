@@ -129,7 +129,12 @@ class Trainer:
         `patience` epochs without a better. Raise StoppedError, after a save, once a hook says so,
         and DivergenceError. What was saved last is then still good.
         """
-        hooks = hooks or Hooks()
+        try:
+            return self._run(hooks or Hooks())
+        finally:
+            self.engine.end()
+
+    def _run(self, hooks: Hooks) -> list[dict[str, float]]:
         at = self.position
         while at.epoch < math.ceil(self.config.epochs):
             if at.best_epoch and at.epoch - at.best_epoch >= self.config.patience:

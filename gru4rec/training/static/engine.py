@@ -117,6 +117,11 @@ class StaticEngine:
         for part, before in zip(self.step.state, carried, strict=True):
             part.index_copy_(0, own_K, before.index_select(0, from_K))
 
+    def end(self) -> None:
+        """See `Engine.end`."""
+        if self._graphs is not None:
+            self._graphs.forget()
+
 
 def _laned(batches: TrainingBatches) -> object:
     """Return the windows of a training: of those dealt to ranks, the whole ones."""

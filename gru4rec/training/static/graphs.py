@@ -48,8 +48,12 @@ class Graphs:
         tensors = (*self._learner.tensors().values(), *self._step.tensors())
         places = [tensor.data_ptr() for tensor in tensors]
         if self._step.ranks.any(places != self._places):
-            self._runs.clear()
+            self.forget()
         self._places = places
+
+    def forget(self) -> None:
+        """Let go of the recordings. Connections to other ranks cannot close while one has them."""
+        self._runs.clear()
 
     def replay(self, height: int) -> None:
         """Do the step. The draws are those of the state that its generator is in."""

@@ -10,7 +10,7 @@ import pytest
 import torch
 from rank_threads import ThreadRanks, together
 from toys import TINY, clicks_of
-from waits import NoSync
+from waits import NoSync, OnDevice
 
 import gru4rec as g4r
 from gru4rec.model.encoders import ENCODERS
@@ -211,7 +211,9 @@ def test_all_diverge_at_once(static, log) -> None:
     together(2, work)
 
 
-def engine_of(kind: type, log: pl.DataFrame, ranks: Ranks, **changes: object):
+def engine_of(
+    kind: type, log: pl.DataFrame, ranks: Ranks, device: torch.device = CPU, **changes: object
+):
     """An engine of a rank with weights that all have."""
     config = g4r.Config().replace({**BASE, **changes})
     config = g4r.GRU4Rec(config, device="cpu").decide(log)
@@ -220,7 +222,7 @@ def engine_of(kind: type, log: pl.DataFrame, ranks: Ranks, **changes: object):
     model.initialize(torch.Generator().manual_seed(0))
     dealt = DealtLog.of(whole, config, ranks)
     batches = RankBatches(dealt, config)
-    learner = RankLearner(model, config.training, CPU, ranks)
+    learner = RankLearner(model, config.training, device, ranks)
     how = (config,) if kind is StaticRankEngine else ()
     return kind(learner, batches, *how)
 
@@ -295,6 +297,19 @@ def test_nothing_makes_the_host_wait(log, settings) -> None:
         assert engine.loss_sum.isfinite()
 
     together(2, two_steps)
+
+
+def test_a_step_is_all_on_its_device(log, monkeypatch) -> None:
+    """Tensors of the meta device have no values, and go with none of the CPU's."""
+    of_cpu = torch.Generator
+    monkeypatch.setattr(torch, "Generator", lambda device=None: of_cpu())
+    ranks = ThreadRanks(0, 2, None, None)
+    engine = engine_of(StaticRankEngine, log, ranks, device=torch.device("meta"))
+    engine.windows.place(range(1), lambda window: 1.0)
+    engine.step.random = None
+    with OnDevice(), _alone(engine.step):
+        engine.step(engine.windows.heights[0])
+    assert engine.loss_sum.is_meta
 
 
 def test_nor_does_a_window_of_an_endless_session() -> None:
