@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     )
     from gru4rec.sessions.batching.background import prefetch
     from gru4rec.sessions.batching.batch import ORDINARY_CLICKS, SessionBatch
-    from gru4rec.sessions.batching.lane_grids import LaneGrids
+    from gru4rec.sessions.batching.lane_grids import NO_CLICK, LaneGrids
     from gru4rec.sessions.batching.packed_layout import PackedLayout
     from gru4rec.sessions.batching.rank_windows import LanedWindows, RankWindows, WindowPart
     from gru4rec.sessions.batching.session_parallel import SessionParallelWindows
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BULKS",
+    "NO_CLICK",
     "NO_CODES",
     "NO_EVENTS",
     "NO_OUTCOME",

@@ -39,6 +39,9 @@ class Engine(Protocol):
     def carry_on(self, window: int, carried: State) -> None:
         """Take over what `carried` gave, here or in another process, on any device."""
 
+    def end(self) -> None:
+        """Let go of what it holds of the device to be fast; what learns on takes it anew."""
+
 
 class PackedEngine:
     """Packs each window on the host, ahead of its update: for a CPU, and for whatever there is."""
@@ -76,3 +79,6 @@ class PackedEngine:
     def carry_on(self, window: int, carried: State) -> None:
         """See `Engine.carry_on`."""
         self._carried = carried
+
+    def end(self) -> None:
+        """See `Engine.end`: nothing."""

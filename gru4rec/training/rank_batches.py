@@ -8,6 +8,7 @@ import numpy as np
 from gru4rec.arraytypes import IntArray
 from gru4rec.config import Config
 from gru4rec.sessions import WindowPart
+from gru4rec.training.ahead import Agreement, note_of
 from gru4rec.training.batch import TrainingBatch, TrainingBatches
 from gru4rec.training.candidates import NOTHING, Candidates
 from gru4rec.training.clock import Due
@@ -67,42 +68,33 @@ class RankBatches(TrainingBatches):
         random = self._random_of(epoch, window)
         part = self.parts.part(window)
         own = self.parts.of(window, part)
-        read = self._places(np.concatenate((own.clicks, own.earlier.ravel())))
+        read = self.places(np.concatenate((own.clicks, own.earlier.ravel())))
         inputs = self.items[read]
-        places = read[: len(own.clicks)]
-        known = self._known(places)
-        said = np.array([due.report, due.save, due.stop, leaves, known], dtype=np.int64)
-        targets, rows = self.items[places + 1], (len(part.whole.clicks), part.rows)
+        clicks = read[: len(own.clicks)]
+        targets, rows = self.items[clicks + 1], (len(part.whole.clicks), part.rows)
         if self._neighbours is not None:
             targets = taught(
                 self._neighbours, own.clicks, targets, self._teaching, random, own=rows
             )
         named = NOTHING
         if self._soft_targets is not None:
-            named = self._soft_targets.drawn(places, random, own=rows)
+            named = self._soft_targets.drawn(clicks, random, own=rows)
+        said = np.append(note_of(due, leaves=leaves), self._known(clicks))
         notes, all_targets, all_inputs, all_named = self._exchanged(
             part, said, targets, inputs, named
         )
 
         candidates = self.sampler.candidates(all_targets, part.whole, random, named=all_named)
-        touched, input_places = self._input_rows(all_inputs, candidates.items)
+        touched, places = self._input_rows(all_inputs, candidates.items)
         seed = (int(random.integers(2**63)) + self.ranks.rank * _SEEDS) % 2**63
-        batch = self._packed(
-            own,
-            _of_rows(candidates, part.rows),
-            inputs,
-            read,
-            touched,
-            input_places[part.read],
-            seed,
-        )
+        own_candidates, own_places = _of_rows(candidates, part.rows), places[part.read]
+        batch = self._packed(own, own_candidates, inputs, read, touched, own_places, seed)
         share = len(own.clicks) / len(all_targets)
         batch = replace(batch, known_outcomes=float(notes[:, 4].sum()) * share)
-        report, save = (bool(note) for note in notes[0, :2])
-        stop, all_leave = bool(notes[:, 2].any()), bool(notes[:, 3].all())
-        return RankBatch(batch, len(all_targets), Due(report, save, stop), all_leave)
+        agreed = Agreement.of(notes)
+        return RankBatch(batch, len(all_targets), agreed.due, agreed.all_leave)
 
-    def _places(self, clicks: IntArray) -> IntArray:
+    def places(self, clicks: IntArray) -> IntArray:
         """Return the places of own clicks among these, by those in the whole log [n]."""
         return clicks - self._shifts[np.searchsorted(self._starts, clicks, side="right") - 1]
 

@@ -1,21 +1,16 @@
 """Learn from the windows of an epoch together with other ranks."""
 
-import queue
-import threading
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from gru4rec.model import State
+from gru4rec.training.ahead import made_ahead
 from gru4rec.training.clock import Clock, Due
 from gru4rec.training.engine import PackedEngine, RateFactor
 from gru4rec.training.rank_batches import RankBatch, RankBatches
 from gru4rec.training.rank_learner import RankLearner
-
-_AHEAD = 4
-_WAIT_SECONDS = 0.1
-_LEAVE_SECONDS = 2.0  # for the others to leave too; those that are gone never do
 
 
 class RankEngine(PackedEngine):
@@ -32,7 +27,11 @@ class RankEngine(PackedEngine):
 
         After a window at which a stop is due there is none.
         """
-        made = _made_ahead(self._together, epoch, windows, clock)
+
+        def make(window: int, leaves: bool) -> RankBatch:
+            return self._together.together(epoch, window, clock.due(), leaves=leaves)
+
+        made = made_ahead(make, windows)
         for window, batch in zip(windows, made, strict=False):
             loss_sum, self._carried = self._learner.step(
                 batch.own,
@@ -65,47 +64,3 @@ class RankEngine(PackedEngine):
         """Return the rows of all ranks' segments, of which `values` are those of this one."""
         whole = values.new_zeros(count, *values.shape[1:])
         return self._together.ranks.all_sum_(whole.index_copy_(0, segments, values))
-
-
-def _made_ahead(
-    batches: RankBatches, epoch: int, windows: range, clock: Clock
-) -> Iterator[RankBatch]:
-    """Yield the batches of windows, made in a background thread; see `sessions.prefetch`.
-
-    A rank that wants no further ones makes them until the others want none either: else these would
-    wait for it.
-    """
-    made: queue.Queue[RankBatch | BaseException] = queue.Queue(maxsize=_AHEAD)
-    leaves = threading.Event()
-
-    def put(what: RankBatch | BaseException) -> None:
-        while not leaves.is_set():
-            try:
-                made.put(what, timeout=_WAIT_SECONDS)
-                return
-            except queue.Full:
-                continue
-
-    def work() -> None:
-        try:
-            for window in windows:
-                batch = batches.together(epoch, window, clock.due(), leaves=leaves.is_set())
-                put(batch)
-                if batch.due.stop or batch.all_leave:
-                    return
-        except BaseException as error:  # noqa: BLE001 - handed to the consumer, who raises it
-            put(error)
-
-    worker = threading.Thread(target=work, name="gru4rec-ranks", daemon=True)
-    worker.start()
-    try:
-        for _ in windows:
-            what = made.get()
-            if isinstance(what, BaseException):
-                raise what
-            yield what
-            if what.due.stop:
-                return
-    finally:
-        leaves.set()
-        worker.join(_LEAVE_SECONDS)

@@ -24,6 +24,7 @@ from gru4rec.training.rank_engine import RankEngine
 from gru4rec.training.rank_learner import RankLearner
 from gru4rec.training.ranks import ONE
 from gru4rec.training.static.engine import StaticEngine
+from gru4rec.training.static.rank_engine import StaticRankEngine
 from gru4rec.training.tracker import TrainingStart
 
 logger = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ class Trainer:
             self.learner = learner = RankLearner(
                 model, config.training, device, self._ranks, placing
             )
-            self.engine = RankEngine(learner, batches)
+            self.engine = _rank_engine_of(learner, batches, config)
         else:
             self.learner = Learner(model, config.training, device, placing)
             self.engine = _engine_of(self.learner, batches, config)
@@ -130,7 +131,12 @@ class Trainer:
         `patience` epochs without a better. Raise StoppedError, after a save, once a hook says so,
         and DivergenceError. What was saved last is then still good.
         """
-        hooks = hooks or Hooks()
+        try:
+            return self._run(hooks or Hooks())
+        finally:
+            self.engine.end()
+
+    def _run(self, hooks: Hooks) -> list[dict[str, float]]:
         at = self.position
         while at.epoch < math.ceil(self.config.epochs):
             if at.best_epoch and at.epoch - at.best_epoch >= self.config.patience:
@@ -265,3 +271,10 @@ def _engine_of(learner: Learner, batches: TrainingBatches, config: Config) -> En
     if learner.device.type == "cuda" and StaticEngine.runs(learner, batches):
         return StaticEngine(learner, batches, config)
     return PackedEngine(learner, batches)
+
+
+def _rank_engine_of(learner: RankLearner, batches: RankBatches, config: Config) -> Engine:
+    """Return the same where several ranks learn together."""
+    if learner.device.type == "cuda" and StaticEngine.runs(learner, batches):
+        return StaticRankEngine(learner, batches, config)
+    return RankEngine(learner, batches)

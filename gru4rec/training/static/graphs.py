@@ -6,6 +6,9 @@ plan of windows, weights, the state of optimisers and lanes.
 Before that the window is learned from twice, with kernels of our own and without, and both are
 taken back. Kernels that a GPU or its compiler does not take, or that move weights otherwise, are
 left out. What cannot be recorded is done anew for each window.
+
+Where several ranks learn together, their exchanges are in the recording. Each tries its kernels on
+its own part of a window, without a word to the others; then what one leaves out, all do.
 """
 
 import logging
@@ -16,8 +19,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from gru4rec.errors import LostRankError
 from gru4rec.model import distrust_kernels, kernels_for, use_kernels
 from gru4rec.training.learner import Learner
+from gru4rec.training.ranks import ONE
 from gru4rec.training.static.step import StaticStep
 from gru4rec.untrusted import brief
 
@@ -42,9 +47,13 @@ class Graphs:
         """Forget the recordings if something that they read lies elsewhere now."""
         tensors = (*self._learner.tensors().values(), *self._step.tensors())
         places = [tensor.data_ptr() for tensor in tensors]
-        if places != self._places:
-            self._runs.clear()
+        if self._step.ranks.any(places != self._places):
+            self.forget()
         self._places = places
+
+    def forget(self) -> None:
+        """Let go of the recordings. Connections to other ranks cannot close while one has them."""
+        self._runs.clear()
 
     def replay(self, height: int) -> None:
         """Do the step. The draws are those of the state that its generator is in."""
@@ -53,26 +62,31 @@ class Graphs:
             with _tf32(on=self._step.in_bf16), use_kernels(on_gpu=True):
                 self._check_kernels(height)
                 self._runs[height] = self._recorded(height)
-            self._step.random.manual_seed(seed)
+            self._step.seed(seed)
         self._runs[height]()
 
     def _check_kernels(self, height: int) -> None:
-        """Learn from the window by kernels and without; let go of them if they do otherwise."""
+        """Let go of kernels that do not serve on this GPU, or on that of another rank."""
+        serve = self._serve(height)
+        if self._step.ranks.any(not serve) and kernels_for(self._step.loss_sum):
+            distrust_kernels()
+
+    def _serve(self, height: int) -> bool:
+        """Learn from the window by kernels and without; return whether they do the same."""
         before, plain = self._tried(height)
         if not kernels_for(self._step.loss_sum):
-            return
+            return False
         try:
             _, ours = self._tried(height, on_gpu=True)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a compiler says
             logger.warning("kernels of our own do not run on this GPU: %s", brief(str(error)))
-            distrust_kernels()
-            return
+            return False
         name = other_move(before, plain, ours)
         if name is not None:
             logger.warning("kernels of our own make another %s than torch: they are left out", name)
-            distrust_kernels()
+        return name is None
 
     def _tried(self, height: int, *, on_gpu: bool = False) -> tuple[Moves, Moves]:
         """Learn from the window and take it back; return what it moves, before and after.
@@ -81,27 +95,38 @@ class Graphs:
         """
         seed = self._step.random.initial_seed()
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        with _as_before(self._step, self._learner) as before, use_kernels(on_gpu=on_gpu):
+        with (
+            _as_before(self._step, self._learner) as before,
+            use_kernels(on_gpu=on_gpu),
+            _alone(self._step),
+        ):
             self._step.loss_sum.zero_()
             aside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(aside):
                 self._step(height)
             torch.cuda.current_stream().wait_stream(aside)
-            self._step.random.manual_seed(seed)
+            self._step.seed(seed)
             return before, moves_of(self._step, self._learner)
 
     def _recorded(self, height: int) -> Callable[[], None]:
         """Return what replays the step; what does it anew where a GPU cannot record it."""
-        graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._step.random)
+        graph, ranks, fails = torch.cuda.CUDAGraph(), self._step.ranks, False
+        for generator in self._step.generators:
+            graph.register_generator_state(generator)
+        ranks.all_sum_(torch.zeros(1, device=self._learner.device))  # connected before, not within
         try:
-            with torch.cuda.graph(graph):
+            # the threads of NCCL may go on meanwhile
+            with torch.cuda.graph(
+                graph, capture_error_mode="global" if ranks.size == 1 else "thread_local"
+            ):
                 self._step(height)
         except torch.OutOfMemoryError:
             raise
-        except RuntimeError as error:
-            self._learner.model.zero_grad()
+        except (RuntimeError, LostRankError) as error:
             logger.warning("a step cannot be recorded on this GPU: %s", brief(str(error)))
+            fails = True
+        if ranks.any(fails):
+            self._learner.model.zero_grad()
             return partial(self._step, height)
         return graph.replay
 
@@ -132,6 +157,16 @@ def other_move(before: Moves, plain: Moves, ours: Moves) -> str | None:
         if not apart <= _DIFFER * moved + _NOISE * (1 + start.norm()):
             return name
     return None
+
+
+@contextmanager
+def _alone(step: StaticStep) -> Iterator[None]:
+    """Let a step have nothing from other ranks meanwhile."""
+    ranks, step.ranks = step.ranks, ONE
+    try:
+        yield
+    finally:
+        step.ranks = ranks
 
 
 @contextmanager

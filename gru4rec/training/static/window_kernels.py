@@ -7,10 +7,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from gru4rec.sessions import ORDINARY_CLICKS
+from gru4rec.sessions import NO_CLICK, ORDINARY_CLICKS
 from gru4rec.training.static.windows import Window
 
 _STRETCH = tl.constexpr(ORDINARY_CLICKS)
+_NO_CLICK = tl.constexpr(NO_CLICK)
 _LANES = 32  # of a program, at most
 _PLACES = 1024  # that it takes at once
 
@@ -94,7 +95,7 @@ def _read(
         is_place = (row < height)[:, None] & (lane < lanes)[None, :]
         click = tl.load(clicks + start + place, mask=is_place, other=-1)
         begin = tl.load(all_begins + start + place, mask=is_place, other=0).to(tl.int32)
-        tl.store(filled + place, click >= 0, mask=is_place)
+        tl.store(filled + place, click != _NO_CLICK, mask=is_place)
         tl.store(begins + place, begin != 0, mask=is_place)
         click = tl.maximum(click, 0)
         tl.store(inputs + place, tl.load(items + click, mask=is_place), mask=is_place)

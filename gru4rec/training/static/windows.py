@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gru4rec.arraytypes import IntArray, UInt16Array
 from gru4rec.model import kernels_for
-from gru4rec.sessions import ORDINARY_CLICKS, SessionParallelWindows
+from gru4rec.sessions import NO_CLICK, ORDINARY_CLICKS, LaneGrids, SessionParallelWindows
 
 _PLACES = 1 << 25  # of clicks that lie on the device at once: 300 MB
 
@@ -86,6 +86,8 @@ class DeviceWindows:
     ) -> None:
         """Take windows, and of each click of the log item [n] and codes of side inputs [n, F]."""
         self.lanes, self.steps = windows.lanes, windows.steps
+        self.own = range(self.lanes)
+        """The lanes that this process learns from."""
         self._windows, self._device = windows, device
         self._items = torch.tensor(items, device=device)
         codes = sides.astype(np.int32) if len(sides) else np.empty((len(items), 0), dtype=np.int32)
@@ -116,7 +118,7 @@ class DeviceWindows:
         """
         whole = next(whole for whole in self._parts if part.start in whole)
         if whole != self._part:
-            grids = self._windows.grids(whole)
+            grids = self._grids(whole)
             stretches = np.maximum(grids.num_stretches, 1)
             others = grids.num_clicks * (1 - 1 / stretches)
             self._put(
@@ -133,6 +135,9 @@ class DeviceWindows:
         self._plan["figures"][here, 2] = factors.to(self._device)
         self.next.fill_(here.start)
         self.heights, self.num_clicks = self._heights[here], self._num_clicks[here]
+
+    def _grids(self, part: range) -> LaneGrids:
+        return self._windows.grids(part)
 
     def _put(self, **plan: np.ndarray) -> None:
         """Write a plan where an earlier one lies, if it fits there."""
@@ -171,7 +176,7 @@ def _read(
     places = torch.arange(height * lanes, device=items.device)
     places = plan["starts"].index_select(0, number) + places
     clicks, begins = (plan[name].index_select(0, places) for name in ("clicks", "begins"))
-    filled = clicks >= 0
+    filled = clicks != NO_CLICK
     inputs = clicks.clamp_min(0)
     figures = plan["figures"].index_select(0, number).squeeze(0)
     return Window(

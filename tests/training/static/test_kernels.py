@@ -10,12 +10,15 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported
 pytest.importorskip("triton", reason="Triton is not installed")
 
+from rank_engines import engine_of
+from rank_threads import ThreadRanks
 from two_paths import both_paths, some_clicks
 
 from gru4rec.model.kernels import use_kernels
 from gru4rec.training import row_kernels
 from gru4rec.training.clock import Clock
 from gru4rec.training.static import graphs
+from gru4rec.training.static.rank_engine import StaticRankEngine
 
 pytestmark = pytest.mark.kernels
 
@@ -47,6 +50,32 @@ def test_a_step_by_kernels_learns_what_torch_learns(settings: dict[str, object])
         sums.append(engine.loss_sum.item())
         moves.append({name: part - before[name] for name, part in learner.weights().items()})
     assert sums[1] == pytest.approx(sums[0], rel=2e-3)
+    for name, plain in moves[0].items():
+        assert (moves[1][name] - plain).norm() <= 0.1 * plain.norm(), name
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"training.lanes": 2},
+        {"training.steps": 1, "training.hidden_dropout": 0.3},
+        {"training.negatives": 1000, "training.embedding_dropout": 0.2},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_so_does_the_step_of_a_rank(settings: dict[str, object], rank: int) -> None:
+    log, moves = some_clicks([4, 2, 9, 3, 2, 14, 5, 2, 2, 6, 3, 2, 8]), []
+    for on_cpu in (False, True):
+        engine = engine_of(StaticRankEngine, log, ThreadRanks(rank, 2, None, None), **settings)
+        before = {name: part.clone() for name, part in engine._learner.weights().items()}
+        engine.windows.place(range(3), lambda window: 1.0)
+        with use_kernels(on_cpu=on_cpu), graphs._alone(engine.step):
+            for number, height in enumerate(engine.windows.heights):
+                engine.step.seed(number)
+                engine.step(height)
+        after = engine._learner.weights()
+        moves.append({name: part - before[name] for name, part in after.items()})
     for name, plain in moves[0].items():
         assert (moves[1][name] - plain).norm() <= 0.1 * plain.norm(), name
 

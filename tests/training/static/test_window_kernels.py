@@ -14,7 +14,8 @@ if not torch.cuda.is_available():
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from gru4rec.model import use_kernels
-from gru4rec.sessions import SessionParallelWindows
+from gru4rec.sessions import NO_CLICK, LaneGrids, SessionParallelWindows
+from gru4rec.training.static.rank_windows import OTHERS_CLICK
 from gru4rec.training.static.windows import DeviceWindows
 
 pytestmark = pytest.mark.kernels
@@ -22,8 +23,27 @@ pytestmark = pytest.mark.kernels
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+@dataclasses.dataclass
+class OthersClicks:
+    """Windows whose lanes from one on are another rank's, which has the items of their clicks."""
+
+    windows: SessionParallelWindows
+    first: int
+
+    def grids(self, part: range) -> LaneGrids:
+        grids = self.windows.grids(part)
+        lane = np.arange(len(grids.clicks)) % self.windows.lanes
+        others = (lane >= self.first) & (grids.clicks != NO_CLICK)
+        return dataclasses.replace(grids, clicks=np.where(others, OTHERS_CLICK, grids.clicks))
+
+
 def assert_read_as_by_torch(
-    lengths: list[int], *, lanes: int, steps: int, num_sides: int = 0
+    lengths: list[int],
+    *,
+    lanes: int,
+    steps: int,
+    num_sides: int = 0,
+    of_others: int | None = None,
 ) -> list[int]:
     """Read all windows both ways; return how many rows they have."""
     clicks, size = np.array(lengths), sum(lengths) + len(lengths)
@@ -35,6 +55,8 @@ def assert_read_as_by_torch(
     items = random.integers(0, 1000, size)
     sides = random.integers(0, 60_000, (size, num_sides)).astype(np.uint16)
     placed = DeviceWindows(windows, items, sides, DEVICE)
+    if of_others is not None:
+        placed._windows = OthersClicks(windows, of_others)
     heights = []
     for part in placed.parts(range(len(windows))):
         placed.place(part, lambda window: 1 / (1 + window))
@@ -67,6 +89,12 @@ def test_every_part_of_a_window_is_read(lanes: int, steps: int) -> None:
 @pytest.mark.parametrize("num_sides", [1, 3])
 def test_so_are_side_inputs(num_sides: int) -> None:
     assert_read_as_by_torch([4, 2, 9, 3, 2, 14], lanes=3, steps=4, num_sides=num_sides)
+
+
+@pytest.mark.parametrize("first", [0, 1, 3])
+def test_clicks_of_other_ranks_are_there_without_their_items(first: int) -> None:
+    how = {"lanes": 3, "steps": 4, "num_sides": 1, "of_others": first}
+    assert_read_as_by_torch([4, 2, 9, 3, 2, 14], **how)
 
 
 def test_endless_sessions_are_told_apart_in_stretches() -> None:

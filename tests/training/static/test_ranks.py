@@ -1,0 +1,173 @@
+"""Several ranks learn on windows of one shape what one process does; they are threads here."""
+
+import itertools
+import logging
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from rank_engines import BASE
+from rank_threads import together
+from toys import clicks_of
+
+import gru4rec as g4r
+from gru4rec.model.encoders import ENCODERS
+from gru4rec.training import ONE, Ranks, trainer
+from gru4rec.training.losses import LOSSES
+from gru4rec.training.static import windows as static_windows
+from gru4rec.training.static.engine import StaticEngine
+from gru4rec.training.static.rank_engine import StaticRankEngine
+
+
+@pytest.fixture
+def static(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What GPUs do, on the CPU."""
+    monkeypatch.setattr(trainer, "_engine_of", StaticEngine)
+    monkeypatch.setattr(trainer, "_rank_engine_of", StaticRankEngine)
+
+
+@pytest.fixture(scope="module")
+def log() -> pl.DataFrame:
+    return g4r.generate_clicks(sessions=40, items=60, categories=3, seed=1)
+
+
+def fitted(ranks: Ranks, log: pl.DataFrame, **how: object) -> g4r.GRU4Rec:
+    config = g4r.Config().replace({**BASE, **how.pop("settings", {})})
+    return g4r.GRU4Rec(config, device="cpu").fit(log, ranks=ranks, **how)
+
+
+def weights_of(recommender: g4r.GRU4Rec) -> dict[str, torch.Tensor]:
+    return recommender.model.state_dict()
+
+
+def assert_equal_replicas(recommenders: list[g4r.GRU4Rec]) -> None:
+    first, *others = map(weights_of, recommenders)
+    for name, weight in first.items():
+        for other in others:
+            assert torch.equal(weight, other[name]), name
+
+
+def assert_close(one: g4r.GRU4Rec, other: g4r.GRU4Rec, tolerance: float = 1e-5) -> None:
+    for name, weight in weights_of(one).items():
+        torch.testing.assert_close(
+            weights_of(other)[name], weight, rtol=1e-3, atol=tolerance, msg=name
+        )
+
+
+def assert_learn_the_same(log: pl.DataFrame, size: int, tolerance: float = 1e-5, **how) -> None:
+    one = fitted(ONE, log, **how)
+    gone = together(size, lambda ranks: fitted(ranks, log, **how))
+    assert_equal_replicas(gone)
+    assert_close(one, gone[0], tolerance)
+    losses = [row["loss"] for row in one.meta.history]
+    assert [row["loss"] for row in gone[0].meta.history] == pytest.approx(losses, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"training.lanes": 3, "training.steps": 1},
+        {"encoder.embedding": "separate", "training.scoring": "dot", "training.loss": "bpr_max"},
+        {"encoder.embedding": "onehot", "training.logq_form": "support"},
+        {"encoder.num_layers": 2, "encoder.inputs": ["gap"], "training.lanes": 6},
+        {"training.dense_optimizer": "adamw", "training.epochs": 1.5},
+        {"training.momentum": 0.3, "training.schedule": "linear"},
+        {"training.negatives": 0},
+        {"training.negatives": 1000, "encoder.embedding": "separate"},
+        {"training.negatives": 1000},
+    ],
+    ids=str,
+)
+def test_they_learn_what_one_process_learns(static, log, settings, size) -> None:
+    assert_learn_the_same(log, size, settings=settings)
+
+
+@pytest.mark.parametrize("name", [name for name in ENCODERS if ENCODERS[name].takes_lanes])
+def test_every_encoder_that_takes_lanes(static, log, name) -> None:
+    assert_learn_the_same(log, 2, settings={"encoder.name": name})
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss(static, log, loss) -> None:
+    settings = {"training.loss": loss, "training.scoring": "dot", "training.elu": 0.5}
+    assert_learn_the_same(log, 2, settings=settings)
+
+
+@pytest.mark.parametrize(("size", "lanes"), [(2, 3), (3, 8)])
+@pytest.mark.parametrize("embedding", ["shared", "separate"])
+def test_an_endless_session_is_learned_by_the_rank_that_has_it(
+    static, size, lanes, embedding
+) -> None:
+    endless = [number % 7 for number in range(700)]
+    log = clicks_of([[1, 2, 3], endless, *[[4, 5, 6, 2]] * 20])
+    how = {"training.lanes": lanes, "encoder.embedding": embedding, "training.negatives": 4}
+    assert_learn_the_same(log, size, 1e-4, settings=how)
+
+
+def test_a_rank_that_has_nothing_of_a_window_takes_part(static) -> None:
+    tiny = clicks_of([[1, 2, 3, 4, 5, 6, 7, 8], [2, 3]])
+    assert_learn_the_same(tiny, 2, settings={"training.lanes": 2, "training.steps": 1})
+
+
+@pytest.mark.parametrize("inputs", [(), ("type",)])
+def test_so_does_one_that_has_nothing_at_all(static, inputs) -> None:
+    tiny = clicks_of([[1, 2, 3, 4, 5, 6, 7, 8]])
+    tiny = tiny.with_columns(type=pl.Series(list("ababcabc")))
+    settings = {"training.lanes": 2, "training.steps": 3, "encoder.inputs": inputs}
+    assert_learn_the_same(tiny, 2, settings=settings)
+
+
+def test_windows_in_parts_are_windows_in_one_piece(static, log, monkeypatch) -> None:
+    monkeypatch.setattr(static_windows, "_PLACES", 16 * 3)
+    assert_learn_the_same(log, 2)
+
+
+def test_with_dropout_replicas_are_equal_and_a_training_goes_on_to_the_bit(
+    static, log, tmp_path
+) -> None:
+    how = {"settings": {"training.hidden_dropout": 0.3, "training.embedding_dropout": 0.3}}
+    undisturbed = together(2, lambda ranks: fitted(ranks, log, **how))
+    interrupted(log, tmp_path / "m", 2, **how)
+    gone_on = together(2, lambda ranks: fitted(ranks, log, keep=tmp_path / "m", resume=True, **how))
+    assert_equal_replicas([*undisturbed, *gone_on])
+
+
+def interrupted(log: pl.DataFrame, keep: Path, size: int, windows: int = 7, **how) -> None:
+    """Stop a training of so many ranks once the last of them asks for it."""
+
+    def work(ranks: Ranks) -> None:
+        asked = itertools.count(1)
+        stopping = (lambda: next(asked) >= windows) if ranks.rank == size - 1 else lambda: False
+        with pytest.raises(g4r.StoppedError):
+            fitted(ranks, log, keep=keep, stopping=stopping, **how)
+
+    together(size, work)
+
+
+@pytest.mark.parametrize("name", ["gru", "attention_gru"])
+@pytest.mark.parametrize(("before", "after"), [(2, 2), (2, 1), (1, 3), (3, 2)])
+def test_a_training_goes_on_with_any_number_of_ranks(
+    static, log, tmp_path, name, before, after, caplog
+) -> None:
+    how = {"settings": {"encoder.name": name, "training.epochs": 2, "training.momentum": 0.2}}
+    undisturbed = fitted(ONE, log, **how)
+    interrupted(log, tmp_path / "m", before, **how)
+    with caplog.at_level(logging.INFO, logger="gru4rec"):
+        gone_on = together(
+            after, lambda ranks: fitted(ranks, log, keep=tmp_path / "m", resume=True, **how)
+        )
+    assert_equal_replicas(gone_on)
+    assert_close(undisturbed, gone_on[0])
+    said = f"it was trained by {before} processes, and goes on by {after}"
+    assert (said in caplog.text) == (before != after)
+
+
+def test_all_diverge_at_once(static, log) -> None:
+    def work(ranks: Ranks) -> None:
+        with pytest.raises(g4r.DivergenceError):
+            fitted(ranks, log, settings={"training.learning_rate": 1e39})
+
+    together(2, work)
