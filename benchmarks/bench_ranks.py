@@ -118,7 +118,7 @@ def times_of(log: TrainingLog, config: Config, ranks: Ranks, windows: int) -> Ti
     if ranks.size == 1:
         whole = TrainingBatches(log.sessions, log.catalog.support, config)
         engine = Trainer(model, whole, config, _CPU).engine
-        learned = engine.learn(0, range(windows), lambda window: 1.0)
+        learned = engine.learn(0, range(windows), lambda window: 1.0, Clock())
     else:
         kind = MuteBatches if isinstance(ranks, MuteRanks) else RankBatches
         batches = kind(DealtLog.of(log, config, ranks), config)
@@ -170,10 +170,10 @@ def report(options: argparse.Namespace, ranks: Ranks) -> None:
         size = size or int(np.mean(two.bytes))
         for n in (_ITEMS, size // 4, size):
             exchange[n] = exchange.get(n, []) + all_reduces(ranks, n)
+        for n in alone:  # on both cores, as ranks compute: one disturbs the other
+            alone[n] += times_of(log, config, MuteRanks(ranks.rank, n), options.windows)
         if ranks.is_first:
             one += times_of(log, config, Ranks(), options.windows)
-            for n in alone:
-                alone[n] += times_of(log, config, MuteRanks(0, n), options.windows)
     if not ranks.is_first:
         return
     training, units = config.training, config.encoder.hidden_size
