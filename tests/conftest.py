@@ -22,7 +22,7 @@ import gru4rec as g4r
 
 # How long an example takes says nothing on a shared machine: no deadline.
 settings.register_profile("quick", deadline=None, max_examples=10, derandomize=True)
-settings.register_profile("full", deadline=None, max_examples=100)
+settings.register_profile("full", deadline=None, max_examples=50)
 settings.load_profile("quick")
 
 

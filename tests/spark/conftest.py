@@ -12,12 +12,23 @@ import pytest
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Most jobs of a test are over before Java's second compiler pays off.
-_QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+@pytest.fixture(scope="session")
+def small() -> dict[str, str]:
+    """Settings of a Spark that works on logs of a test."""
+    return {
+        # Most jobs of a test are over before Java's second compiler pays off.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.shuffle.partitions": "2",
+    }
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkSession]":
+def spark(
+    small: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[SparkSession]":
     """A Spark of this machine, with two workers."""
     sql = pytest.importorskip("pyspark.sql", reason="needs the extra [spark]")
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
@@ -25,11 +36,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkSession]":
     os.environ["PYSPARK_PYTHON"] = sys.executable
     folder = tmp_path_factory.mktemp("spark")
     settings = {
+        **small,
         "spark.driver.memory": "2g",
-        "spark.driver.extraJavaOptions": _QUICK_JAVA,
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.sql.shuffle.partitions": "2",
         "spark.sql.timestampType": "TIMESTAMP_NTZ",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.local.dir": str(folder),

@@ -24,7 +24,10 @@ def folder(trained: g4r.GRU4Rec, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.mark.parametrize("page", WITH_SPARK)
-def test_blocks_that_need_spark_run_one_after_the_other(page, folder, spark):
+def test_blocks_that_need_spark_run_one_after_the_other(page, folder, spark, small, monkeypatch):
+    defaults = "".join(f"{name} {value}\n" for name, value in small.items())
+    (folder / "spark-defaults.conf").write_text(defaults)
+    monkeypatch.setenv("SPARK_CONF_DIR", str(folder))
     for _, block in blocks_of(page, "sh", on_spark=True):
         run_shell(block, folder)
     program = "\n".join(block for _, block in blocks_of(page, "python", on_spark=True))
