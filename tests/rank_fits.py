@@ -1,7 +1,9 @@
 """Fit small models by one rank or several, and compare what they have learned."""
 
 import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -24,8 +26,10 @@ BASE = {
 }
 
 
-def fitted(ranks: Ranks, log: pl.DataFrame, **how: object) -> g4r.GRU4Rec:
-    config = g4r.Config().replace({**BASE, **how.pop("settings", {})})
+def fitted(
+    ranks: Ranks, log: pl.DataFrame, *, base: Mapping[str, Any] = BASE, **how: Any
+) -> g4r.GRU4Rec:
+    config = g4r.Config().replace({**base, **how.pop("settings", {})})
     return g4r.GRU4Rec(config, device="cpu").fit(log, ranks=ranks, **how)
 
 
@@ -33,17 +37,27 @@ def weights_of(recommender: g4r.GRU4Rec) -> dict[str, torch.Tensor]:
     return recommender.model.state_dict()
 
 
+def assert_equal_replicas(recommenders: Sequence[g4r.GRU4Rec]) -> None:
+    first, *others = map(weights_of, recommenders)
+    for name, weight in first.items():
+        for other in others:
+            assert torch.equal(weight, other[name]), name
+
+
+def assert_close(one: g4r.GRU4Rec, other: g4r.GRU4Rec, tolerance: float = 1e-5) -> None:
+    for name, weight in weights_of(one).items():
+        torch.testing.assert_close(
+            weights_of(other)[name], weight, rtol=1e-3, atol=tolerance, msg=name
+        )
+
+
 def assert_learn_the_same(log: pl.DataFrame, size: int, tolerance: float = 1e-5, **how) -> None:
     one = fitted(ONE, log, **how)
-    first, *others = together(size, lambda ranks: fitted(ranks, log, **how))
-    for name, weight in weights_of(first).items():
-        torch.testing.assert_close(
-            weight, weights_of(one)[name], rtol=1e-3, atol=tolerance, msg=name
-        )
-        for other in others:
-            assert torch.equal(weight, weights_of(other)[name]), name
+    replicas = together(size, lambda ranks: fitted(ranks, log, **how))
+    assert_equal_replicas(replicas)
+    assert_close(one, replicas[0], tolerance)
     losses = [row["loss"] for row in one.meta.history]
-    assert [row["loss"] for row in first.meta.history] == pytest.approx(losses, rel=1e-5)
+    assert [row["loss"] for row in replicas[0].meta.history] == pytest.approx(losses, rel=1e-5)
 
 
 def interrupted(log: pl.DataFrame, keep: Path, size: int, windows: int = 7, **how) -> None:

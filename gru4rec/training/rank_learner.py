@@ -69,14 +69,8 @@ class RankLearner(Learner):
         if self.placing is not None:
             dense += self.placing.gradients()
         own = [*(gradient for _, _, gradient in gradients), *dense, loss]
-        flat = self._ranks.all_sum_(torch.cat([part.reshape(-1) for part in own]))
-        sums = [
-            part.view_as(before)
-            for before, part in zip(
-                own, torch.split(flat, [part.numel() for part in own]), strict=True
-            )
-        ]
-        for gradient, total in zip(dense, sums[len(gradients) : -1], strict=True):
+        *sums, loss = self._ranks.all_sums(own)
+        for gradient, total in zip(dense, sums[len(gradients) :], strict=True):
             gradient.copy_(total)
         named = zip(gradients, sums, strict=False)
-        return [(name, rows, total) for (name, rows, _), total in named], sums[-1]
+        return [(name, rows, total) for (name, rows, _), total in named], loss

@@ -63,6 +63,13 @@ class Ranks:
                 dist.all_reduce(tensor)
         return tensor
 
+    @torch.no_grad()
+    def all_sums(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Return the sums of all ranks' tensors, each of its own shape; they are sent as one."""
+        flat = self.all_sum_(torch.cat([part.reshape(-1) for part in tensors]))
+        parts = torch.split(flat, [part.numel() for part in tensors])
+        return [part.view_as(before) for before, part in zip(tensors, parts, strict=True)]
+
     def any(self, flag: bool) -> bool:
         """Return whether any rank gives true."""
         return bool(self.all_sum_(torch.tensor(int(flag))).item())

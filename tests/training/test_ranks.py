@@ -8,7 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rank_fits import BASE, assert_learn_the_same, fitted, interrupted, weights_of
+from rank_fits import (
+    BASE,
+    assert_close,
+    assert_equal_replicas,
+    assert_learn_the_same,
+    fitted,
+    interrupted,
+)
 from rank_threads import ThreadRanks, together
 from toys import clicks_of
 
@@ -73,9 +80,8 @@ def test_repeats_smoothing_and_validation_are_those_of_one_process(log, neighbou
         assert (two.meta.repeats is None) == (one.meta.repeats is None)
         assert two.meta.counts == one.meta.counts
     assert first.meta.repeats == other.meta.repeats
-    for name, weight in weights_of(first).items():
-        assert torch.equal(weight, weights_of(other)[name])
-        torch.testing.assert_close(weight, weights_of(one)[name], rtol=1e-3, atol=1e-4)
+    assert_equal_replicas([first, other])
+    assert_close(one, first, 1e-4)
 
 
 @given(
@@ -138,16 +144,15 @@ def test_each_rank_keeps_the_clicks_of_its_own_sessions(log):
 @pytest.mark.parametrize(("before", "after"), [(2, 2), (2, 1), (1, 3), (3, 2)])
 def test_a_training_goes_on_with_any_number_of_ranks(log, tmp_path, name, before, after, caplog):
     how = {"settings": {"encoder.name": name, "training.epochs": 2, "training.momentum": 0.2}}
-    undisturbed = weights_of(fitted(ONE, log, **how))
+    undisturbed = fitted(ONE, log, **how)
     interrupted(log, tmp_path / "m", before, **how)
     assert load_snapshot(tmp_path / "m").processes == before
     with caplog.at_level(logging.INFO, logger="gru4rec"):
         gone_on = together(
             after, lambda ranks: fitted(ranks, log, keep=tmp_path / "m", resume=True, **how)
         )
-    for recommender in gone_on:
-        for name, weight in weights_of(recommender).items():
-            torch.testing.assert_close(weight, undisturbed[name], rtol=1e-3, atol=1e-5)
+    assert_equal_replicas(gone_on)
+    assert_close(undisturbed, gone_on[0])
     said = f"it was trained by {before} processes, and goes on by {after}"
     assert (said in caplog.text) == (before != after)
 
@@ -157,8 +162,7 @@ def test_with_dropout_a_training_goes_on_to_the_same_bits(log, tmp_path):
     undisturbed = together(2, lambda ranks: fitted(ranks, log, **how))
     interrupted(log, tmp_path / "m", 2, **how)
     gone_on = together(2, lambda ranks: fitted(ranks, log, keep=tmp_path / "m", resume=True, **how))
-    for name, weight in weights_of(gone_on[0]).items():
-        assert torch.equal(weight, weights_of(undisturbed[0])[name])
+    assert_equal_replicas([*undisturbed, *gone_on])
 
 
 def test_all_diverge_at_once(log):

@@ -2,8 +2,14 @@
 
 import polars as pl
 import pytest
-import torch
-from rank_fits import assert_learn_the_same, fitted, interrupted, weights_of
+from rank_fits import (
+    assert_close,
+    assert_equal_replicas,
+    assert_learn_the_same,
+    fitted,
+    interrupted,
+    weights_of,
+)
 from rank_threads import together
 
 import gru4rec as g4r
@@ -68,8 +74,7 @@ def test_items_are_placed_alike_by_their_attributes(log, items, embedding):
 def test_a_second_loss_for_attributes_leaves_all_ranks_equal(log, items):
     how = {"settings": {"training.own_row_dropout": 0.5}, "item_features": items}
     first, other = together(2, lambda ranks: fitted(ranks, log, **how))
-    for name, weight in weights_of(first).items():
-        assert torch.equal(weight, weights_of(other)[name]), name
+    assert_equal_replicas([first, other])
     alone = fitted(ONE, log, **how)
     apart = weights_of(alone)["output_table"] - weights_of(first)["output_table"]
     assert apart.norm() < 0.5 * weights_of(alone)["output_table"].norm()
@@ -88,8 +93,7 @@ def test_rewards_are_learned_alike(log, monkeypatch):
 def test_rewards_with_actions_not_taken_leave_all_ranks_equal(log):
     settings = {"training.event_column": "kind", "training.rewards": {"buy": 1.0}}
     first, other = together(2, lambda ranks: fitted(ranks, log, settings=settings))
-    for name, weight in weights_of(first).items():
-        assert torch.equal(weight, weights_of(other)[name]), name
+    assert_equal_replicas([first, other])
 
 
 def test_an_outcome_is_foretold_as_by_one_process(log):
@@ -111,12 +115,11 @@ def test_a_teacher_that_was_interrupted_goes_on_with_any_number_of_ranks(
     log, tmp_path, before, after
 ):
     how = {"settings": {"training.teachers": 2, "training.negatives": 8}}
-    undisturbed = weights_of(fitted(ONE, log, **how))
+    undisturbed = fitted(ONE, log, **how)
     interrupted(log, tmp_path / "m", before, windows=30, **how)
     assert load_snapshot(tmp_path / "m").run == "teacher 2 of 2"
     gone_on = together(
         after, lambda ranks: fitted(ranks, log, keep=tmp_path / "m", resume=True, **how)
     )
-    for recommender in gone_on:
-        for name, weight in weights_of(recommender).items():
-            torch.testing.assert_close(weight, undisturbed[name], rtol=1e-3, atol=1e-5)
+    assert_equal_replicas(gone_on)
+    assert_close(undisturbed, gone_on[0])

@@ -90,10 +90,8 @@ class RankStep(StaticStep):
         """
         dense = self._learner.dense.gradients()
         own = [*(rows.values for rows in gradients), *dense, loss_sum.float()]
-        flat = self.ranks.all_sum_(torch.cat([part.reshape(-1) for part in own]))
-        parts = torch.split(flat, [part.numel() for part in own])
-        sums = [part.view_as(before) for before, part in zip(own, parts, strict=True)]
-        for gradient, total in zip(dense, sums[len(gradients) : -1], strict=True):
+        *sums, loss = self.ranks.all_sums(own)
+        for gradient, total in zip(dense, sums[len(gradients) :], strict=True):
             gradient.copy_(total)
         named = zip(gradients, sums, strict=False)
-        return [replace(rows, values=total) for rows, total in named], sums[-1]
+        return [replace(rows, values=total) for rows, total in named], loss

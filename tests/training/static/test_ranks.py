@@ -1,13 +1,13 @@
 """Several ranks learn on windows of one shape what one process does; they are threads here."""
 
-import itertools
 import logging
-from pathlib import Path
+from functools import partial
 
 import polars as pl
 import pytest
-import torch
+import rank_fits
 from rank_engines import BASE
+from rank_fits import assert_close, assert_equal_replicas
 from rank_threads import together
 from toys import clicks_of
 
@@ -32,36 +32,9 @@ def log() -> pl.DataFrame:
     return g4r.generate_clicks(sessions=40, items=60, categories=3, seed=1)
 
 
-def fitted(ranks: Ranks, log: pl.DataFrame, **how: object) -> g4r.GRU4Rec:
-    config = g4r.Config().replace({**BASE, **how.pop("settings", {})})
-    return g4r.GRU4Rec(config, device="cpu").fit(log, ranks=ranks, **how)
-
-
-def weights_of(recommender: g4r.GRU4Rec) -> dict[str, torch.Tensor]:
-    return recommender.model.state_dict()
-
-
-def assert_equal_replicas(recommenders: list[g4r.GRU4Rec]) -> None:
-    first, *others = map(weights_of, recommenders)
-    for name, weight in first.items():
-        for other in others:
-            assert torch.equal(weight, other[name]), name
-
-
-def assert_close(one: g4r.GRU4Rec, other: g4r.GRU4Rec, tolerance: float = 1e-5) -> None:
-    for name, weight in weights_of(one).items():
-        torch.testing.assert_close(
-            weights_of(other)[name], weight, rtol=1e-3, atol=tolerance, msg=name
-        )
-
-
-def assert_learn_the_same(log: pl.DataFrame, size: int, tolerance: float = 1e-5, **how) -> None:
-    one = fitted(ONE, log, **how)
-    gone = together(size, lambda ranks: fitted(ranks, log, **how))
-    assert_equal_replicas(gone)
-    assert_close(one, gone[0], tolerance)
-    losses = [row["loss"] for row in one.meta.history]
-    assert [row["loss"] for row in gone[0].meta.history] == pytest.approx(losses, rel=1e-5)
+fitted = partial(rank_fits.fitted, base=BASE)
+assert_learn_the_same = partial(rank_fits.assert_learn_the_same, base=BASE)
+interrupted = partial(rank_fits.interrupted, base=BASE)
 
 
 @pytest.mark.parametrize("size", [2, 3])
@@ -133,18 +106,6 @@ def test_with_dropout_replicas_are_equal_and_a_training_goes_on_to_the_bit(
     interrupted(log, tmp_path / "m", 2, **how)
     gone_on = together(2, lambda ranks: fitted(ranks, log, keep=tmp_path / "m", resume=True, **how))
     assert_equal_replicas([*undisturbed, *gone_on])
-
-
-def interrupted(log: pl.DataFrame, keep: Path, size: int, windows: int = 7, **how) -> None:
-    """Stop a training of so many ranks once the last of them asks for it."""
-
-    def work(ranks: Ranks) -> None:
-        asked = itertools.count(1)
-        stopping = (lambda: next(asked) >= windows) if ranks.rank == size - 1 else lambda: False
-        with pytest.raises(g4r.StoppedError):
-            fitted(ranks, log, keep=keep, stopping=stopping, **how)
-
-    together(size, work)
 
 
 @pytest.mark.parametrize("name", ["gru", "attention_gru"])
