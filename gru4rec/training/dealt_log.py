@@ -1,7 +1,7 @@
 """A log of which each of several processes keeps the clicks of its own sessions only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -66,19 +66,10 @@ class DealtLog(TrainingLog):
             log.statistics,
             _asked_about(log, config) if ranks.is_first else {},
         )
-        return cls(
-            log.catalog,
-            log.sessions.take(own),
-            held_out,
-            log.seen,
-            log.side_inputs,
-            log.attributes,
-            log.items,
-            log.initial,
-            log.outcome,
-            share=share,
-            kept=log if neighbours is AUTO or neighbours else None,
-        )
+        dealt = {field.name: getattr(log, field.name) for field in fields(TrainingLog)}
+        dealt |= {"sessions": log.sessions.take(own), "held_out": held_out}
+        kept = log if neighbours is AUTO or neighbours else None
+        return cls(**dealt, share=share, kept=kept)
 
     @cached_property
     def statistics(self) -> LogStatistics:
