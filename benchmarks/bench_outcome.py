@@ -81,8 +81,8 @@ def generated(seeds: int, sessions: int) -> None:
     )
     by_counts(train, test)
     test = test.with_columns(pl.col("session_id") + sessions)
-    for settings in ({}, {"training.outcome_weight": 0.2}, {"training.outcome_weight": 1.0}):
-        ours(train, test, settings, seeds)
+    for weight in (0.3, 0.5, 0.2, 1.0):
+        ours(train, test, {"training.outcome_weight": weight}, seeds)
 
 
 @main.command()
@@ -105,7 +105,7 @@ def jdata(seeds: int) -> None:
             f"{name}: {len(ends):,} sessions, {ends.mean():.3f} order; {part.height:,} clicks"
         )
     by_counts(train, test)
-    for weight in (0.5, 0.2):
+    for weight in (0.3, 0.5, 0.2):
         for inputs in ([], ["event_type", "gap"]):
             settings = {"training.outcome_weight": weight}
             ours(train, test, settings | ({"encoder.inputs": inputs} if inputs else {}), seeds)

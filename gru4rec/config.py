@@ -149,7 +149,7 @@ class TrainingConfig(Settings):
     outcome: str = ""
     """Column that says of each session what became of it (bought or not, a class), for a head on
     the session vector to learn (`model/outcome_head.py`); empty for none."""
-    outcome_weight: float = setting(0.5, low=0.0, high=1.0)
+    outcome_weight: float = setting(0.3, low=0.0, high=1.0)
     """Weight of the outcome's loss; that of the next clicks has the rest, so with 1 the outcome is
     learned alone. Without effect if there is no outcome."""
     own_row_dropout: float = setting(0.1, low=0.0, below=1.0)
