@@ -37,7 +37,6 @@ def items(log: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-@pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize(
     "settings",
     [
@@ -60,8 +59,8 @@ def items(log: pl.DataFrame) -> pl.DataFrame:
     ],
     ids=str,
 )
-def test_whatever_the_log_tells_besides(log, settings, size):
-    assert_learn_the_same(log, size, settings=settings)
+def test_whatever_the_log_tells_besides(log, settings):
+    assert_learn_the_same(log, 3, settings=settings)
 
 
 @pytest.mark.parametrize("embedding", ["shared", "separate"])

@@ -37,7 +37,6 @@ assert_learn_the_same = partial(rank_fits.assert_learn_the_same, base=BASE)
 interrupted = partial(rank_fits.interrupted, base=BASE)
 
 
-@pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize(
     "settings",
     [
@@ -54,8 +53,8 @@ interrupted = partial(rank_fits.interrupted, base=BASE)
     ],
     ids=str,
 )
-def test_they_learn_what_one_process_learns(static, log, settings, size) -> None:
-    assert_learn_the_same(log, size, settings=settings)
+def test_they_learn_what_one_process_learns(static, log, settings) -> None:
+    assert_learn_the_same(log, 3, settings=settings)
 
 
 @pytest.mark.parametrize("name", [name for name in ENCODERS if ENCODERS[name].takes_lanes])
