@@ -36,7 +36,8 @@ from gru4rec.training.dealt_log import DealtLog
 from gru4rec.training.rank_batches import RankBatches
 from gru4rec.training.rank_engine import RankEngine
 from gru4rec.training.rank_learner import RankLearner
-from gru4rec.training.ranks import Ranks, join_ranks
+from gru4rec.training.joining import join_ranks
+from gru4rec.training.ranks import Ranks
 from gru4rec.training.trainer import Trainer
 from gru4rec.training.training_log import TrainingLog
 

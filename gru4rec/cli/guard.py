@@ -55,11 +55,20 @@ class WritesFolder(Writes):
 class Guarded(click.Command):
     """A command whose outputs replace nothing that it reads, and can be written at all."""
 
+    shares_work = False
+    """Whether the processes that a launcher has started do it together."""
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Raise DataError before it begins, where an output is no place for it."""
         from gru4rec.atomic import check_writable
         from gru4rec.errors import DataError
 
+        if is_one_of_several() and not self.shares_work and os.environ.get("RANK") == "0":
+            click.echo(
+                f"{os.environ['WORLD_SIZE']} processes were started (WORLD_SIZE): each does all of "
+                f"{ctx.info_name}, only train is shared",
+                err=True,
+            )
         outputs, folders = list(_paths(ctx, Writes)), dict(_paths(ctx, WritesFolder))
         for (option, output), (other, second) in combinations(outputs, 2):
             if _is_same(_resolved(output), _resolved(second)):
@@ -75,6 +84,11 @@ class Guarded(click.Command):
                             "another place"
                         )
         return super().invoke(ctx)
+
+
+def is_one_of_several() -> bool:
+    """Whether a launcher has started several processes."""
+    return os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1")
 
 
 def _paths(ctx: click.Context, kind: type[click.ParamType[Any]]) -> Iterator[tuple[str, Path]]:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from gru4rec.cli.guard import Guarded
+from gru4rec.cli.guard import Guarded, is_one_of_several
 from gru4rec.errors import Gru4RecError
 
 
@@ -18,18 +18,20 @@ class Together(Guarded):
     that all meet is said once, that of one is said by it, and the others end too.
     """
 
+    shares_work = True
+
     def make_context(self, *args: Any, **options: Any) -> click.Context:
         """Read the arguments. All processes have the same ones; the first says what is wrong."""
         try:
             return super().make_context(*args, **options)
         except (click.UsageError, Gru4RecError):
-            if _is_one_of_several() and os.environ.get("RANK", "0") != "0":
+            if is_one_of_several() and os.environ.get("RANK", "0") != "0":
                 sys.exit(2)
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        if not _is_one_of_several():
+        if not is_one_of_several():
             return super().invoke(ctx)
         # Else torch, which reads it once, prints a trace in C++ when another process is gone.
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
@@ -43,10 +45,6 @@ class Together(Guarded):
                 return super().invoke(ctx)
             except (click.UsageError, Gru4RecError, KeyboardInterrupt) as error:
                 _end(error, ranks)
-
-
-def _is_one_of_several() -> bool:
-    return os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1")
 
 
 def _end(error: BaseException, ranks: Any) -> NoReturn:

@@ -86,7 +86,7 @@ def command(clicks: tuple[str, ...], **options: Any) -> None:
 
     ranks: Ranks = click.get_current_context().obj or ONE
     output, resume = options["output"], options["resume"]
-    if not ranks.from_first(ranks.is_first and _may_start(output, options)):
+    if not ranks.found_by_first(lambda: _may_start(output, options)):
         return
     config = config_of(options, default=_begun(output, ranks) if resume else None)
     recommender = GRU4Rec(config, device=options["device"])
@@ -136,11 +136,12 @@ def _begun(output: Path, ranks: "Ranks") -> "Config | None":
     from gru4rec.config import Config
     from gru4rec.training import load_snapshot
 
-    snapshot = load_snapshot(output) if ranks.is_first else None
-    if ranks.size == 1:
-        return None if snapshot is None else snapshot.config
-    settings = ranks.from_first(None if snapshot is None else snapshot.config.to_dict())
-    return None if settings is None else Config.from_dict(settings)
+    def settings() -> dict[str, Any] | None:
+        snapshot = load_snapshot(output)
+        return None if snapshot is None else snapshot.config.to_dict()
+
+    begun = ranks.found_by_first(settings)
+    return None if begun is None else Config.from_dict(begun)
 
 
 def _may_start(output: Path | None, options: dict[str, Any]) -> bool:

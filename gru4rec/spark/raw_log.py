@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from gru4rec.clicks import ROW, Scan, scan_files
+from gru4rec.errors import DataError
 from gru4rec.spark.carried import Carried
 from gru4rec.spark.pieces import PIECE_ROWS, mapped, schema_of
+from gru4rec.untrusted import brief
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -68,8 +70,12 @@ class RawLog:
 def log_of_frame(frame: "DataFrame", *, explode: str | None = None) -> RawLog:
     """Number the rows of a frame of Spark, in the order in which it has them.
 
-    Raise DataError if `explode` names no column that lists structs.
+    Raise DataError if `explode` names no column that lists structs, or for what is no frame.
     """
+    if not hasattr(frame, "withColumn"):
+        raise DataError(
+            f"{brief(repr(frame))} is no frame of Spark; give one, such as spark.read.parquet(PATH)"
+        )
     from pyspark.sql import functions as F
 
     empty = pl.DataFrame(schema=schema_of(frame))

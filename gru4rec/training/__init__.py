@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from gru4rec.faces import lazy_face
 
 if TYPE_CHECKING:
+    from gru4rec.training.joining import join_ranks
     from gru4rec.training.losses import LOSSES
     from gru4rec.training.model_scores import queries_after, scores_after, scores_by
     from gru4rec.training.presets import preset
     from gru4rec.training.pruning import prune_gradually
-    from gru4rec.training.ranks import ONE, Ranks, join_ranks
+    from gru4rec.training.ranks import ONE, Ranks
     from gru4rec.training.run import Trained, decide, train
     from gru4rec.training.snapshot import load_snapshot
     from gru4rec.training.teaching import SoftTargets

@@ -108,17 +108,27 @@ def _asked_about(log: TrainingLog, config: Config) -> dict[int, tuple[SessionArr
 
 
 def agreed(
-    config: Config, reasons: Mapping[str, str], log: str, ranks: Ranks
+    asked: Config, config: Config, reasons: Mapping[str, str], log: str, ranks: Ranks
 ) -> tuple[Config, dict[str, str]]:
-    """Return the settings that the first rank decided on, and why.
+    """Return the settings that the first rank decided on, given what was `asked`, and why.
 
-    Raise DataError if another log was read here, ConfigError for fewer lanes than ranks.
+    Raise DataError if another log was read here, ConfigError if other settings were asked for, and
+    for fewer lanes than ranks.
     """
-    said: dict[str, Any] = {"config": config.to_dict(), "reasons": dict(reasons), "log": log}
+    own = {"asked": asked.to_dict(), "log": log}
+    said: dict[str, Any] = {**own, "config": config.to_dict(), "reasons": dict(reasons)}
     said = ranks.from_first(said)
-    if ranks.size > 1 and said["log"] != log:
+    theirs = Config.from_dict(said["asked"]).flat()
+    others = [name for name, value in asked.flat().items() if value != theirs[name]]
+    if others:
+        raise ConfigError(
+            f"rank {ranks.rank} was asked for another {', '.join(others)} than rank 0; give all "
+            "the same settings"
+        )
+    if said["log"] != log:
         raise DataError(
-            f"rank {ranks.rank} has read another log than rank 0; give all the same files"
+            f"rank {ranks.rank} has read another log than rank 0; give all the same files and "
+            "options"
         )
     config = Config.from_dict(said["config"])
     if config.training.lanes < ranks.size:

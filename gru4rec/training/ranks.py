@@ -1,4 +1,4 @@
-"""The processes that train one model together, and what they say to each other."""
+"""What the processes that train one model together say to each other."""
 
 import hashlib
 import json
@@ -7,22 +7,18 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.distributed_c10d import PrefixStore, Store
-from torch.distributed.rendezvous import rendezvous
+from torch.distributed.distributed_c10d import Store
 
 from gru4rec.arraytypes import IntArray
-from gru4rec.errors import ConfigError, DeviceError, LostRankError
+from gru4rec.errors import LostRankError
 from gru4rec.untrusted import brief
 
-_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-_PATIENCE = 600.0  # seconds for the others to come, and for each answer
 _FAILED = "failed"
 Found = TypeVar("Found")
 
@@ -107,8 +103,20 @@ class Ranks:
         return json.loads(self.sent_by_first(sent).numpy().tobytes())
 
     def found_by_first(self, find: Callable[[], Found]) -> Found:
-        """Return what the first rank finds, on all of them; see `from_first`."""
-        found: Found = self.from_first(find() if self.is_first else None)
+        """Return what the first rank finds, on all of them; see `from_first`.
+
+        If it fails, it raises what it has met, and the others LostRankError.
+        """
+        try:
+            said = [find()] if self.is_first else []
+        except Exception:
+            self.fails()
+            self.from_first([])
+            raise
+        said = self.from_first(said)
+        if not said:
+            raise LostRankError(f"rank {self.rank} of {self.size}: rank 0 has failed")
+        found: Found = said[0]
         return found
 
     def sent_by_first(self, tensor: Tensor) -> Tensor:
@@ -152,7 +160,8 @@ class Ranks:
         except RuntimeError as error:
             raise LostRankError(
                 f"rank {self.rank} of {self.size} has lost another one, which is gone or does not "
-                f"answer ({_why(error)}); the state that was kept last goes on with resume",
+                f"answer ({why(error)}); start all again with resume, which goes on from what was "
+                "kept, if anything was",
                 mend_with=["resume"],
             ) from error
 
@@ -161,73 +170,7 @@ ONE = Ranks()
 """A process that trains alone."""
 
 
-@contextmanager
-def join_ranks(*, patience: float = _PATIENCE) -> Iterator[Ranks]:
-    """Join the processes that a launcher has started, by the variables that it has set.
-
-    These are RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, and with GPUs LOCAL_RANK. Without
-    them, or with one process, it is `ONE`. Others have `patience` seconds to come, and to answer.
-    Raise ConfigError for variables that say nothing, DeviceError if there are more processes here
-    than GPUs, LostRankError if the others do not come.
-    """
-    size = _number("WORLD_SIZE", 1)
-    if size <= 1:
-        yield ONE
-        return
-    missing = [name for name in _VARIABLES if not os.environ.get(name)]
-    if missing:
-        raise ConfigError(
-            f"WORLD_SIZE is {size}, but {', '.join(missing)} of the environment says nothing; "
-            "start all processes by torchrun"
-        )
-    rank, wait = _number("RANK", 0), timedelta(seconds=patience)
-    backend = _backend()
-    try:
-        store, _, _ = next(rendezvous("env://", rank, size, timeout=wait))
-        store.set_timeout(wait)
-        dist.init_process_group(
-            backend,
-            store=PrefixStore("gru4rec", store),
-            rank=rank,
-            world_size=size,
-            timeout=wait,
-        )
-        ahead = dist.new_group(backend="gloo", timeout=wait)
-    except (RuntimeError, ValueError) as error:
-        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        raise LostRankError(
-            f"rank {rank} of {size} has not met the others at {where} ({_why(error)})"
-        ) from error
-    try:
-        yield Ranks(rank, size, ahead=ahead, store=PrefixStore("gru4rec said", store))
-    except SystemExit:
-        dist.destroy_process_group()
-        raise
-    else:  # after an error others may be gone, and what waits for them never ends
-        dist.destroy_process_group()
-
-
-def _why(error: BaseException) -> str:
+def why(error: BaseException) -> str:
     """Return the first sentence of what torch says of a connection, less its place in C++."""
     line = str(error).partition("\n")[0]
     return brief(re.sub(r"^\[\S+\] ", "", line).partition(". ")[0])
-
-
-def _backend() -> str:
-    """Return what the processes talk by, and take the GPU of this one, if there are any."""
-    if not (torch.cuda.is_available() and dist.is_nccl_available()):
-        return "gloo"
-    local, gpus = _number("LOCAL_RANK", 0), torch.cuda.device_count()
-    if local < gpus:
-        torch.cuda.set_device(local)
-    elif _number("LOCAL_WORLD_SIZE", 1) > gpus:
-        raise DeviceError(f"{local + 1} processes or more on a machine with {gpus} GPUs")
-    return "cpu:gloo,cuda:nccl"
-
-
-def _number(name: str, default: int) -> int:
-    text = os.environ.get(name) or str(default)
-    try:
-        return int(text)
-    except ValueError as error:
-        raise ConfigError(f"{name} of the environment is {text!r}, no number") from error

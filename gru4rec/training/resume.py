@@ -4,8 +4,10 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -82,16 +84,22 @@ def settings_of(snapshot: Snapshot, asked: Config) -> Config:
     return snapshot.config.replace(changes)
 
 
-def sent_by_first(snapshot: Snapshot | None, ranks: Ranks) -> Snapshot | None:
-    """Return the first rank's snapshot on all ranks: the others need not see its disk."""
-    said = None
-    if snapshot is not None:
+def sent_by_first(find: Callable[[], Snapshot | None], ranks: Ranks) -> Snapshot | None:
+    """Return the snapshot that the first rank finds: the others need not see its disk."""
+    snapshot: Snapshot | None = None
+
+    def said_of() -> dict[str, Any] | None:
+        nonlocal snapshot
+        snapshot = find()
+        if snapshot is None:
+            return None
         shapes = {
             name: (list(part.shape), str(part.dtype).removeprefix("torch."))
             for name, part in snapshot.tensors.items()
         }
-        said = {"run": snapshot.to_dict(), "shapes": shapes}
-    said = ranks.from_first(said)
+        return {"run": snapshot.to_dict(), "shapes": shapes}
+
+    said = ranks.found_by_first(said_of)
     if said is None:
         return None
     tensors = {
@@ -121,11 +129,8 @@ class Keeper:
         Raise CheckpointError if the state is damaged or of another log, or if the folder holds
         anything but a checkpoint.
         """
-        if self._ranks.size == 1:
-            return self._begin(resume=resume)
-        return sent_by_first(
-            self._begin(resume=resume) if self._ranks.is_first else None, self._ranks
-        )
+        find = partial(self._begin, resume=resume)
+        return find() if self._ranks.size == 1 else sent_by_first(find, self._ranks)
 
     def _begin(self, *, resume: bool) -> Snapshot | None:
         check_free(self._path, force=True)

@@ -103,8 +103,10 @@ def train(
     )
     reasons = dict(snapshot.reasons if snapshot else {c.setting: c.reason for c in choices})
     if ranks.size > 1:
-        config, reasons = agreed(config, reasons, fingerprint, ranks)
+        config, reasons = agreed(asked, config, reasons, fingerprint, ranks)
     log_choices(log.statistics, choices)
+    if ranks.size > 1:
+        logger.info("%d processes share the training", ranks.size)
     runs = Runs(
         config=config,
         device=device,

@@ -154,6 +154,7 @@ def test_repeats_smoothing_and_validation_by_two_processes(clicks, tmp_path):
         (("--lanes", "0"), "training.lanes"),
         (("--no-such",), "--no-such"),
         (("--item-col", "x"), "'x'"),
+        (("--device", "cuda"), "cuda"),
         (("--learning-rate", "1e39"), "--learning-rate"),
     ],
 )
@@ -185,13 +186,53 @@ def test_a_killed_rank_ends_the_other_at_once_and_the_state_goes_on(clicks, tmp_
         assert time.monotonic() - killed < 15
         assert status == 2
         line = said.splitlines()[-1]
-        assert re.fullmatch("Error: rank . of 2 has lost another one.*on with --resume", line)
+        assert re.fullmatch(
+            "Error: rank . of 2 has lost another one.*again with --resume, .*", line
+        )
         assert [line for line in said.splitlines() if "rror" in line] == [line]
     # One process goes on, for the epochs that are then asked for.
     resumed = start(clicks, "-o", out, *OPTIONS, "--resume", "--epochs", "1", ranks=1)
     ((status, said),) = ended(resumed)
     assert status == 0, said
     assert "it was trained by 2 processes, and goes on by 1" in said
+
+
+def children_of(process: subprocess.Popen[str]) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process.pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [int(pid) for pid in listed.stdout.split()]
+
+
+def test_torchrun_starts_again_what_was_killed(clicks, tmp_path):
+    out = tmp_path / "m"
+    words = ("--nproc-per-node", 2, "--max-restarts", 3, "--master-port", free_port())
+    asked = (clicks, "-o", out, *OPTIONS, "--epochs", "40", "--keep-minutes", "0.001", "--resume")
+    launcher = subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", *map(str, words), "-m", "gru4rec", "train",
+         *map(str, asked)],
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for(out / "resume")
+    os.kill(children_of(launcher)[-1], signal.SIGKILL)
+    _, said = launcher.communicate(timeout=120)
+    assert launcher.returncode == 0, said
+    assert "going on in epoch" in said
+    assert len(g4r.load(out).meta.history) == 40
+
+
+def test_other_commands_say_that_they_share_nothing(clicks, tmp_path):
+    program = [sys.executable, "-m", "gru4rec", "inspect", str(tmp_path / "none")]
+    for rank, lines in ((0, 2), (1, 1)):
+        done = subprocess.run(
+            program, env=environment(WORLD_SIZE=2, RANK=rank), capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert len(done.stderr.splitlines()) == lines
+        assert ("each does all of inspect, only train is shared" in done.stderr) == (rank == 0)
 
 
 @pytest.mark.parametrize("asked", [[0], [1], [0, 1]])

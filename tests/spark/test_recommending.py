@@ -111,6 +111,11 @@ def test_what_one_machine_refuses_is_refused_before_anything_runs(shop, frame, v
         recommend(frame, shop, **asked)
 
 
+def test_a_path_is_no_frame(shop):
+    with pytest.raises(DataError, match="'clicks.parquet' is no frame of Spark; give one"):
+        recommend("clicks.parquet", shop)
+
+
 def test_a_checkpoint_that_is_not_there_is_refused(frame, tmp_path):
     with pytest.raises(CheckpointError):
         recommend(frame, tmp_path / "nonesuch")

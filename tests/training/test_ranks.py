@@ -202,3 +202,11 @@ def test_what_several_cannot_do_is_refused(log, settings, said):
 def test_another_log_is_refused(log):
     with pytest.raises(g4r.DataError, match="rank 1 has read another log"):
         together(2, lambda ranks: fitted(ranks, log if ranks.is_first else log.head(200)))
+
+
+def test_other_settings_are_refused(log):
+    def work(ranks: Ranks) -> None:
+        fitted(ranks, log, settings={"training.epochs": 1 + ranks.rank})
+
+    with pytest.raises(g4r.ConfigError, match=r"rank 1 was asked for another training\.epochs"):
+        together(2, work)
