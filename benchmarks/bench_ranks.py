@@ -33,10 +33,10 @@ from gru4rec.sessions import WindowPart
 from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.clock import Clock
 from gru4rec.training.dealt_log import DealtLog
+from gru4rec.training.joining import join_ranks
 from gru4rec.training.rank_batches import RankBatches
 from gru4rec.training.rank_engine import RankEngine
 from gru4rec.training.rank_learner import RankLearner
-from gru4rec.training.joining import join_ranks
 from gru4rec.training.ranks import Ranks
 from gru4rec.training.trainer import Trainer
 from gru4rec.training.training_log import TrainingLog

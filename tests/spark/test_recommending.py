@@ -112,7 +112,7 @@ def test_what_one_machine_refuses_is_refused_before_anything_runs(shop, frame, v
 
 
 def test_a_path_is_no_frame(shop):
-    with pytest.raises(DataError, match="'clicks.parquet' is no frame of Spark; give one"):
+    with pytest.raises(DataError, match=r"'clicks.parquet' is no frame of Spark; give one"):
         recommend("clicks.parquet", shop)
 
 
