@@ -40,7 +40,7 @@ class Together(Guarded):
         with join_ranks() as ranks:
             ctx.obj = ranks
             if not ranks.is_first:
-                logging.getLogger("gru4rec").handlers.clear()
+                logging.getLogger("gru4rec").handlers[:] = [logging.NullHandler()]
             try:
                 return super().invoke(ctx)
             except (click.UsageError, Gru4RecError, KeyboardInterrupt) as error:

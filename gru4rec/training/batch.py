@@ -125,7 +125,7 @@ class TrainingBatches:
         self._ends = sessions.offsets[1:] - 1
         self._shared = config.encoder.embedding == "shared"
         self._seed = config.seed
-        self._pairs = counts.pairs
+        self._pairs, self.are_weighted = counts.pairs, counts.are_weighted
         self._outcomes = None
         if len(sessions.outcomes):
             self._outcomes = sessions.click_outcomes.astype(np.int8)
@@ -139,11 +139,6 @@ class TrainingBatches:
     def are_taught(self) -> bool:
         """Whether neighbours or teachers say something of the clicks."""
         return self._neighbours is not None or self._soft_targets is not None
-
-    @property
-    def are_weighted(self) -> bool:
-        """Whether some targets count more than others, or are worth something."""
-        return len(self._weights) > 0
 
     @property
     def clicks_per_window(self) -> float:

@@ -24,6 +24,8 @@ class Counts:
     """How often each item is a target: clicked, and not first in its session [N]."""
     mean_weight: float
     """What a target weighs on average."""
+    are_weighted: bool
+    """Whether some targets weigh more than others, or are worth something."""
 
     @classmethod
     def of(cls, sessions: SessionArrays, num_items: int) -> Self:
@@ -33,7 +35,8 @@ class Counts:
         targets = np.bincount(sessions.items[is_target], minlength=num_items)
         weights = sessions.weights
         mean_weight = 1.0 if weights is None else weights[is_target].mean()
-        return cls(len(sessions.items) - len(sessions), targets, mean_weight)
+        pairs = len(sessions.items) - len(sessions)
+        return cls(pairs, targets, mean_weight, weights is not None)
 
 
 def scaled(weights: Float64Array | None, mean_weight: float) -> Float32Array:

@@ -33,8 +33,16 @@ class Placing:
     # M clicks, m of them that ask once more, R clicks that are read, C candidates, U rows of the
     # input table, E length of an input, D of a session vector, W width of a table
     def __init__(
-        self, placement: Placement, items: CodedItems, config: TrainingConfig, device: torch.device
+        self,
+        placement: Placement,
+        items: CodedItems,
+        config: TrainingConfig,
+        device: torch.device,
+        *,
+        shares: bool = False,
     ) -> None:
+        """`shares` says that batches are parts of windows, perhaps of a few clicks."""
+        self._shares = shares
         self.placement, self.items = placement.to(device), items
         self._codes = torch.from_numpy(items.codes).to(device)
         self._numbers = torch.from_numpy(items.numbers).to(device)
@@ -97,7 +105,10 @@ class Placing:
         compared = comparable(vectors_MD.detach()[asks_m], mixed_CD)
         masked = _of_rows(batch.masked, asks_m, len(vectors_MD), len(outputs_CD))
         weights_m = batch.weights[asks_m] if len(batch.weights) else None
-        return objective(*compared, offset_C, batch.targets[asks_m], masked, weights_m)
+        loss = objective(*compared, offset_C, batch.targets[asks_m], masked, weights_m)
+        # A part of which nothing was drawn is no reason for the others to count less.
+        expected = self._share * len(vectors_MD) if self._shares else len(asks_m)
+        return loss if expected == len(asks_m) else loss * (len(asks_m) / expected)
 
     def gradients(self) -> list[Tensor]:
         """Return the gradients of what was used since the last update; zeros where there are none.

@@ -89,9 +89,9 @@ class RankBatches(TrainingBatches):
         seed = (int(random.integers(2**63)) + self.ranks.rank * _SEEDS) % 2**63
         own_candidates, own_places = _of_rows(candidates, part.rows), places[part.read]
         batch = self._packed(own, own_candidates, inputs, read, touched, own_places, seed)
-        share = len(own.clicks) / len(all_targets)
-        batch = replace(batch, known_outcomes=float(notes[:, 4].sum()) * share)
-        agreed = Agreement.of(notes)
+        all_known = int(notes[:, -1].sum())
+        batch = replace(batch, known_outcomes=all_known * len(own.clicks) / len(all_targets))
+        agreed = Agreement.of(notes[:, :-1])
         return RankBatch(batch, len(all_targets), agreed.due, agreed.all_leave)
 
     def places(self, clicks: IntArray) -> IntArray:

@@ -103,7 +103,9 @@ class Runs:
         if log.attributes is not None and log.items is not None:
             placement = Placement.of(log.attributes, model)
             placement.initialize(len(log.items), random)
-            placing = Placing(placement, log.items, config.training, self.device)
+            placing = Placing(
+                placement, log.items, config.training, self.device, shares=log.ranks.size > 1
+            )
         teach: dict[str, Any] = {"neighbours": neighbours, "soft_targets": soft_targets}
         if isinstance(log, DealtLog):
             batches: TrainingBatches = RankBatches(log, config, **teach)
@@ -223,7 +225,10 @@ class Runs:
         if not teachers:
             return {"neighbours": neighbours}
         logger.info("asking %d teachers about every click", len(teachers))
-        return {"soft_targets": SoftTargets.of(teachers, log.sessions), "others": weights}
+        return {
+            "soft_targets": SoftTargets.of(teachers, log.sessions, log.ranks),
+            "others": weights,
+        }
 
 
 def _measured(

@@ -24,6 +24,7 @@ from gru4rec.model import Model
 from gru4rec.serving import top_k
 from gru4rec.sessions import SessionArrays
 from gru4rec.training.model_scores import scores_after
+from gru4rec.training.ranks import ONE, Ranks
 
 SAID = 20
 """Items that the teachers name after each click."""
@@ -94,12 +95,18 @@ class SoftTargets:
         return cls(_zeros(size, np.int32), _zeros(size, np.float16))
 
     @classmethod
-    def of(cls, teachers: Sequence[Model], sessions: SessionArrays) -> Self:
-        """Ask models, whose scores are averaged."""
+    def of(cls, teachers: Sequence[Model], sessions: SessionArrays, ranks: Ranks = ONE) -> Self:
+        """Ask models, whose scores are averaged.
+
+        Several ranks do it a piece at a time, each of sessions of its own: so none waits for long.
+        """
         clicks = sessions.prefixes()
         said = cls.silent(len(sessions.items), len(teachers[0].output_table))
         asked = (scores_after(teacher, sessions, clicks) for teacher in teachers)
-        for answers in zip(*asked, strict=True):  # all in the same pieces, see `Scorer.score`
+        pieces = zip(*asked, strict=True)  # all in the same ones, see `Scorer.score`
+        while ranks.any((answers := next(pieces, None)) is not None):
+            if answers is None:
+                continue
             rows = answers[0][0]
             items, shares = _most_likely([scores for _, scores in answers], said.items.shape[1])
             said.items[clicks[rows]], said.shares[clicks[rows]] = items.numpy(), shares.numpy()

@@ -1,19 +1,26 @@
 """Several ranks learn what one process does of all that a log tells besides clicks."""
 
+import threading
+
 import polars as pl
 import pytest
 from rank_fits import (
+    BASE,
     assert_close,
     assert_equal_replicas,
     assert_learn_the_same,
     fitted,
     interrupted,
-    weights_of,
 )
-from rank_threads import together
+from rank_threads import ThreadRanks, together
+from toys import clicks_of
 
 import gru4rec as g4r
-from gru4rec.training import ONE, Ranks, q_learning
+from gru4rec.training import ONE, Ranks, TrainingLog, q_learning
+from gru4rec.training.batch import TrainingBatches
+from gru4rec.training.dealt_log import DealtLog
+from gru4rec.training.placing import Placing
+from gru4rec.training.rank_batches import RankBatches
 from gru4rec.training.snapshot import load_snapshot
 
 
@@ -60,7 +67,9 @@ def items(log: pl.DataFrame) -> pl.DataFrame:
     ids=str,
 )
 def test_whatever_the_log_tells_besides(log, settings):
-    assert_learn_the_same(log, 3, settings=settings)
+    # Ties between what teachers name are decided by the order of sums.
+    tolerance = 0.02 if "training.teachers" in settings else 1e-5
+    assert_learn_the_same(log, 3, tolerance, settings=settings)
 
 
 @pytest.mark.parametrize("embedding", ["shared", "separate"])
@@ -70,13 +79,24 @@ def test_items_are_placed_alike_by_their_attributes(log, items, embedding):
     assert_learn_the_same(log, 2, settings=settings, item_features=items)
 
 
-def test_a_second_loss_for_attributes_leaves_all_ranks_equal(log, items):
-    how = {"settings": {"training.own_row_dropout": 0.5}, "item_features": items}
-    first, other = together(2, lambda ranks: fitted(ranks, log, **how))
-    assert_equal_replicas([first, other])
-    alone = fitted(ONE, log, **how)
-    apart = weights_of(alone)["output_table"] - weights_of(first)["output_table"]
-    assert apart.norm() < 0.5 * weights_of(alone)["output_table"].norm()
+def test_a_second_loss_for_attributes_counts_as_by_one_process(log, items, monkeypatch):
+    counted: dict[int, list[float]] = {}
+    alone = Placing.loss_alone
+
+    def loss_alone(self, batch, *args):
+        loss = alone(self, batch, *args)
+        counted.setdefault(threading.get_ident(), []).append(loss.item() * len(batch.targets))
+        return loss
+
+    monkeypatch.setattr(Placing, "loss_alone", loss_alone)
+    settings = {"training.own_row_dropout": 0.3, "training.lanes": 8, "training.steps": 4}
+    how = {"settings": settings, "item_features": items}
+    sums = []
+    for size in (1, 4):
+        counted.clear()
+        assert_equal_replicas(together(size, lambda ranks: fitted(ranks, log, **how)))
+        sums.append(sum(map(sum, counted.values())))
+    assert sums[1] == pytest.approx(sums[0], rel=0.15)
 
 
 def test_rewards_are_learned_alike(log, monkeypatch):
@@ -121,4 +141,16 @@ def test_a_teacher_that_was_interrupted_goes_on_with_any_number_of_ranks(
         after, lambda ranks: fitted(ranks, log, keep=tmp_path / "m", resume=True, **how)
     )
     assert_equal_replicas(gone_on)
-    assert_close(undisturbed, gone_on[0])
+    assert_close(undisturbed, gone_on[0], 0.02)
+
+
+def test_a_rank_without_a_session_knows_whether_targets_are_weighted():
+    log = clicks_of([["a", "b", "c"]]).with_columns(kind=pl.Series(["view", "view", "buy"]))
+    settings = {"training.event_column": "kind", "training.event_weights": {"buy": 5.0}}
+    config = g4r.Config().replace({**BASE, **settings, "training.lanes": 2})
+    config = g4r.GRU4Rec(config, device="cpu").decide(log)
+    whole = TrainingLog.read(log, None, config)
+    assert TrainingBatches(whole.sessions, whole.catalog.support, config).are_weighted
+    for rank in range(2):
+        dealt = DealtLog.of(whole, config, ThreadRanks(rank, 2, None, None))
+        assert RankBatches(dealt, config).are_weighted
