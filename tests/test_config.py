@@ -47,7 +47,8 @@ def some_of(section: type) -> st.SearchStrategy[dict[str, Any]]:
 
 def without_contradiction(values: dict[str, Any]) -> dict[str, Any]:
     """Input embeddings have a length in the `separate` mode only, states drop in one step only,
-    one-hot inputs have no side inputs beside them, and events weigh only by a column."""
+    one-hot inputs have no side inputs beside them, events weigh only by a column, and an outcome
+    is no input."""
     encoder = dict(values.get("encoder", {}))
     if encoder.get("embedding") == "onehot":
         encoder.pop("inputs", None)
@@ -63,6 +64,8 @@ def without_contradiction(values: dict[str, Any]) -> dict[str, Any]:
         values["training"] |= {"neighbours": 0, "steps": 2}
     elif rewards:
         values["training"].pop("rewards")
+    if values.get("training", {}).get("outcome") in encoder.get("inputs", ()):
+        values["training"].pop("outcome")
     if values.get("training", {}).get("steps") != 1:
         encoder.pop("state_dropout", None)
     return values | ({"encoder": encoder} if "encoder" in values else {})
