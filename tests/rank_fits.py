@@ -1,6 +1,7 @@
 """Fit small models by one rank or several, and compare what they have learned."""
 
 import itertools
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from rank_threads import together
 from toys import TINY
 
 import gru4rec as g4r
-from gru4rec.training import ONE, Ranks
+from gru4rec.training import ONE, Ranks, load_snapshot
 
 BASE = {
     **TINY,
@@ -70,3 +71,28 @@ def interrupted(log: pl.DataFrame, keep: Path, size: int, windows: int = 7, **ho
             fitted(ranks, log, keep=keep, stopping=stopping, **how)
 
     together(size, work)
+
+
+def assert_goes_on(
+    log: pl.DataFrame,
+    keep: Path,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    before: int,
+    after: int,
+    windows: int = 7,
+    tolerance: float = 1e-5,
+    **how: Any,
+) -> None:
+    """Stop a training of so many ranks, and go on with so many to what one learns undisturbed."""
+    undisturbed = fitted(ONE, log, **how)
+    interrupted(log, keep, before, windows, **how)
+    snapshot = load_snapshot(keep)
+    assert snapshot is not None
+    assert snapshot.processes == before
+    with caplog.at_level(logging.INFO, logger="gru4rec"):
+        gone_on = together(after, lambda ranks: fitted(ranks, log, keep=keep, resume=True, **how))
+    assert_equal_replicas(gone_on)
+    assert_close(undisturbed, gone_on[0], tolerance)
+    said = f"it was trained by {before} processes, and goes on by {after}"
+    assert (said in caplog.text) == (before != after)

@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,27 +17,14 @@ _WAIT_SECONDS = 0.1
 _LEAVE_SECONDS = 2.0  # for the others to leave too; those that are gone never do
 
 
-class Agreed(Protocol):
-    """What ranks have agreed on for a window."""
-
-    @property
-    def due(self) -> Due:
-        """What is due after it, on all ranks."""
-
-    @property
-    def all_leave(self) -> bool:
-        """Whether all ranks want no further windows."""
-
-
-Made = TypeVar("Made", bound=Agreed)
-
-
 @dataclass(frozen=True)
 class Agreement:
-    """What is due after a window; see `Agreed`."""
+    """What ranks have agreed on for a window."""
 
     due: Due
+    """What is due after it, on all ranks."""
     all_leave: bool
+    """Whether all ranks want no further windows."""
 
     @classmethod
     def of(cls, notes: IntArray) -> "Agreement":
@@ -47,6 +34,9 @@ class Agreement:
         """
         report, save = (bool(note) for note in notes[0, :2])
         return cls(Due(report, save, bool(notes[:, 2].any())), bool(notes[:, 3].all()))
+
+
+Made = TypeVar("Made", bound=Agreement)
 
 
 def note_of(due: Due, *, leaves: bool) -> IntArray:

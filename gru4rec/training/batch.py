@@ -160,8 +160,7 @@ class TrainingBatches:
         inputs = self.items[read]
         rows, places = self._input_rows(inputs, candidates.items)
         seed = int(random.integers(2**63))
-        made = self._packed(batch, candidates, inputs, read, rows, places, seed)
-        return dataclasses.replace(made, known_outcomes=float(self._known(batch.clicks)))
+        return self._packed(batch, candidates, inputs, read, rows, places, seed)
 
     def _random_of(self, epoch: int, window: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(key=[self._seed, (epoch << 40) + window]))
@@ -206,6 +205,7 @@ class TrainingBatches:
             follows=tensor(follows),
             seed=seed,
             outcomes=outcomes,
+            known_outcomes=float(self._known(clicks)),
         )
 
     def _known(self, clicks: IntArray) -> int:

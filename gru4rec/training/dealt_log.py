@@ -99,7 +99,8 @@ class DealtLog(TrainingLog):
 
 def _asked_about(log: TrainingLog, config: Config) -> dict[int, tuple[SessionArrays, IntArray]]:
     """Return the clicks by which models of a log are compared, with the sessions they are of."""
-    wanted = {SPREAD_CLICKS: config.training.teachers, OUTCOME_CLICKS: config.training.outcome}
+    spread = config.training.teachers and config.encoder.repeats
+    wanted = {SPREAD_CLICKS: spread, OUTCOME_CLICKS: config.training.outcome}
     asked = {}
     for most in (most for most, is_wanted in wanted.items() if is_wanted):
         sessions, clicks = log.in_both_runs(most)

@@ -117,8 +117,7 @@ def fit_finish(
         with smoothed(model, learned, strength, ranks):
             if ranks.is_first:
                 tried.append((strength, evidence_of(model, held_out, most=most_targets)))
-    finish = _fitted(tried) if ranks.is_first else Finish()
-    return finish if ranks.size == 1 else Finish.from_dict(ranks.from_first(finish.to_dict()))
+    return Finish.from_dict(ranks.found_by_first(lambda: _fitted(tried).to_dict()))
 
 
 def _fitted(tried: Sequence[tuple[float, Evidence]]) -> Finish:

@@ -92,18 +92,27 @@ def _lost_unless_met(rank: int, size: int, patience: float) -> Iterator[tuple[st
 def _store(rank: int, size: int, where: tuple[str, int], patience: float) -> Store:
     """Return what the first process, or its launcher, keeps for all at an address."""
     until = time.monotonic() + patience
-    while rank or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == str(True):
-        try:  # torch itself would wait longer than it is told
-            socket.create_connection(where, timeout=max(_RETRY, until - time.monotonic())).close()
-            break
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(_RETRY)
+    if rank or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == str(True):
+        _wait_for(where, until)
     left = timedelta(seconds=max(1.0, until - time.monotonic()))
     store: Store = next(rendezvous("env://", rank, size, timeout=left))[0]
     # What torchrun keeps outlives processes that it starts anew: theirs is not to be taken for it.
     return PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+
+
+def _wait_for(where: tuple[str, int], until: float) -> None:
+    """Wait until somebody listens at an address. Raise OSError if nobody does for so long.
+
+    Torch itself would wait longer than it is told.
+    """
+    while True:
+        try:
+            socket.create_connection(where, timeout=max(_RETRY, until - time.monotonic())).close()
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(_RETRY)
 
 
 def _backend() -> str:

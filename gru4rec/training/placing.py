@@ -39,10 +39,10 @@ class Placing:
         config: TrainingConfig,
         device: torch.device,
         *,
-        shares: bool = False,
+        in_parts: bool = False,
     ) -> None:
-        """`shares` says that batches are parts of windows, perhaps of a few clicks."""
-        self._shares = shares
+        """With `in_parts` batches are parts of windows, perhaps of a few clicks."""
+        self._in_parts = in_parts
         self.placement, self.items = placement.to(device), items
         self._codes = torch.from_numpy(items.codes).to(device)
         self._numbers = torch.from_numpy(items.numbers).to(device)
@@ -106,9 +106,10 @@ class Placing:
         masked = _of_rows(batch.masked, asks_m, len(vectors_MD), len(outputs_CD))
         weights_m = batch.weights[asks_m] if len(batch.weights) else None
         loss = objective(*compared, offset_C, batch.targets[asks_m], masked, weights_m)
-        # A part of which nothing was drawn is no reason for the others to count less.
-        expected = self._share * len(vectors_MD) if self._shares else len(asks_m)
-        return loss if expected == len(asks_m) else loss * (len(asks_m) / expected)
+        if not self._in_parts:
+            return loss
+        # The mean over all parts: where few are drawn they count little.
+        return loss * (len(asks_m) / (self._share * len(vectors_MD)))
 
     def gradients(self) -> list[Tensor]:
         """Return the gradients of what was used since the last update; zeros where there are none.

@@ -7,29 +7,24 @@ import numpy as np
 
 from gru4rec.arraytypes import IntArray
 from gru4rec.config import Config
-from gru4rec.sessions import WindowPart
+from gru4rec.sessions import RankWindows, WindowPart
 from gru4rec.training.ahead import Agreement, note_of
 from gru4rec.training.batch import TrainingBatch, TrainingBatches
 from gru4rec.training.candidates import NOTHING, Candidates
 from gru4rec.training.clock import Due
 from gru4rec.training.dealt_log import DealtLog
+from gru4rec.training.ranks import RANK_SEEDS
 from gru4rec.training.teaching import SessionNeighbours, SoftTargets, taught
-
-_SEEDS = 0x9E3779B97F4A7C16  # apart, so that no two ranks drop the same; even: one head of Q
 
 
 @dataclass(frozen=True)
-class RankBatch:
+class RankBatch(Agreement):
     """A window to learn from together."""
 
     own: TrainingBatch
     """The part of this rank; without a click perhaps."""
     clicks: int
     """Clicks of all ranks."""
-    due: Due
-    """What is due after it, on all ranks."""
-    all_leave: bool
-    """Whether all ranks want no further windows."""
 
 
 class RankBatches(TrainingBatches):
@@ -38,6 +33,8 @@ class RankBatches(TrainingBatches):
     They give each other the items of their clicks, and what teachers name after these. So all draw
     the same negatives, score the same candidates and know which rows of the input table are read.
     """
+
+    windows: RankWindows
 
     def __init__(
         self,
@@ -54,8 +51,7 @@ class RankBatches(TrainingBatches):
         sessions, share = log.sessions, log.share
         self._soft_targets = soft_targets
         self._takes(sessions, config, share.counts, log.catalog.support, neighbours)
-        self.ranks, self.parts = share.ranks, share.windows
-        self.windows = self.parts
+        self.ranks, self.windows = share.ranks, share.windows
         self._starts = share.starts
         self._shifts = share.starts - sessions.offsets[:-1]
 
@@ -66,8 +62,8 @@ class RankBatches(TrainingBatches):
         that this rank wants no further windows.
         """
         random = self._random_of(epoch, window)
-        part = self.parts.part(window)
-        own = self.parts.of(window, part)
+        part = self.windows.part(window)
+        own = self.windows.of(window, part)
         read = self.places(np.concatenate((own.clicks, own.earlier.ravel())))
         inputs = self.items[read]
         clicks = read[: len(own.clicks)]
@@ -86,13 +82,14 @@ class RankBatches(TrainingBatches):
 
         candidates = self.sampler.candidates(all_targets, part.whole, random, named=all_named)
         touched, places = self._input_rows(all_inputs, candidates.items)
-        seed = (int(random.integers(2**63)) + self.ranks.rank * _SEEDS) % 2**63
+        seed = (int(random.integers(2**63)) + self.ranks.rank * RANK_SEEDS) % 2**63
         own_candidates, own_places = _of_rows(candidates, part.rows), places[part.read]
         batch = self._packed(own, own_candidates, inputs, read, touched, own_places, seed)
         all_known = int(notes[:, -1].sum())
-        batch = replace(batch, known_outcomes=all_known * len(own.clicks) / len(all_targets))
+        if all_known:
+            batch = replace(batch, known_outcomes=all_known * len(own.clicks) / len(all_targets))
         agreed = Agreement.of(notes[:, :-1])
-        return RankBatch(batch, len(all_targets), agreed.due, agreed.all_leave)
+        return RankBatch(agreed.due, agreed.all_leave, batch, len(all_targets))
 
     def places(self, clicks: IntArray) -> IntArray:
         """Return the places of own clicks among these, by those in the whole log [n]."""

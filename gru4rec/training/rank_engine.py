@@ -46,7 +46,7 @@ class RankEngine(PackedEngine):
         """See `Engine.carried`: the state of all ranks."""
         if window == 0:
             return ()
-        part = self._together.parts.part(window - 1)
+        part = self._together.windows.part(window - 1)
         encoder = self._learner.model.encoder
         own = self._carried or encoder.initial_state(len(part.segments))
         segments = torch.from_numpy(part.segments).to(self._learner.device)
@@ -56,7 +56,7 @@ class RankEngine(PackedEngine):
         """See `Engine.carry_on`: of the state of all, take what is this rank's."""
         self._carried = ()
         if window and carried:
-            part = self._together.parts.part(window - 1)
+            part = self._together.windows.part(window - 1)
             segments = torch.from_numpy(part.segments).to(self._learner.device)
             self._carried = tuple(values.index_select(0, segments) for values in carried)
 

@@ -20,9 +20,13 @@ from gru4rec.errors import LostRankError
 from gru4rec.untrusted import brief
 
 _FAILED = "failed"
-Found = TypeVar("Found")
-
 _LEAVE = 1.0  # seconds in which the others read what the first has to say
+
+
+RANK_SEEDS = 0x9E3779B97F4A7C16
+"""Between the seeds of two ranks, so that they drop others; even, as that bit means something."""
+
+Found = TypeVar("Found")
 
 
 class Ranks:
@@ -103,7 +107,7 @@ class Ranks:
         return json.loads(self.sent_by_first(sent).numpy().tobytes())
 
     def found_by_first(self, find: Callable[[], Found]) -> Found:
-        """Return what the first rank finds, on all of them; see `from_first`.
+        """Return what the first rank finds, of what JSON can say, on all of them.
 
         If it fails, it raises what it has met, and the others LostRankError.
         """

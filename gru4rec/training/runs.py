@@ -104,7 +104,7 @@ class Runs:
             placement = Placement.of(log.attributes, model)
             placement.initialize(len(log.items), random)
             placing = Placing(
-                placement, log.items, config.training, self.device, shares=log.ranks.size > 1
+                placement, log.items, config.training, self.device, in_parts=log.ranks.size > 1
             )
         teach: dict[str, Any] = {"neighbours": neighbours, "soft_targets": soft_targets}
         if isinstance(log, DealtLog):
@@ -183,10 +183,13 @@ class Runs:
         neighbours = self.config.training.neighbours
         if neighbours is AUTO and self.config.training.rewards:
             neighbours = 0  # what they say next has not been done: it has no reward
-        if neighbours is AUTO and older.ranks.is_first:
-            asked = self.neighbours_in(older.whole, 0)
-            neighbours = neighbours_worth_asking(model, asked, newest, most_targets=most)
-        neighbours = older.ranks.from_first(neighbours)
+        if neighbours is AUTO:
+
+            def worth_asking() -> int:
+                asked = self.neighbours_in(older.whole, 0)
+                return neighbours_worth_asking(model, asked, newest, most_targets=most)
+
+            neighbours = older.ranks.found_by_first(worth_asking)
         finish = fit_finish(
             model,
             older.sessions,

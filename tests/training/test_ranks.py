@@ -1,7 +1,5 @@
 """Several ranks learn what one process does; here they are threads, see `rank_threads`."""
 
-import logging
-
 import numpy as np
 import polars as pl
 import pytest
@@ -12,6 +10,7 @@ from rank_fits import (
     BASE,
     assert_close,
     assert_equal_replicas,
+    assert_goes_on,
     assert_learn_the_same,
     fitted,
     interrupted,
@@ -26,7 +25,6 @@ from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.clock import Due
 from gru4rec.training.dealt_log import DealtLog
 from gru4rec.training.rank_batches import RankBatches
-from gru4rec.training.snapshot import load_snapshot
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +102,7 @@ def test_the_parts_of_a_batch_are_the_batch(lengths, lanes, size, name, shared):
 
     def batches(ranks: Ranks) -> list:
         made = RankBatches(DealtLog.of(log, config, ranks), config)
-        return [(made.parts.part(w), made.together(0, w, Due())) for w in range(len(made))]
+        return [(made.windows.part(w), made.together(0, w, Due())) for w in range(len(made))]
 
     dealt = together(size, batches)
     for window in range(len(whole)):
@@ -144,17 +142,7 @@ def test_each_rank_keeps_the_clicks_of_its_own_sessions(log):
 @pytest.mark.parametrize(("before", "after"), [(2, 2), (2, 1), (1, 3), (3, 2)])
 def test_a_training_goes_on_with_any_number_of_ranks(log, tmp_path, name, before, after, caplog):
     how = {"settings": {"encoder.name": name, "training.epochs": 2, "training.momentum": 0.2}}
-    undisturbed = fitted(ONE, log, **how)
-    interrupted(log, tmp_path / "m", before, **how)
-    assert load_snapshot(tmp_path / "m").processes == before
-    with caplog.at_level(logging.INFO, logger="gru4rec"):
-        gone_on = together(
-            after, lambda ranks: fitted(ranks, log, keep=tmp_path / "m", resume=True, **how)
-        )
-    assert_equal_replicas(gone_on)
-    assert_close(undisturbed, gone_on[0])
-    said = f"it was trained by {before} processes, and goes on by {after}"
-    assert (said in caplog.text) == (before != after)
+    assert_goes_on(log, tmp_path / "m", caplog, before=before, after=after, **how)
 
 
 def test_with_dropout_a_training_goes_on_to_the_same_bits(log, tmp_path):

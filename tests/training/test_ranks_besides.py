@@ -1,16 +1,16 @@
 """Several ranks learn what one process does of all that a log tells besides clicks."""
 
+import re
 import threading
 
 import polars as pl
 import pytest
 from rank_fits import (
     BASE,
-    assert_close,
     assert_equal_replicas,
+    assert_goes_on,
     assert_learn_the_same,
     fitted,
-    interrupted,
 )
 from rank_threads import ThreadRanks, together
 from toys import clicks_of
@@ -21,7 +21,6 @@ from gru4rec.training.batch import TrainingBatches
 from gru4rec.training.dealt_log import DealtLog
 from gru4rec.training.placing import Placing
 from gru4rec.training.rank_batches import RankBatches
-from gru4rec.training.snapshot import load_snapshot
 
 
 @pytest.fixture(scope="module")
@@ -131,17 +130,12 @@ def test_an_outcome_is_foretold_as_by_one_process(log):
 
 @pytest.mark.parametrize(("before", "after"), [(2, 3), (1, 2), (2, 1)])
 def test_a_teacher_that_was_interrupted_goes_on_with_any_number_of_ranks(
-    log, tmp_path, before, after
+    log, tmp_path, before, after, caplog
 ):
     how = {"settings": {"training.teachers": 2, "training.negatives": 8}}
-    undisturbed = fitted(ONE, log, **how)
-    interrupted(log, tmp_path / "m", before, windows=30, **how)
-    assert load_snapshot(tmp_path / "m").run == "teacher 2 of 2"
-    gone_on = together(
-        after, lambda ranks: fitted(ranks, log, keep=tmp_path / "m", resume=True, **how)
-    )
-    assert_equal_replicas(gone_on)
-    assert_close(undisturbed, gone_on[0], 0.02)
+    stopped = {"before": before, "after": after, "windows": 30, "tolerance": 0.02}
+    assert_goes_on(log, tmp_path / "m", caplog, **stopped, **how)
+    assert re.search(r"going on in epoch 1, window \d+ of teacher 2 of 2\n", caplog.text)
 
 
 def test_a_rank_without_a_session_knows_whether_targets_are_weighted():

@@ -7,13 +7,11 @@ from torch import Tensor
 
 from gru4rec.config import TrainingConfig
 from gru4rec.training.learner import Learner
-from gru4rec.training.ranks import Ranks
+from gru4rec.training.ranks import RANK_SEEDS, Ranks
 from gru4rec.training.static.candidates import Columns, DeviceCandidates, Rows
 from gru4rec.training.static.rank_windows import RankLanes
 from gru4rec.training.static.step import RowGradients, StaticStep
 from gru4rec.training.static.windows import Clicks, Window
-
-_SEEDS = 0x9E3779B97F4A7C15  # apart, so that no two ranks drop the same
 
 
 class RankStep(StaticStep):
@@ -46,7 +44,7 @@ class RankStep(StaticStep):
     def seed(self, key: int) -> None:
         """See `StaticStep.seed`."""
         super().seed(key)
-        self._dropping.manual_seed((key + (self._rank + 1) * _SEEDS) % 2**63)
+        self._dropping.manual_seed((key + (self._rank + 1) * RANK_SEEDS) % 2**63)
 
     def _learn(self, window: Window) -> None:
         window = self.windows.complete(window, self.ranks)

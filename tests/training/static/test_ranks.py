@@ -1,19 +1,18 @@
 """Several ranks learn on windows of one shape what one process does; they are threads here."""
 
-import logging
 from functools import partial
 
 import polars as pl
 import pytest
 import rank_fits
 from rank_engines import BASE
-from rank_fits import assert_close, assert_equal_replicas
+from rank_fits import assert_equal_replicas, assert_goes_on
 from rank_threads import together
 from toys import clicks_of
 
 import gru4rec as g4r
 from gru4rec.model.encoders import ENCODERS
-from gru4rec.training import ONE, Ranks, trainer
+from gru4rec.training import Ranks, trainer
 from gru4rec.training.losses import LOSSES
 from gru4rec.training.static import windows as static_windows
 from gru4rec.training.static.engine import StaticEngine
@@ -113,16 +112,7 @@ def test_a_training_goes_on_with_any_number_of_ranks(
     static, log, tmp_path, name, before, after, caplog
 ) -> None:
     how = {"settings": {"encoder.name": name, "training.epochs": 2, "training.momentum": 0.2}}
-    undisturbed = fitted(ONE, log, **how)
-    interrupted(log, tmp_path / "m", before, **how)
-    with caplog.at_level(logging.INFO, logger="gru4rec"):
-        gone_on = together(
-            after, lambda ranks: fitted(ranks, log, keep=tmp_path / "m", resume=True, **how)
-        )
-    assert_equal_replicas(gone_on)
-    assert_close(undisturbed, gone_on[0])
-    said = f"it was trained by {before} processes, and goes on by {after}"
-    assert (said in caplog.text) == (before != after)
+    assert_goes_on(log, tmp_path / "m", caplog, before=before, after=after, base=BASE, **how)
 
 
 def test_all_diverge_at_once(static, log) -> None:
